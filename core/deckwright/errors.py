@@ -1,0 +1,167 @@
+"""Every error that Deckwright raises on purpose, and what each one means for what happens next.
+
+All are `DeckwrightError`. Those that answer wrong input are `ValueError` too, so that a program may catch
+either. An error says what is wrong and where; its `hint`, when it has one, says how to mend it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from deckwright.secrets import redact
+
+
+class DeckwrightError(Exception):
+    """The base of all errors of this package.
+
+    Args:
+        message: What is wrong and where, in one sentence or a few lines.
+        hint: What to do about it, when that is known.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def redact(self, secrets: Iterable[str]) -> None:
+        """Mask every one of `secrets` in what this error says."""
+        secrets = tuple(secrets)
+        self.message = redact(self.message, secrets)
+        self.hint = redact(self.hint, secrets) if self.hint else None
+        self.args = (self.message,)
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+class ConfigError(DeckwrightError, ValueError):
+    """The configuration is wrong in itself: every fault that was found, at once.
+
+    Attributes:
+        faults: One sentence a fault, each with its place.
+    """
+
+    def __init__(self, faults: Sequence[str] | str, *, hint: str | None = None) -> None:
+        self.faults = (faults,) if isinstance(faults, str) else tuple(faults)
+        super().__init__("\n".join(self.faults), hint=hint)
+
+
+class SettingError(ConfigError):
+    """One setting of one provider is wrong.
+
+    Attributes:
+        key: The setting's name, as written in the configuration.
+    """
+
+    def __init__(self, key: str, problem: str, *, hint: str | None = None) -> None:
+        super().__init__(f"{key}: {problem}", hint=hint)
+        self.key = key
+
+
+class UnknownProviderError(DeckwrightError, ValueError):
+    """No plugin answers to this type or this name."""
+
+
+class ProviderConflictError(DeckwrightError, ValueError):
+    """Several plugins answer to one type and name, and nothing says which is meant."""
+
+
+class PluginError(DeckwrightError):
+    """A plugin cannot be used as it is."""
+
+
+class RegistrationError(DeckwrightError, ValueError):
+    """What was asked to be registered does not fit with what is there already."""
+
+
+class ProvidersFailedError(DeckwrightError, ValueError):
+    """Under `strict`: the providers that could not be set up, and all else that was found, together."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(problems))
+
+
+class DataError(DeckwrightError, ValueError):
+    """A file of words or data cannot be read, or not be written; the message names file and line."""
+
+
+class ReadOnlyError(DeckwrightError, PermissionError):
+    """A data provider that is read-only was asked to write."""
+
+
+class BuildError(DeckwrightError):
+    """A deck cannot be built."""
+
+
+class ProviderError(DeckwrightError):
+    """A provider met something that keeps it from delivering: what its implementation raises.
+
+    The class decides what the build does next. In every case the next provider of the pipeline is asked.
+
+    Attributes:
+        out_for_run: Asking this provider again in the same run is pointless.
+    """
+
+    out_for_run: ClassVar[bool] = False
+
+
+class TransientError(ProviderError):
+    """A time-out, a lost connection, a server's own fault: another try may succeed."""
+
+
+class RateLimitedError(ProviderError):
+    """Too many requests.
+
+    Attributes:
+        retry_after: Seconds to wait, as the service says; None when it does not.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class QuotaError(ProviderError):
+    """The quota or the money is spent.
+
+    Attributes:
+        resets_at: When there will be more, with its time zone; None when that is not known.
+    """
+
+    out_for_run = True
+
+    def __init__(self, message: str, *, resets_at: datetime | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.resets_at = resets_at
+
+
+class AuthenticationError(ProviderError):
+    """The service refuses the key or account."""
+
+    out_for_run = True
+
+
+class MissingDependencyError(ProviderError):
+    """A package that the provider needs is not installed, or does not work on this machine."""
+
+    out_for_run = True
+
+
+class NotFoundError(ProviderError):
+    """The provider works, and has nothing for this request: no such word, language or picture."""
+
+
+class InvalidRequestError(ProviderError, ValueError):
+    """The request itself is at fault."""
+
+
+class ContentPolicyError(InvalidRequestError):
+    """The service refuses the request for what it asks."""
+
+
+class BadMediaError(ProviderError):
+    """What came back is not the sound or picture that was asked for."""

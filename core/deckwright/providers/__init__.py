@@ -1,0 +1,1 @@
+"""What a provider must be, one module for each contract."""

@@ -1,0 +1,121 @@
+"""The contract of providers of sound and pictures."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from deckwright.errors import InvalidRequestError, ProviderError
+from deckwright.providers.base import Provider
+from deckwright.secrets import secret_values
+
+
+def _not_empty(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
+    if not value.strip():
+        raise InvalidRequestError(f"A media request needs a {attribute.name}; this one's is empty.")
+
+
+@attrs.define
+class MediaRequest:
+    """One sound or picture that is wanted.
+
+    Attributes:
+        type: What is wanted: `"audio"` or `"image"`.
+        content: The word or phrase to speak, or the thing to show.
+        params: What else is known. A build gives `language` (a BCP 47 tag such as `"es"` or `"pt-BR"`), and
+            `reading`, `translation` where the word list has them.
+        output_path: The file to write. A build always gives one, with the ending that it expects.
+
+    Raises:
+        InvalidRequestError: `type` or `content` is empty; it is a `ValueError`.
+    """
+
+    type: str = attrs.field(validator=_not_empty)
+    content: str = attrs.field(validator=_not_empty)
+    params: dict[str, Any] = attrs.field(factory=dict)
+    output_path: Path | None = None
+
+
+@attrs.define
+class MediaResult:
+    """What came of a request.
+
+    Attributes:
+        success: Whether there is a file.
+        file_path: The file, when there is one. Its ending says what it is.
+        metadata: What is known of it; `attribution` is the line of credit that is due.
+        error: Why there is none, for people.
+        failure: The same as an error of this package, where the provider says so much.
+    """
+
+    success: bool
+    file_path: Path | None = None
+    metadata: dict[str, Any] = attrs.field(factory=dict)
+    error: str | None = None
+    failure: ProviderError | None = None
+
+
+class MediaProvider(Provider, ABC):
+    """A source of sound or pictures.
+
+    A class of this contract says what it delivers (`supported_types`) and makes it (`_generate_media_impl`);
+    everything else has a default.
+    """
+
+    @property
+    @abstractmethod
+    def supported_types(self) -> Sequence[str]:
+        """What the provider delivers: `("audio",)`. A class attribute does as well as a property."""
+
+    @abstractmethod
+    def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
+        """Make what is asked for, written to `request.output_path`.
+
+        Raises:
+            ProviderError: One of its kinds, when it cannot be made.
+        """
+
+    def generate_media(self, request: MediaRequest) -> MediaResult:
+        """Make what is asked for. Whatever goes wrong is in the result; nothing is raised."""
+        try:
+            if not self.validate_request(request):
+                raise InvalidRequestError(
+                    f"{type(self).__name__} delivers {', '.join(self.supported_types)}, not {request.type}."
+                )
+            return self._generate_media_impl(request)
+        except ProviderError as error:
+            return self._failed(error)
+        except Exception as error:  # noqa: BLE001 - a provider's fault must not end the build of the others
+            return self._failed(ProviderError(f"{type(error).__name__}: {error}"))
+
+    def generate_batch(self, requests: Sequence[MediaRequest]) -> list[MediaResult]:
+        """Make several; one result a request, in the same order."""
+        return [self.generate_media(request) for request in requests]
+
+    def generate_audio(self, text: str, output_path: Path, **params: Any) -> MediaResult:
+        """Make the sound of `text`; `params` as in `MediaRequest`."""
+        return self.generate_media(MediaRequest("audio", text, params, output_path))
+
+    def generate_image(self, prompt: str, output_path: Path, **params: Any) -> MediaResult:
+        """Make a picture of `prompt`; `params` as in `MediaRequest`."""
+        return self.generate_media(MediaRequest("image", prompt, params, output_path))
+
+    def supports_type(self, media_type: str) -> bool:
+        """Say whether the provider delivers this type."""
+        return media_type in self.supported_types
+
+    def validate_request(self, request: MediaRequest) -> bool:
+        """Say whether the provider takes this request at all."""
+        return self.supports_type(request.type)
+
+    def get_cost_estimate(self, requests: Sequence[MediaRequest]) -> dict[str, float]:
+        """Say what the requests would cost in US dollars: `total_cost`, `per_request`, `requests_count`."""
+        return {"total_cost": 0.0, "per_request": 0.0, "requests_count": len(requests)}
+
+    def _failed(self, error: ProviderError) -> MediaResult:
+        error.redact(secret_values(self.config))
+        return MediaResult(success=False, error=error.message, failure=error)

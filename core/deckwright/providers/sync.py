@@ -1,0 +1,191 @@
+"""The contract of providers that a deck goes to, and what a deck is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from deckwright.errors import ProviderError
+from deckwright.providers.base import Provider
+from deckwright.secrets import redact, secret_values
+
+
+@attrs.frozen
+class CardTemplate:
+    """One side to ask and one to answer, in Anki's template language."""
+
+    name: str
+    front: str
+    back: str
+
+
+@attrs.frozen
+class NoteType:
+    """What a note holds and which cards are made of it.
+
+    Attributes:
+        id: A number that stays the same for ever, so that an import updates what is there already.
+        name: Its name in Anki.
+        fields: The names of its fields, in order; the first is the sort field.
+        templates: Its cards.
+        css: The style of all of them.
+    """
+
+    id: int
+    name: str
+    fields: tuple[str, ...]
+    templates: tuple[CardTemplate, ...]
+    css: str
+
+
+@attrs.frozen
+class Note:
+    """One word with all that belongs to it.
+
+    Attributes:
+        guid: What makes this note the same note in the next build.
+        fields: The content of each field of the note type, as HTML.
+        tags: Tags without spaces.
+    """
+
+    guid: str
+    fields: dict[str, str]
+    tags: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Deck:
+    """A finished deck, ready to be handed over.
+
+    Attributes:
+        name: Its name in Anki; `::` makes a deck within a deck.
+        note_type: The note type of all of its notes.
+        notes: Its notes, in order.
+        media: The files that the notes refer to by their bare names.
+        output: The file to write, for a provider that writes one.
+        description: A few lines about it, as HTML: what it was made from, and the credits that are due.
+    """
+
+    name: str
+    note_type: NoteType
+    notes: tuple[Note, ...]
+    media: tuple[Path, ...] = ()
+    output: Path | None = None
+    description: str = ""
+
+
+@attrs.define
+class SyncRequest:
+    """What is handed over, and where it goes.
+
+    Attributes:
+        target: The part of the collection that is meant: `"templates"`, `"media"`, `"cards"`.
+        data: What is handed over.
+        params: What else is known.
+    """
+
+    target: str
+    data: Any
+    params: dict[str, Any] | None = None
+
+
+@attrs.define
+class SyncResult:
+    """What came of handing something over.
+
+    Attributes:
+        success: Whether all of it arrived.
+        processed_count: How many items did.
+        metadata: What else is known; `path` is the file that was written.
+        error_message: Why it did not, for people; empty when it did.
+        created_ids: What the other side calls the new notes, where it says.
+    """
+
+    success: bool
+    processed_count: int
+    metadata: dict[str, Any] = attrs.field(factory=dict)
+    error_message: str = ""
+    created_ids: list[int] | None = None
+
+
+class SyncProvider(Provider, ABC):
+    """A place that decks go to: a file, or a running Anki.
+
+    A class of this contract implements `_test_connection_impl` and `_sync_cards_impl`, and overrides
+    `sync_templates`, `sync_media` and `list_existing` where its target has such a thing. One that needs the
+    whole deck at once overrides `sync_deck`.
+    """
+
+    @abstractmethod
+    def _test_connection_impl(self) -> bool:
+        """Say whether the target can be reached."""
+
+    @abstractmethod
+    def _sync_cards_impl(self, cards: list[dict[str, Any]]) -> SyncResult:
+        """Hand over notes: each a dict of field name to content, and `guid`, `tags`, `deck`, `note_type`."""
+
+    def test_connection(self) -> bool:
+        """Say whether the target can be reached; a failure is logged, not raised."""
+        try:
+            return self._test_connection_impl()
+        except Exception as error:  # noqa: BLE001 - the answer to "can it be reached" is no, whatever is wrong
+            self.logger.warning("%s cannot be reached: %s", type(self).__name__, self._told(error))
+            return False
+
+    def sync_templates(self, note_type: str, templates: list[dict[str, Any]]) -> SyncResult:
+        """Hand over the card templates of a note type: dicts of `name`, `front`, `back`."""
+        return SyncResult(success=True, processed_count=0)
+
+    def sync_media(self, files: Sequence[Path]) -> SyncResult:
+        """Hand over media files, which notes refer to by their bare names."""
+        return SyncResult(success=True, processed_count=0)
+
+    def sync_cards(self, cards: list[dict[str, Any]]) -> SyncResult:
+        """Hand over notes. Whatever goes wrong is in the result; nothing is raised."""
+        try:
+            return self._sync_cards_impl(cards)
+        except Exception as error:  # noqa: BLE001 - a result in any case is the contract of this method
+            return SyncResult(success=False, processed_count=0, error_message=self._told(error))
+
+    def sync_single_card(self, card: dict[str, Any]) -> SyncResult:
+        """Hand over one note."""
+        return self.sync_cards([card])
+
+    def list_existing(self, note_type: str) -> list[dict[str, Any]]:
+        """Return the notes of this type that the target holds; by default none are known."""
+        return []
+
+    def sync_deck(self, deck: Deck) -> SyncResult:
+        """Hand over a whole deck: its templates, then its media, then its notes.
+
+        Returns:
+            The result of the step that failed, or else of the last.
+        """
+        templates = [attrs.asdict(template) for template in deck.note_type.templates]
+        for step in (
+            lambda: self.sync_templates(deck.note_type.name, templates),
+            lambda: self.sync_media(deck.media),
+        ):
+            result = step()
+            if not result.success:
+                return result
+        return self.sync_cards(
+            [
+                {
+                    **note.fields,
+                    "guid": note.guid,
+                    "tags": list(note.tags),
+                    "deck": deck.name,
+                    "note_type": deck.note_type.name,
+                }
+                for note in deck.notes
+            ]
+        )
+
+    def _told(self, error: Exception) -> str:
+        text = str(error) if isinstance(error, ProviderError) else f"{type(error).__name__}: {error}"
+        return redact(text, secret_values(self.config))

@@ -1,0 +1,221 @@
+"""Settings of a provider: from a mapping, as a configuration holds it, to an attrs class, checked.
+
+A provider declares its settings as an ordinary attrs class: types are annotations, defaults are defaults,
+limits are attrs validators, and `metadata={"help": ...}` says what a setting is for. `read_settings` makes an
+instance of it and turns whatever does not fit into a `SettingError` that names the key.
+"""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union
+
+import attrs
+
+from deckwright.errors import SettingError
+from deckwright.secrets import is_secret_key
+
+T = TypeVar("T")
+Reader = Callable[[Any], Any]
+_MISFIT = object()
+
+
+def read_settings(settings_class: type[T], values: Mapping[str, Any]) -> T:
+    """Make `settings_class` from `values`.
+
+    Keys that the class does not know are passed over: the registry, which knows the file, warns of them.
+    Numbers and booleans may be written as text, since that is what `${VAR}` gives.
+
+    Args:
+        settings_class: An attrs class.
+        values: Settings by name.
+
+    Raises:
+        SettingError: A setting is missing, of the wrong type, or outside its limits.
+    """
+    arguments = {}
+    for key, reader, type_name in _readers(settings_class):
+        if key in values:
+            value = values[key]
+            if reader is not None:
+                read = reader(value)
+                if read is _MISFIT:
+                    raise SettingError(key, f"should be {type_name}, not {_shown(key, value)}")
+                value = read
+            arguments[key] = value
+    try:
+        return settings_class(**arguments)
+    except (TypeError, ValueError) as error:
+        raise _setting_error(settings_class, arguments, error) from None
+
+
+def unknown_settings(settings_class: type[Any], keys: Iterable[str]) -> list[str]:
+    """Return one remark, with a did-you-mean where there is one, for every key that the class does not know."""
+    known = setting_names(settings_class)
+    return [f"{key}: unknown setting{did_you_mean(key, known)}" for key in keys if key not in known]
+
+
+@lru_cache(maxsize=None)
+def setting_names(settings_class: type[Any]) -> frozenset[str]:
+    """Return the names of all settings of an attrs class."""
+    return frozenset(field.name for field in attrs.fields(settings_class) if field.init)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `", did you mean X?"` for the nearest of `known`, or an empty string when none is near."""
+    close = difflib.get_close_matches(word, sorted(known), n=1)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+def _setting_error(settings_class: type[Any], arguments: Mapping[str, Any], error: Exception) -> SettingError:
+    """Find the setting behind an error of an attrs class; called only when there was one."""
+    for field in attrs.fields(settings_class):
+        if field.name not in arguments:
+            if field.init and field.default is attrs.NOTHING:
+                return SettingError(field.name, "is required and missing")
+        elif field.validator is not None:
+            try:
+                field.validator(None, field, arguments[field.name])
+            except (TypeError, ValueError) as fault:
+                reason = str(fault.args[0]) if fault.args else type(fault).__name__
+                shown = _shown(field.name, arguments[field.name])
+                return SettingError(field.name, f"{shown} is not allowed ({_limit(reason)})")
+    return SettingError(settings_class.__name__, str(error))
+
+
+def _limit(reason: str) -> str:
+    """Cut an attrs validator's message down to the limit it states, without the value it repeats."""
+    before_value = reason.rpartition(": ")[0] or reason.partition(" (got")[0]
+    return before_value or reason
+
+
+def _shown(key: str, value: object) -> str:
+    return "the given secret" if is_secret_key(key) else repr(value)
+
+
+@lru_cache(maxsize=None)
+def _readers(settings_class: type[Any]) -> tuple[tuple[str, Reader | None, str], ...]:
+    hints = typing.get_type_hints(settings_class)
+    return tuple(
+        (
+            field.name,
+            None if field.converter else _reader(hints.get(field.name, Any)),
+            _type_name(hints.get(field.name)),
+        )
+        for field in attrs.fields(settings_class)
+        if field.init
+    )
+
+
+def _reader(hint: Any) -> Reader | None:
+    """Return a function that reads a value of this type, or gives `_MISFIT`; None when any value will do."""
+    if hint in _SIMPLE:
+        return _SIMPLE[hint]
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return lambda value: value if value in arguments else _MISFIT
+    if origin is Union or origin is types.UnionType:
+        return _any_of([_reader(argument) for argument in arguments])
+    if origin in (list, tuple):
+        return _sequence_of(_reader(arguments[0]), origin)
+    if origin is dict or hint is dict:
+        return lambda value: dict(value) if isinstance(value, Mapping) else _MISFIT
+    return None
+
+
+def _string(value: Any) -> Any:
+    return value if isinstance(value, str) else _MISFIT
+
+
+def _boolean(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.lower(), _MISFIT)
+    return value if isinstance(value, bool) else _MISFIT
+
+
+def _integer(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            return int(value)
+        except ValueError:
+            return _MISFIT
+    return value if isinstance(value, int) and not isinstance(value, bool) else _MISFIT
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return _MISFIT
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else _MISFIT
+
+
+def _path(value: Any) -> Any:
+    return Path(value).expanduser() if isinstance(value, (str, Path)) and str(value) else _MISFIT
+
+
+def _nothing(value: Any) -> Any:
+    return value if value is None else _MISFIT
+
+
+def _any_of(readers: list[Reader | None]) -> Reader | None:
+    if None in readers:
+        return None
+
+    def read(value: Any) -> Any:
+        for reader in readers:
+            result = typing.cast("Reader", reader)(value)
+            if result is not _MISFIT:
+                return result
+        return _MISFIT
+
+    return read
+
+
+def _sequence_of(reader: Reader | None, kind: type[Any]) -> Reader:
+    def read(value: Any) -> Any:
+        if not isinstance(value, (list, tuple)):
+            return _MISFIT
+        items = [item if reader is None else reader(item) for item in value]
+        return _MISFIT if any(item is _MISFIT for item in items) else kind(items)
+
+    return read
+
+
+_SIMPLE: dict[Any, Reader] = {
+    str: _string,
+    bool: _boolean,
+    int: _integer,
+    float: _number,
+    Path: _path,
+    type(None): _nothing,
+}
+_TYPE_NAMES = {
+    str: "text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    Path: "a path",
+    type(None): "nothing",
+}
+
+
+def _type_name(hint: Any) -> str:
+    if hint in _TYPE_NAMES:
+        return _TYPE_NAMES[hint]
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return "one of " + ", ".join(repr(argument) for argument in arguments)
+    if origin is Union or origin is types.UnionType:
+        return " or ".join(_type_name(argument) for argument in arguments if argument is not type(None))
+    if origin in (list, tuple):
+        return f"a list of {_type_name(arguments[0])}"
+    if origin is dict or hint is dict:
+        return "a table"
+    return "something else"

@@ -1,0 +1,99 @@
+"""What speech synthesisers share once there are samples: silence is trimmed, and the rest becomes an MP3.
+
+A synthesiser derives from `SpeechProvider` and turns text into `Pcm`; nothing else is left to it.
+"""
+
+from __future__ import annotations
+
+import array
+import sys
+from abc import abstractmethod
+
+import attrs
+
+from deckwright.errors import BadMediaError, InvalidRequestError, MissingDependencyError
+from deckwright.providers.media import MediaProvider, MediaRequest, MediaResult
+
+OFFLINE_EXTRA = "deckwright[offline]"
+
+# MP3, mono, at this rate is the one format that every Anki plays; for one voice it cannot be told from more.
+BIT_RATE = 48
+# Samples quieter than this (of 32,767) at either end are silence; so much of it is left, in seconds.
+SILENCE_LEVEL = 330
+SILENCE_KEPT = 0.08
+
+
+@attrs.frozen
+class Pcm:
+    """Uncompressed sound: mono, signed 16-bit little-endian samples, `rate` of them a second."""
+
+    samples: bytes
+    rate: int
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return len(self.samples) / 2 / self.rate
+
+
+class SpeechProvider(MediaProvider):
+    """A synthesiser: `_synthesize` gives samples, this class makes the file of them."""
+
+    supported_types = ("audio",)
+
+    @abstractmethod
+    def _synthesize(self, text: str, language: str) -> Pcm:
+        """Speak `text` in `language`, a BCP 47 tag.
+
+        Raises:
+            NotFoundError: There is no voice for the language, or it cannot speak this text.
+            MissingDependencyError: The synthesiser's package is not installed.
+        """
+
+    def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
+        if request.output_path is None:
+            raise InvalidRequestError("A spoken word needs a file to go to; this request has no output_path.")
+        language = request.params.get("language")
+        if not language:
+            raise InvalidRequestError("A spoken word needs a language; this request has none.")
+        pcm = trim_silence(self._synthesize(request.content, language))
+        request.output_path.write_bytes(encode_mp3(pcm))
+        return MediaResult(True, request.output_path, {"seconds": round(pcm.seconds, 3)})
+
+
+def trim_silence(pcm: Pcm) -> Pcm:
+    """Cut the silence at both ends down to a short breath.
+
+    Raises:
+        BadMediaError: There is nothing but silence.
+    """
+    samples = array.array("h", pcm.samples)
+    if sys.byteorder == "big":
+        samples.byteswap()
+    loud = [index for index, sample in enumerate(samples) if not -SILENCE_LEVEL < sample < SILENCE_LEVEL]
+    if not loud:
+        raise BadMediaError("The synthesiser gave nothing but silence.")
+    margin = int(SILENCE_KEPT * pcm.rate)
+    start, end = max(0, loud[0] - margin), min(len(samples), loud[-1] + margin)
+    return Pcm(pcm.samples[start * 2 : end * 2], pcm.rate)
+
+
+def encode_mp3(pcm: Pcm) -> bytes:
+    """Encode as MP3; the same samples always give the same bytes.
+
+    Raises:
+        MissingDependencyError: lameenc is not installed.
+    """
+    try:
+        import lameenc
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"MP3 files need the package lameenc ({error}).", hint=f'pip install "{OFFLINE_EXTRA}"'
+        ) from error
+    encoder = lameenc.Encoder()
+    encoder.silence()
+    encoder.set_bit_rate(BIT_RATE)
+    encoder.set_in_sample_rate(pcm.rate)
+    encoder.set_channels(1)
+    encoder.set_quality(2)
+    return bytes(encoder.encode(pcm.samples)) + bytes(encoder.flush())
