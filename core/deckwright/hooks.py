@@ -2,13 +2,13 @@
 
 A plugin is a module (or any object) with at least one function marked `@hookimpl`. It implements the hooks it
 cares about and may leave out any parameters it does not need. Implementations are plain functions: neither
-`async`, nor wrappers, nor with keyword-only parameters. The `tryfirst` and `trylast` options work as in pluggy.
+`async`, nor wrappers, nor with keyword-only parameters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 import pluggy
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from deckwright.registry import ProviderFailure
 
 PROJECT = "deckwright"
+
+# A field below is called `type`, which hides the built-in name from the lines after it.
+Class: TypeAlias = type[Any]
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
@@ -41,7 +44,7 @@ class ProviderInfo:
     """What a plugin says of one provider that it offers, without making it.
 
     Attributes:
-        type: What the provider delivers: `"audio"`, `"image"`, `"sync"`, `"data"`, or a type of a plugin's own.
+        type: What the provider delivers: `"audio"`, `"image"`, `"sync"`, `"data"`, or a plugin's own type.
         name: The name that a configuration calls it by: `"forvo"`.
         summary: One line for people.
         config_class: The attrs class of its settings; None when it takes any settings as they are.
@@ -52,7 +55,7 @@ class ProviderInfo:
     type: str
     name: str
     summary: str = ""
-    config_class: type[Any] | None = None
+    config_class: Class | None = None
     extra: str = ""
     traits: Traits = Traits()
 
@@ -68,12 +71,12 @@ class ProviderType:
     """
 
     name: str
-    contract: type[Any]
+    contract: Class
     summary: str = ""
 
 
 @hookspec
-def register_media_provider(type: str, name: str, config: dict[str, Any]) -> object | None:  # type: ignore[empty-body]
+def register_media_provider(type: str, name: str, config: dict[str, Any]) -> object | None:
     """Make the provider that a configuration asks for, or return None when it is not this plugin's.
 
     Args:
@@ -83,7 +86,7 @@ def register_media_provider(type: str, name: str, config: dict[str, Any]) -> obj
             `pipelines`). The provider owns this dict.
 
     Returns:
-        An instance of the type's contract, or None.
+        An instance of the type's contract (or the class, which is then made with `config`), or None.
     """
 
 

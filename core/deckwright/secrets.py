@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 MASK = "***"
 _SECRET_KEY = re.compile(r"(?:api_?key|secret|token|passw|credential|authorization)", re.IGNORECASE)
@@ -22,7 +21,7 @@ def secret_values(settings: object) -> Iterator[str]:
     if isinstance(settings, Mapping):
         for key, value in settings.items():
             if is_secret_key(str(key)):
-                yield from _strings(value)
+                yield from texts_in(value)
             else:
                 yield from secret_values(value)
     elif isinstance(settings, (list, tuple)):
@@ -38,12 +37,13 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
-def _strings(value: Any) -> Iterator[str]:
+def texts_in(value: object) -> Iterator[str]:
+    """Yield every text in nested values."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for inner in value.values():
-            yield from _strings(inner)
+            yield from texts_in(inner)
     elif isinstance(value, (list, tuple)):
         for inner in value:
-            yield from _strings(inner)
+            yield from texts_in(inner)

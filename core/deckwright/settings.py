@@ -8,10 +8,10 @@ instance of it and turns whatever does not fit into a `SettingError` that names 
 from __future__ import annotations
 
 import difflib
+import functools
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
@@ -21,8 +21,14 @@ from deckwright.errors import SettingError
 from deckwright.secrets import is_secret_key
 
 T = TypeVar("T")
+R = TypeVar("R")
 Reader = Callable[[Any], Any]
 _MISFIT = object()
+
+
+def _remembered(function: Callable[[Any], R]) -> Callable[[Any], R]:
+    """Cache by class; `functools.cache` with a type that checkers take a class for."""
+    return functools.cache(function)
 
 
 def read_settings(settings_class: type[T], values: Mapping[str, Any]) -> T:
@@ -55,13 +61,13 @@ def read_settings(settings_class: type[T], values: Mapping[str, Any]) -> T:
 
 
 def unknown_settings(settings_class: type[Any], keys: Iterable[str]) -> list[str]:
-    """Return one remark, with a did-you-mean where there is one, for every key that the class does not know."""
+    """Return one remark, with a did-you-mean where there is one, for every key unknown to the class."""
     known = setting_names(settings_class)
-    return [f"{key}: unknown setting{did_you_mean(key, known)}" for key in keys if key not in known]
+    return [f"{key}: unknown setting{did_you_mean(key, known)}" for key in map(str, keys) if key not in known]
 
 
-@lru_cache(maxsize=None)
-def setting_names(settings_class: type[Any]) -> frozenset[str]:
+@_remembered
+def setting_names(settings_class: Any) -> frozenset[str]:
     """Return the names of all settings of an attrs class."""
     return frozenset(field.name for field in attrs.fields(settings_class) if field.init)
 
@@ -98,8 +104,8 @@ def _shown(key: str, value: object) -> str:
     return "the given secret" if is_secret_key(key) else repr(value)
 
 
-@lru_cache(maxsize=None)
-def _readers(settings_class: type[Any]) -> tuple[tuple[str, Reader | None, str], ...]:
+@_remembered
+def _readers(settings_class: Any) -> tuple[tuple[str, Reader | None, str], ...]:
     hints = typing.get_type_hints(settings_class)
     return tuple(
         (

@@ -1,4 +1,4 @@
-"""What speech synthesisers share once there are samples: silence is trimmed, and the rest becomes an MP3.
+"""What speech synthesisers share: the text is cleaned first; of the samples, silence is trimmed and an MP3 made.
 
 A synthesiser derives from `SpeechProvider` and turns text into `Pcm`; nothing else is left to it.
 """
@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import array
 import sys
+import unicodedata
 from abc import abstractmethod
 
 import attrs
 
-from deckwright.errors import BadMediaError, InvalidRequestError, MissingDependencyError
+from deckwright.errors import InvalidRequestError, MissingDependencyError, NotFoundError
 from deckwright.providers.media import MediaProvider, MediaRequest, MediaResult
 
 OFFLINE_EXTRA = "deckwright[offline]"
@@ -43,12 +44,20 @@ class SpeechProvider(MediaProvider):
 
     @abstractmethod
     def _synthesize(self, text: str, language: str) -> Pcm:
-        """Speak `text` in `language`, a BCP 47 tag.
+        """Speak `text`.
+
+        Args:
+            text: What to say, as `clean_text` gives it; never empty.
+            language: A BCP 47 tag in lower case with hyphens: `"es"`, `"pt-br"`.
 
         Raises:
             NotFoundError: There is no voice for the language, or it cannot speak this text.
             MissingDependencyError: The synthesiser's package is not installed.
         """
+
+    def _spoken_text(self, request: MediaRequest, language: str) -> str:
+        """Choose what to say: by default the content, as written."""
+        return request.content
 
     def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
         if request.output_path is None:
@@ -56,25 +65,41 @@ class SpeechProvider(MediaProvider):
         language = request.params.get("language")
         if not language:
             raise InvalidRequestError("A spoken word needs a language; this request has none.")
-        pcm = trim_silence(self._synthesize(request.content, language))
+        language = language.strip().replace("_", "-").lower()
+        text = clean_text(self._spoken_text(request, language))
+        if not text:
+            raise InvalidRequestError(f"There is nothing in {request.content!r} that can be spoken.")
+        pcm = trim_silence(self._synthesize(text, language))
         request.output_path.write_bytes(encode_mp3(pcm))
         return MediaResult(True, request.output_path, {"seconds": round(pcm.seconds, 3)})
+
+
+def clean_text(text: str) -> str:
+    """Return `text` as one line of composed characters (NFC), without control characters and half surrogates.
+
+    Synthesisers end at a NUL, stumble over accents that are characters of their own, and cannot take half a
+    surrogate pair at all.
+    """
+    composed = unicodedata.normalize("NFC", text)
+    return " ".join("".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in composed).split())
 
 
 def trim_silence(pcm: Pcm) -> Pcm:
     """Cut the silence at both ends down to a short breath.
 
     Raises:
-        BadMediaError: There is nothing but silence.
+        NotFoundError: There is nothing but silence, which is how synthesisers say that they cannot speak a text.
     """
     samples = array.array("h", pcm.samples)
     if sys.byteorder == "big":
         samples.byteswap()
-    loud = [index for index, sample in enumerate(samples) if not -SILENCE_LEVEL < sample < SILENCE_LEVEL]
-    if not loud:
-        raise BadMediaError("The synthesiser gave nothing but silence.")
+    count = len(samples)
+    start = next((i for i, sample in enumerate(samples) if abs(sample) >= SILENCE_LEVEL), None)
+    if start is None:
+        raise NotFoundError("The synthesiser has nothing but silence for this text.")
+    end = count - next(i for i, sample in enumerate(reversed(samples)) if abs(sample) >= SILENCE_LEVEL)
     margin = int(SILENCE_KEPT * pcm.rate)
-    start, end = max(0, loud[0] - margin), min(len(samples), loud[-1] + margin)
+    start, end = max(0, start - margin), min(count, end + margin)
     return Pcm(pcm.samples[start * 2 : end * 2], pcm.rate)
 
 
@@ -86,7 +111,7 @@ def encode_mp3(pcm: Pcm) -> bytes:
     """
     try:
         import lameenc
-    except ImportError as error:
+    except (ImportError, OSError) as error:
         raise MissingDependencyError(
             f"MP3 files need the package lameenc ({error}).", hint=f'pip install "{OFFLINE_EXTRA}"'
         ) from error

@@ -166,13 +166,11 @@ class SyncProvider(Provider, ABC):
             The result of the step that failed, or else of the last.
         """
         templates = [attrs.asdict(template) for template in deck.note_type.templates]
-        for step in (
-            lambda: self.sync_templates(deck.note_type.name, templates),
-            lambda: self.sync_media(deck.media),
-        ):
-            result = step()
-            if not result.success:
-                return result
+        result = self.sync_templates(deck.note_type.name, templates)
+        if result.success:
+            result = self.sync_media(deck.media)
+        if not result.success:
+            return result
         return self.sync_cards(
             [
                 {

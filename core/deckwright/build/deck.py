@@ -1,0 +1,221 @@
+"""The build: words to media, to notes, to a deck that is handed over, and a report of it all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from deckwright.build.media import Kind, MediaMaker, Medium, Missing
+from deckwright.build.notes import escape, make_notes
+from deckwright.build.notetype import note_type
+from deckwright.build.words import Word, language_for, make_words, read_rows
+from deckwright.config import Config
+from deckwright.errors import BuildError
+from deckwright.providers.sync import Deck
+from deckwright.registry import ProviderRegistry
+
+# Called with what is being done, how much of it is done, and how much there is.
+Progress = Callable[[str, int, int], None]
+
+
+@attrs.define
+class BuildSettings:
+    """The `[build]` section of a configuration."""
+
+    language: str | None = attrs.field(
+        default=None, metadata={"help": "the language of the words: es, pt-BR"}
+    )
+    pipeline: str = attrs.field(default="vocabulary", metadata={"help": "which providers the build may see"})
+    deck: str | None = attrs.field(default=None, metadata={"help": "the deck's name in Anki"})
+
+
+@attrs.frozen
+class BuildReport:
+    """What came of a build.
+
+    Attributes:
+        deck: The deck's name.
+        outputs: Where it went: each target's instance, and the file it wrote, if it writes one.
+        words: How many words there were.
+        repeated: How many more the list held that stood in it already.
+        cards: How many cards the deck has; None where no target says.
+        delivered: How many sounds, pictures and so on there are, by label, each of how many.
+        missing: What words have to do without, and why.
+        seconds: How long each stage took.
+        problems: What is wrong with providers, plugins or settings, whether or not it showed in the deck.
+    """
+
+    deck: str
+    outputs: dict[str, Path | None]
+    words: int
+    repeated: int
+    cards: int | None
+    delivered: dict[str, tuple[int, int]]
+    missing: tuple[Missing, ...]
+    seconds: dict[str, float]
+    problems: tuple[str, ...]
+
+    @property
+    def failed(self) -> tuple[Missing, ...]:
+        """Those of `missing` that are faults."""
+        return tuple(missing for missing in self.missing if missing.failed)
+
+
+@attrs.frozen
+class Plan:
+    """What a build would do.
+
+    Attributes:
+        deck: The deck's name.
+        words: The words.
+        repeated: How many more the list held that stood in it already.
+        providers: What the build may see: type, then instance, to provider.
+    """
+
+    deck: str
+    words: list[Word]
+    repeated: int
+    providers: Mapping[str, Mapping[str, Any]]
+
+
+def build_deck(
+    words: str | os.PathLike[str] | Iterable[Any],
+    *,
+    language: str | None = None,
+    config: Config | Mapping[str, Any] | str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    deck: str | None = None,
+    pipeline: str | None = None,
+    plugins: Iterable[object] = (),
+    progress: Progress | None = None,
+) -> BuildReport:
+    """Build a deck from words.
+
+    Args:
+        words: The path of a word list; or the words themselves, as text or as dicts with `word` and
+            `translation`, `reading`, `example`, `tags`, `language`, and further columns.
+        language: The language of the words: a tag such as `"es"`, or its English name. By default each word's
+            own, then the configuration's, then what the file's name tells.
+        config: As for `ProviderRegistry.from_config`.
+        output: The file to write; by default it is named for the deck.
+        deck: The deck's name in Anki; by default it is named for the word list.
+        pipeline: Which providers the build may see; by default those of `vocabulary`.
+        plugins: Plugins handed over by the program, beside those that are found.
+        progress: Called as the build goes on: with the stage, how much of it is done, and how much there is.
+
+    Returns:
+        The report. Media that no provider delivers are in it; the deck is built without them.
+
+    Raises:
+        ConfigError: The configuration is wrong.
+        DataError: The word list cannot be read; the message says where and why.
+        BuildError: There is nothing to build from, or the deck cannot be handed over.
+    """
+    with ProviderRegistry.from_config(config, plugins=plugins) as registry:
+        plan = make_plan(words, registry, language=language, deck=deck, pipeline=pipeline)
+        return run(plan, registry, output=Path(output) if output else None, progress=progress)
+
+
+def make_plan(
+    words: str | os.PathLike[str] | Iterable[Any],
+    registry: ProviderRegistry,
+    *,
+    language: str | None = None,
+    deck: str | None = None,
+    pipeline: str | None = None,
+) -> Plan:
+    """Read the words and settle what is to be built; arguments and errors as in `build_deck`."""
+    config = registry.config
+    settings = config.section("build", BuildSettings) if config else BuildSettings()
+    pipeline = pipeline or settings.pipeline
+    path = Path(words) if isinstance(words, (str, os.PathLike)) else None
+    rows = read_rows(path, registry, pipeline) if path else words
+    spoken = language_for(path, language, settings.language)
+    made, repeated = make_words(rows, spoken, str(path or "the word list"))  # type: ignore[arg-type]
+    name = deck or settings.deck or (path.stem.replace("_", " ").capitalize() if path else "Deckwright")
+    providers = registry.for_pipeline(pipeline)
+    if not providers["sync"]:
+        reasons = "\n".join(str(failure) for failure in registry.failures if failure.type == "sync")
+        raise BuildError(
+            f"The pipeline {pipeline!r} has no place for a deck to go to: no provider of the type sync."
+            + (f"\n{reasons}" if reasons else ""),
+            hint=f'A configuration adds one with [providers.sync.apkg] and pipelines = ["{pipeline}"].',
+        )
+    return Plan(name, made, repeated, providers)
+
+
+def run(
+    plan: Plan, registry: ProviderRegistry, *, output: Path | None = None, progress: Progress | None = None
+) -> BuildReport:
+    """Make the media, then the notes, then hand the deck over; errors as in `build_deck`."""
+    tell = progress or (lambda stage, done, total: None)
+    seconds: dict[str, float] = {}
+    with tempfile.TemporaryDirectory(prefix="deckwright-") as folder:
+        maker = MediaMaker(
+            plan.providers,
+            Path(folder),
+            lambda request, result: registry.plugins.notify(
+                "media_generated", request=request, result=result
+            ),
+        )
+        media: list[dict[str, Medium]] = [{} for _ in plan.words]
+        missing: list[Missing] = []
+        for kind in maker.kinds:
+            started = time.perf_counter()
+            for index, word in enumerate(plan.words):
+                tell(kind.label, index, len(plan.words))
+                made = maker.make(word, kind)
+                if isinstance(made, Missing):
+                    missing.append(made)
+                else:
+                    media[index][kind.type] = made
+            tell(kind.label, len(plan.words), len(plan.words))
+            seconds[kind.label] = time.perf_counter() - started
+        started = time.perf_counter()
+        deck = _deck(plan, media, output)
+        outputs: dict[str, Path | None] = {}
+        cards = None
+        for index, (instance, provider) in enumerate(plan.providers["sync"].items()):
+            tell("deck", index, len(plan.providers["sync"]))
+            result = provider.sync_deck(deck)
+            if not result.success:
+                raise BuildError(f"The deck could not be handed to {instance}: {result.error_message}")
+            outputs[instance] = result.metadata.get("path")
+            cards = result.metadata.get("cards", cards)
+        tell("deck", len(outputs), len(outputs))
+        seconds["deck"] = time.perf_counter() - started
+    return BuildReport(
+        deck=plan.deck,
+        outputs=outputs,
+        words=len(plan.words),
+        repeated=plan.repeated,
+        cards=cards,
+        delivered={kind.label: _delivered(kind, media) for kind in maker.kinds},
+        missing=tuple(missing),
+        seconds=seconds,
+        problems=tuple(registry.problems()),
+    )
+
+
+def _deck(plan: Plan, media: list[dict[str, Medium]], output: Path | None) -> Deck:
+    files = [medium for made in media for medium in made.values()]
+    credits = sorted({medium.attribution for medium in files} - {""})
+    lines = [f"{len(plan.words)} words, made with Deckwright.", *credits]
+    return Deck(
+        name=plan.deck,
+        note_type=note_type(),
+        notes=make_notes(plan.deck, plan.words, media),
+        media=tuple(dict.fromkeys(medium.path for medium in files)),
+        output=output,
+        description="<br>".join(map(escape, lines)),
+    )
+
+
+def _delivered(kind: Kind, media: list[dict[str, Medium]]) -> tuple[int, int]:
+    return sum(kind.type in made for made in media), len(media)

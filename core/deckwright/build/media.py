@@ -1,0 +1,142 @@
+"""Media for words: each word's sound and picture, from the first provider of the pipeline that has one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from deckwright.build.words import Word
+from deckwright.errors import BadMediaError, NotFoundError, ProviderError
+from deckwright.providers.media import MediaRequest, MediaResult
+
+
+@attrs.frozen
+class Kind:
+    """A kind of media that a card has a place for.
+
+    Attributes:
+        type: The type of provider that delivers it.
+        label: What people call several of it.
+        suffix: The ending that providers are asked for; they may deliver another.
+        required: Whether a word without it counts as failed.
+    """
+
+    type: str
+    label: str
+    suffix: str
+    required: bool
+
+
+# A word that cannot be heard is a fault; one that cannot be drawn, like most phrases, is not.
+KINDS = (Kind("audio", "sounds", ".mp3", required=True), Kind("image", "pictures", ".png", required=False))
+
+
+@attrs.frozen
+class Medium:
+    """One finished file.
+
+    Attributes:
+        path: The file; its name is made from its content.
+        instance: The configured provider that it came from.
+        attribution: The credit that is due; empty when none is.
+    """
+
+    path: Path
+    instance: str
+    attribution: str = ""
+
+
+@attrs.frozen
+class Missing:
+    """What a word has to do without.
+
+    Attributes:
+        word: The word.
+        kind: What is missing.
+        reasons: Why, from each provider that was asked: instance to error.
+        failed: Whether that is a fault, and not just the end of what the providers have.
+    """
+
+    word: Word
+    kind: Kind
+    reasons: dict[str, ProviderError]
+    failed: bool
+
+
+class MediaMaker:
+    """Makes the media of one build.
+
+    Args:
+        providers: Those that the pipeline may see: type, then instance, to provider.
+        folder: Where the files go.
+        observe: Called with each request and what came of it in the end.
+    """
+
+    def __init__(
+        self,
+        providers: Mapping[str, Mapping[str, Any]],
+        folder: Path,
+        observe: Callable[[MediaRequest, MediaResult], None],
+    ) -> None:
+        self._providers = providers
+        self._folder = folder
+        self._observe = observe
+        # Providers that it is pointless to ask again in this run, with the reason.
+        self._out: dict[tuple[str, str], ProviderError] = {}
+
+    @property
+    def kinds(self) -> Iterable[Kind]:
+        """The kinds of media that the pipeline has any provider of."""
+        return [kind for kind in KINDS if self._providers.get(kind.type)]
+
+    def make(self, word: Word, kind: Kind) -> Medium | Missing:
+        """Ask one provider after the other until one delivers."""
+        params = {"language": word.language}
+        if word.reading:
+            params["reading"] = word.reading
+        if word.translation:
+            params["translation"] = word.translation
+        request = MediaRequest(kind.type, word.text, params, self._folder / f"new{kind.suffix}")
+        reasons: dict[str, ProviderError] = {}
+        for instance, provider in self._providers[kind.type].items():
+            key = (kind.type, instance)
+            failure = self._out.get(key)
+            if failure is None:
+                result = _ask(provider, request)
+                if result.success and result.file_path is not None:
+                    self._observe(request, result)
+                    return Medium(
+                        self._keep(result.file_path), instance, result.metadata.get("attribution", "")
+                    )
+                failure = result.failure or ProviderError(result.error or "no reason given")
+                if failure.out_for_run:
+                    self._out[key] = failure
+            reasons[instance] = failure
+        *_, last = reasons.values()
+        self._observe(request, MediaResult(success=False, error=last.message, failure=last))
+        failed = kind.required or not all(isinstance(reason, NotFoundError) for reason in reasons.values())
+        return Missing(word, kind, reasons, failed)
+
+    def _keep(self, path: Path) -> Path:
+        """Name a file by its content, so that the same sound or picture is the same file in every build."""
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:20]
+        return path.replace(self._folder / f"deckwright-{digest}{path.suffix.lower()}")
+
+
+def _ask(provider: Any, request: MediaRequest) -> MediaResult:
+    try:
+        result: MediaResult = provider.generate_media(request)
+        if result.success and (result.file_path is None or not result.file_path.is_file()):
+            raise BadMediaError("it says that it made a file, and there is none")
+        if result.success and result.file_path is not None and not result.file_path.stat().st_size:
+            raise BadMediaError("it made an empty file")
+    except Exception as error:  # noqa: BLE001 - not every provider keeps the contract that it raises nothing
+        failure = (
+            error if isinstance(error, ProviderError) else ProviderError(f"{type(error).__name__}: {error}")
+        )
+        return MediaResult(success=False, error=failure.message, failure=failure)
+    return result

@@ -1,0 +1,128 @@
+"""Words: from a file, through the data provider that reads its kind, or from a program's own list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from deckwright.build.languages import language_in_name, language_tag
+from deckwright.errors import BuildError, DataError
+from deckwright.registry import ProviderRegistry
+
+# Columns with a place of their own on the card; all others are shown as further facts.
+_KNOWN = ("word", "translation", "reading", "example", "tags", "language")
+
+
+@attrs.frozen
+class Word:
+    """One word to learn.
+
+    Attributes:
+        text: The word itself.
+        language: Its language, as a BCP 47 tag.
+        translation: What it means.
+        reading: How it is read, where its script does not tell.
+        example: A sentence with it.
+        tags: Tags, without spaces.
+        facts: Further columns of its list, by their headers.
+    """
+
+    text: str
+    language: str
+    translation: str = ""
+    reading: str = ""
+    example: str = ""
+    tags: tuple[str, ...] = ()
+    facts: dict[str, str] = attrs.field(factory=dict)
+
+
+def read_rows(path: Path, registry: ProviderRegistry, pipeline: str) -> list[Any]:
+    """Read a word list with the first of the pipeline's data providers that reads such files.
+
+    Raises:
+        BuildError: None does.
+        DataError: The file cannot be read; the message says where and why.
+    """
+    readable: list[str] = []
+    for instance, provider in registry.for_pipeline(pipeline)["data"].items():
+        info = registry.info_of("data", instance)
+        endings = info.traits.reads if info else ()
+        readable += endings
+        if path.suffix.lower() in endings:
+            # The instance's own settings, for the folder of this file.
+            settings = {**provider.config, "base_path": str(path.parent), "files": []}
+            reader = registry.plugins.make("data", registry.name_of("data", instance), settings)
+            rows = reader.load_data(path.name)
+            if not isinstance(rows, list):
+                raise DataError(f"{path}: a word list is a list; this is a {type(rows).__name__}.")
+            return rows
+    raise BuildError(
+        f"{path}: no data provider of the pipeline {pipeline!r} reads {path.suffix or 'such'} files.",
+        hint=f"Those that can be read end in {', '.join(sorted(set(readable)))}." if readable else None,
+    )
+
+
+def make_words(rows: Iterable[Any], language: str | None, source: str) -> tuple[list[Word], int]:
+    """Make words of rows: dicts such as data providers give, or bare strings.
+
+    Args:
+        rows: The rows.
+        language: The language of those that do not tell theirs.
+        source: What to call the list in messages.
+
+    Returns:
+        The words, in order, and how many were left out because they stand in the list already.
+
+    Raises:
+        DataError: A row is not a word.
+        BuildError: Nothing tells the language of a word; or there is no word at all.
+    """
+    words: dict[tuple[str, ...], Word] = {}
+    count = 0
+    for count, row in enumerate(rows, 1):
+        columns = {"word": row} if isinstance(row, str) else row
+        if not isinstance(columns, Mapping) or not _text(columns.get("word")):
+            raise DataError(
+                f"{source}: item {count} is not a word: {row!r:.60}.",
+                hint='A word is text, or a table with a "word" in it.',
+            )
+        own = _text(columns.get("language")) or language
+        if not own:
+            raise BuildError(
+                f"{source}: nothing tells the language of its words.",
+                hint="Say it with --language (such as --language es), or give the list a column `language`.",
+            )
+        word = Word(
+            text=_text(columns["word"]),
+            language=language_tag(own),
+            translation=_text(columns.get("translation")),
+            reading=_text(columns.get("reading")),
+            example=_text(columns.get("example")),
+            tags=_tags(columns.get("tags")),
+            facts={
+                str(key): _text(value) for key, value in columns.items() if key not in _KNOWN and _text(value)
+            },
+        )
+        words.setdefault((word.language, word.text, word.reading, word.translation), word)
+    if not words:
+        raise BuildError(f"{source}: there is no word in it.")
+    return list(words.values()), count - len(words)
+
+
+def language_for(path: Path | None, asked: str | None, configured: str | None) -> str | None:
+    """Return the language that was asked for, or configured, or that the file's name tells."""
+    if asked or configured:
+        return language_tag(asked or configured or "")
+    return language_in_name(path) if path else None
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value).strip()
+
+
+def _tags(value: Any) -> tuple[str, ...]:
+    parts = value if isinstance(value, (list, tuple)) else _text(value).replace(",", " ").split()
+    return tuple("_".join(str(part).split()) for part in parts if str(part).strip())

@@ -1,0 +1,87 @@
+"""The command `deckwright`. Each command is a module of this package, imported when it is called or listed."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from importlib import import_module
+
+import click
+
+from deckwright._version import __version__
+
+COMMANDS = ("build", "check", "plugins", "providers")
+
+# Exit codes, beside 0 for all well.
+CANNOT = 1  # the command could not do what it was asked for
+WRONG_INPUT = 2  # the words, the configuration or the command line are wrong; click's own code for the last
+SOME_FAILED = 3  # it was done, and something in it failed
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"deckwright.cli.{cmd_name}").command
+        return command
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="deckwright")
+@click.option("-v", "--verbose", is_flag=True, help="Log what is done, and show where an error comes from.")
+@click.pass_context
+def deckwright(ctx: click.Context, verbose: bool) -> None:
+    r"""Turn a list of words into Anki flashcards with sound and pictures.
+
+    \b
+    Start with:  deckwright build words.csv --language es
+
+    No account, key or configuration is needed. A configuration (deckwright.toml) chooses other sources of
+    sound and pictures; plugins add more of them.
+    """
+    ctx.obj = verbose
+    logger = logging.getLogger("deckwright")
+    if verbose:
+        logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+        logger.setLevel(logging.DEBUG)
+    else:
+        # Each command shows in its own words what the library would log.
+        logger.addHandler(logging.NullHandler())
+        logger.propagate = False
+
+
+def main() -> None:
+    """Run the command line; end the process with one of the exit codes above."""
+    try:
+        deckwright(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        click.echo("Stopped.", err=True)
+        sys.exit(CANNOT)
+    except Exception as error:  # noqa: BLE001 - nobody should have to read a traceback
+        sys.exit(_explain(error))
+
+
+def _explain(error: Exception) -> int:
+    from deckwright.errors import BuildError, DeckwrightError, ProvidersFailedError
+
+    if "-v" in sys.argv or "--verbose" in sys.argv:
+        import traceback
+
+        traceback.print_exception(error)
+    if isinstance(error, DeckwrightError):
+        click.echo(f"{click.style('Error:', fg='red', bold=True)} {error}", err=True)
+        return CANNOT if isinstance(error, BuildError | ProvidersFailedError) else WRONG_INPUT
+    click.echo(
+        f"{click.style('Error:', fg='red', bold=True)} {type(error).__name__}: {error}\n"
+        "  This is a fault of Deckwright. `deckwright --verbose ...` shows where it comes from.",
+        err=True,
+    )
+    return CANNOT

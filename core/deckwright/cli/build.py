@@ -1,0 +1,171 @@
+"""`deckwright build`: from a word list to a deck."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from deckwright.cli import SOME_FAILED
+from deckwright.cli.common import config_option, console, json_option, plain_table, print_json, show_problems
+
+if TYPE_CHECKING:
+    from deckwright.build.deck import BuildReport, Plan, Progress
+    from deckwright.build.media import Missing
+
+
+@click.command("build", short_help="Build a deck from a word list.")
+@click.argument("words", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("-l", "--language", help="Language of the words: es, pt-BR, japanese.")
+@config_option
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="The deck's file, such as spanish.apkg."
+)
+@click.option("-d", "--deck", help="The deck's name in Anki.  [default: named for the word list]")
+@click.option("-p", "--pipeline", help="Use only the providers open to this pipeline.  [default: vocabulary]")
+@click.option("-n", "--dry-run", is_flag=True, help="Only say what would be made, and by whom.")
+@json_option
+def command(
+    words: Path,
+    language: str | None,
+    config: Path | None,
+    output: Path | None,
+    deck: str | None,
+    pipeline: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    r"""Build a deck from WORDS.
+
+    WORDS is a list: a CSV file with a header (word, translation, and any of reading, example, tags), or plain
+    text, one word a line. The deck is an .apkg file that Anki imports; building it again and importing it
+    again updates the cards that are there.
+
+    \b
+    Exit codes:  0 all well    1 no deck was made    2 wrong input
+                 3 a deck was made, and some words lack their sound, or a provider failed
+    """
+    from deckwright.build.deck import make_plan, run
+    from deckwright.registry import ProviderRegistry
+
+    with ProviderRegistry.from_config(config) as registry:
+        plan = make_plan(words, registry, language=language, deck=deck, pipeline=pipeline)
+        if dry_run:
+            show_problems(registry.problems())
+            _show_plan(plan, output, as_json)
+            return
+        with _progress() as progress:
+            report = run(plan, registry, output=output, progress=progress)
+    if as_json:
+        print_json(_as_dict(report))
+    else:
+        _show_report(report)
+    if report.failed or report.problems:
+        raise click.exceptions.Exit(SOME_FAILED)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Show a bar for each stage on standard error, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description:>9}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    err = Console(stderr=True)
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bars:
+        tasks: dict[str, Any] = {}
+
+        def tell(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done)
+
+        yield tell
+
+
+def _show_plan(plan: Plan, output: Path | None, as_json: bool) -> None:
+    providers = {type: list(instances) for type, instances in plan.providers.items() if instances}
+    shown: dict[str, Any] = {
+        "deck": plan.deck,
+        "words": len(plan.words),
+        "languages": sorted({word.language for word in plan.words}),
+        "providers": providers,
+    }
+    if output is not None:
+        shown["output"] = str(output)
+        shown["replaces"] = output.exists()
+    if as_json:
+        print_json(shown)
+        return
+    table = plain_table("", "")
+    table.show_header = False
+    for key, value in shown.items():
+        if key == "providers":
+            for type, instances in value.items():
+                table.add_row(type, ", then ".join(instances))
+        else:
+            table.add_row(key, ", ".join(value) if isinstance(value, list) else str(value))
+    console().print(table)
+    click.echo("Nothing was made: this was a dry run.")
+
+
+def _show_report(report: BuildReport) -> None:
+    from rich.table import Table
+
+    out = console()
+    table = Table(title=f"{report.deck}", title_justify="left", show_header=False)
+    table.add_row("words", str(report.words) + (f" ({report.repeated} repeated)" if report.repeated else ""))
+    if report.cards is not None:
+        table.add_row("cards", str(report.cards))
+    for label, (count, total) in report.delivered.items():
+        table.add_row(label, f"{count} of {total}")
+    table.add_row("failed", str(len(report.failed)))
+    out.print(table)
+    _show_missing(report.missing)
+    show_problems(report.problems)
+    for instance, path in report.outputs.items():
+        out.print(
+            f"The deck is in [bold]{path}[/]" if path else f"The deck went to {instance}.", soft_wrap=True
+        )
+
+
+def _show_missing(missing: tuple[Missing, ...]) -> None:
+    """Print one line for each way in which media are missing, with a word or two as examples."""
+    groups: dict[tuple[Any, ...], list[Missing]] = {}
+    for item in missing:
+        ways = tuple((instance, type(error)) for instance, error in item.reasons.items())
+        groups.setdefault((item.kind.label, item.failed, ways), []).append(item)
+    for (label, failed, _), items in groups.items():
+        words = ", ".join(item.word.text for item in items[:3]) + (", ..." if len(items) > 3 else "")
+        line = f"{len(items)} without {label} ({words})"
+        if not failed:
+            click.echo(f"{line}: none of the providers has one.")
+        else:
+            click.echo(click.style(f"{line}:", fg="red"))
+            for instance, error in items[0].reasons.items():
+                click.echo(f"  {instance}: {error}")
+
+
+def _as_dict(report: BuildReport) -> dict[str, Any]:
+    return {
+        "deck": report.deck,
+        "outputs": report.outputs,
+        "words": report.words,
+        "repeated": report.repeated,
+        "cards": report.cards,
+        **{label: count for label, (count, _) in report.delivered.items()},
+        "missing": [
+            {
+                "word": item.word.text,
+                "type": item.kind.type,
+                "failed": item.failed,
+                "reasons": {instance: error.message for instance, error in item.reasons.items()},
+            }
+            for item in report.missing
+        ],
+        "seconds": {stage: round(seconds, 3) for stage, seconds in report.seconds.items()},
+        "problems": report.problems,
+    }

@@ -1,0 +1,39 @@
+"""`deckwright check`: is a configuration right, and does everything that it names work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from deckwright.cli import SOME_FAILED
+from deckwright.cli.common import json_option, print_json, show_problems
+
+
+@click.command("check", short_help="Check a configuration.")
+@click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@json_option
+def command(config: Path, as_json: bool) -> None:
+    r"""Check the configuration CONFIG: make every provider that it names, and use none.
+
+    \b
+    Exit codes:  0 all well    2 the configuration is wrong in itself
+                 3 a provider or plugin failed, or a setting is unknown
+    """
+    from deckwright.build.deck import BuildSettings
+    from deckwright.registry import ProviderRegistry
+
+    with ProviderRegistry.from_config(config) as registry:
+        if registry.config:
+            registry.config.section("build", BuildSettings)
+        problems = registry.problems()
+        made = [f"{type}.{name}" for type in registry.plugins.types for name in registry[type]]
+    if as_json:
+        print_json({"providers": made, "problems": problems})
+    else:
+        show_problems(problems)
+        click.echo(
+            f"{config}: {len(made)} providers work" + (f", {len(problems)} problems." if problems else ".")
+        )
+    if problems:
+        raise click.exceptions.Exit(SOME_FAILED)

@@ -1,0 +1,42 @@
+"""What several commands share: options, and ways to show things."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+config_option = click.option(
+    "-c",
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Configuration (TOML or JSON). By default deckwright.toml or deckwright.json here, or else the built-in one.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+def console() -> Console:
+    """Return a console on standard output."""
+    return Console(highlight=False, soft_wrap=False)
+
+
+def plain_table(*headers: str) -> Table:
+    """Return a table without lines, for long cells."""
+    table = Table(*headers, box=None, pad_edge=False, header_style="bold")
+    table.expand = False
+    return table
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON; paths become text."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def show_problems(problems: list[str] | tuple[str, ...]) -> None:
+    """Print what is wrong on standard error, a paragraph each."""
+    for problem in problems:
+        click.echo(f"{click.style('Warning:', fg='yellow', bold=True)} {problem}", err=True)

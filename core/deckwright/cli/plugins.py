@@ -1,0 +1,30 @@
+"""`deckwright plugins`: which were found, where they are from, and what is wrong with any."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+import click
+
+from deckwright.cli.common import config_option, console, json_option, plain_table, print_json, show_problems
+
+
+@click.command("plugins", short_help="List the plugins that were found.")
+@config_option
+@json_option
+def command(config: Path | None, as_json: bool) -> None:
+    """List the plugins: where each is from, its hooks, and whether it works."""
+    from deckwright.config import Config
+    from deckwright.plugins import Plugins, PluginSettings
+
+    chosen = Config.load(config) if config else Config.find()
+    plugins = Plugins(chosen.section("plugins", PluginSettings), folder=chosen.folder)
+    if as_json:
+        print_json([attrs.asdict(record) for record in plugins.records])
+        return
+    table = plain_table("plugin", "from", "status", "hooks")
+    for record in plugins.records:
+        table.add_row(record.name, str(record.provenance), record.status, ", ".join(record.hooks))
+    console().print(table)
+    show_problems([f"{record}: {problem}" for record in plugins.records for problem in record.problems])

@@ -1,0 +1,48 @@
+"""`deckwright providers`: what is on offer, and what is configured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deckwright.cli.common import config_option, console, json_option, plain_table, print_json, show_problems
+
+
+@click.command("providers", short_help="List the providers on offer and those set up.")
+@config_option
+@json_option
+def command(config: Path | None, as_json: bool) -> None:
+    """List the providers on offer, and those that the configuration sets up."""
+    from deckwright.registry import ProviderRegistry
+
+    with ProviderRegistry.from_config(config) as registry:
+        instances: dict[tuple[str, str], list[str]] = {}
+        for type in registry.plugins.types:
+            for instance in registry[type]:
+                instances.setdefault((type, registry.name_of(type, instance)), []).append(instance)
+        rows: list[dict[str, Any]] = [
+            {
+                "type": info.type,
+                "name": info.name,
+                "configured": instances.pop((info.type, info.name), []),
+                "summary": info.summary,
+                "plugin": str(plugin),
+                "extra": info.extra,
+                "attribution": info.traits.attribution,
+            }
+            for info, plugin in registry.plugins.describe()
+        ]
+        for (type, name), configured in instances.items():
+            owner = registry.plugins.owner(type, name)
+            rows.append({"type": type, "name": name, "configured": configured, "plugin": str(owner or "")})
+        if as_json:
+            failures = [str(failure) for failure in registry.failures]
+            print_json({"providers": rows, "failed": failures})
+            return
+        table = plain_table("type", "name", "configured as", "what it is")
+        for row in rows:
+            table.add_row(row["type"], row["name"], ", ".join(row["configured"]), row.get("summary", ""))
+        console().print(table)
+        show_problems(registry.problems())

@@ -1,0 +1,160 @@
+"""Where plugins come from: finding them, without importing any.
+
+Each source yields candidates: a name, its provenance, and a function that imports it. Whatever is wrong with
+one is met when it is loaded, in `deckwright.plugins`, so that a broken plugin never hides the others.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import pkgutil
+import sys
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import attrs
+
+from deckwright.errors import PluginError
+
+BUILT_INS = "deckwright_builtins"
+ENTRY_POINT_GROUP = "deckwright"
+ENVIRONMENT_VARIABLE = "DECKWRIGHT_PLUGINS"
+
+
+@attrs.frozen
+class Provenance:
+    """Where a plugin is from.
+
+    Attributes:
+        kind: `"built-in"`, `"module"`, `"file"`, `"installed"` or `"object"`.
+        location: The module or file; empty for objects.
+        distribution: The installed distribution; empty when it is not known.
+        version: That distribution's version.
+    """
+
+    kind: str
+    location: str = ""
+    distribution: str = ""
+    version: str = ""
+
+    def __str__(self) -> str:
+        if self.distribution:
+            return f"{self.distribution} {self.version}"
+        return f"{self.kind} {self.location}" if self.location and self.kind != "built-in" else self.kind
+
+
+@attrs.frozen
+class Candidate:
+    """A plugin that was found and not yet imported."""
+
+    name: str
+    provenance: Provenance
+    load: Callable[[], object]
+
+
+def built_in() -> Iterator[Candidate]:
+    """Yield every module of the folder of built-in plugins."""
+    package = importlib.util.find_spec(BUILT_INS)
+    for module in pkgutil.iter_modules(package.submodule_search_locations if package else []):
+        yield named_module(f"{BUILT_INS}.{module.name}", kind="built-in")
+
+
+def named_module(name: str, *, kind: str = "module") -> Candidate:
+    """Return the module of this name, wherever Python finds it."""
+    return Candidate(name, Provenance(kind, name), lambda: importlib.import_module(name))
+
+
+def in_path(path: Path) -> Iterator[Candidate]:
+    """Yield the plugin in a file, or every one in a folder: its modules and packages, `_` and tests left out."""
+    if path.is_dir() and not (path / "__init__.py").is_file():
+        for entry in sorted(path.iterdir()):
+            is_plugin = entry.suffix == ".py" or (entry / "__init__.py").is_file()
+            if is_plugin and not entry.name.startswith(("_", ".", "test_", "conftest")):
+                yield _file(entry)
+    else:
+        yield _file(path)
+
+
+def in_environment() -> Iterator[Candidate]:
+    """Yield what `DECKWRIGHT_PLUGINS` names: modules, files and folders, separated by commas."""
+    for entry in os.environ.get(ENVIRONMENT_VARIABLE, "").split(","):
+        entry = entry.strip()
+        if entry.endswith(".py") or os.sep in entry or "/" in entry:
+            yield from in_path(Path(entry).expanduser())
+        elif entry:
+            yield named_module(entry)
+
+
+def installed() -> Iterator[Candidate]:
+    """Yield the plugins of installed distributions: the entry points of the group `deckwright`."""
+    if not _any_entry_point(sys.path):
+        return
+    # Dear to import (about 60 ms), and needed only by those who have such a plugin.
+    from importlib.metadata import distributions
+
+    seen: set[str] = set()
+    for distribution in distributions():
+        name = distribution.metadata["Name"] or ""
+        if name in seen:
+            continue
+        seen.add(name)
+        for entry_point in distribution.entry_points:
+            if entry_point.group == ENTRY_POINT_GROUP:
+                provenance = Provenance("installed", entry_point.value, name, distribution.version)
+                yield Candidate(entry_point.name, provenance, entry_point.load)
+
+
+def given(plugins: Iterable[object]) -> Iterator[Candidate]:
+    """Yield the objects that a program hands over: modules, instances, or classes with static hooks."""
+    for plugin in plugins:
+        name = getattr(plugin, "__name__", None) or type(plugin).__name__
+        yield Candidate(name, Provenance("object"), lambda plugin=plugin: plugin)  # type: ignore[misc]
+
+
+def _file(path: Path) -> Candidate:
+    path = path.absolute()
+    return Candidate(path.stem, Provenance("file", str(path)), lambda: _import_file(path))
+
+
+def _import_file(path: Path) -> ModuleType:
+    if not path.exists():
+        raise PluginError(f"{path} does not exist.", hint="Correct the path, or take it out of the list.")
+    source = path / "__init__.py" if path.is_dir() else path
+    # The path is part of the name, so that two files of one name do not take each other's place.
+    name = f"deckwright_plugin_{path.stem}_{zlib.crc32(str(path).encode()):08x}"
+    spec = importlib.util.spec_from_file_location(
+        name, source, submodule_search_locations=[str(path)] if path.is_dir() else None
+    )
+    if spec is None or spec.loader is None:
+        raise PluginError(f"{path} is not a Python file.", hint="A plugin is a .py file or a package.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _any_entry_point(folders: Iterable[str]) -> bool:
+    """Look whether any distribution in these folders has a plugin, reading as little as possible."""
+    header = f"[{ENTRY_POINT_GROUP}]".encode()
+    for folder in folders:
+        try:
+            names = os.listdir(folder or ".")
+        except OSError:
+            continue
+        for name in names:
+            if name.endswith((".dist-info", ".egg-info")):
+                try:
+                    with open(os.path.join(folder, name, "entry_points.txt"), "rb") as file:  # noqa: PTH118, PTH123
+                        if header in file.read():
+                            return True
+                except OSError:
+                    continue
+    return False

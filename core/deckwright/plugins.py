@@ -1,0 +1,433 @@
+"""Plugins: loaded one by one, checked, registered with pluggy, and asked through a thin typed facade.
+
+Nothing else in this package touches pluggy's manager. A plugin that cannot be used becomes a record in
+`Plugins.records` and a line in the log; the others work on.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, cast
+
+import attrs
+import pluggy
+
+from deckwright import discovery, hooks
+from deckwright.discovery import Candidate, Provenance
+from deckwright.errors import PluginError, ProviderConflictError, UnknownProviderError
+from deckwright.hooks import ProviderInfo, ProviderType
+from deckwright.settings import did_you_mean
+
+logger = logging.getLogger(__name__)
+
+Key = tuple[str, str]
+Make = Callable[[str, str, "dict[str, Any]"], Any]
+
+
+@attrs.define
+class PluginSettings:
+    """The `[plugins]` section of a configuration."""
+
+    modules: list[str] = attrs.field(factory=list, metadata={"help": "modules to load, by import name"})
+    paths: list[Path] = attrs.field(factory=list, metadata={"help": "plugin files, or folders of them"})
+    disable: list[str] = attrs.field(factory=list, metadata={"help": "plugins not to import at all"})
+    prefer: list[str] = attrs.field(
+        factory=list, metadata={"help": "plugins that win where several offer the same provider"}
+    )
+    installed: bool = attrs.field(default=True, metadata={"help": "load the plugins of installed packages"})
+
+
+@attrs.define
+class PluginRecord:
+    """One plugin, loaded or not.
+
+    Attributes:
+        name: What `disable` and `prefer` call it.
+        provenance: Where it is from.
+        status: `"loaded"`, `"disabled"` or `"failed"`.
+        hooks: The hooks it implements.
+        problems: What is wrong with it, each with the mend. A loaded plugin may have some too.
+        seconds: How long it took to import.
+    """
+
+    name: str
+    provenance: Provenance
+    status: str = "loaded"
+    hooks: tuple[str, ...] = ()
+    problems: list[str] = attrs.field(factory=list)
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.provenance})" if str(self.provenance) != self.name else self.name
+
+
+@attrs.frozen
+class _Offer:
+    """One plugin's word that it makes a provider."""
+
+    plugin: PluginRecord
+    info: ProviderInfo
+    make: Make
+
+
+class Plugins:
+    """All plugins of one registry.
+
+    Args:
+        settings: Which to load, beside the built-in ones.
+        objects: Plugins handed over by a program.
+        folder: What relative paths in the settings start from.
+    """
+
+    def __init__(
+        self,
+        settings: PluginSettings | None = None,
+        *,
+        objects: Iterable[object] = (),
+        folder: Path | None = None,
+    ) -> None:
+        self._settings = settings or PluginSettings()
+        self._manager = pluggy.PluginManager(hooks.PROJECT)
+        self._manager.add_hookspecs(hooks)
+        self._hook_names = [name for name in vars(hooks) if self._manager.parse_hookspec_opts(hooks, name)]
+        self._records: dict[str, PluginRecord] = {}
+        self._rejected: list[PluginRecord] = []
+        for candidate in self._candidates(objects, folder or Path()):
+            self._load(candidate)
+        self._types = self._collect_types()
+        self._offers = self._collect_offers()
+        self._undescribed = self._collect_undescribed()
+        self._makers: dict[Key, _Offer] = {}
+        self._observers = {
+            hook: [(plugin, _by_keyword(found)) for plugin, found in self._implementations(hook)]
+            for hook in ("provider_registered", "provider_failed", "media_generated")
+        }
+
+    @property
+    def records(self) -> list[PluginRecord]:
+        """Every plugin that was found, in the order of loading, those that could not be used last."""
+        return [*self._records.values(), *self._rejected]
+
+    @property
+    def types(self) -> Mapping[str, ProviderType]:
+        """The types of provider, by name."""
+        return MappingProxyType(self._types)
+
+    def describe(self) -> list[tuple[ProviderInfo, PluginRecord]]:
+        """Return what is on offer, sorted by type and name: each provider with the plugin that would make it."""
+        found = []
+        for key in sorted(self._offers):
+            try:
+                offer = self._choose(key)
+            except ProviderConflictError:
+                offer = self._offers[key][0]
+            found.append((offer.info, offer.plugin))
+        return found
+
+    def info(self, type: str, name: str) -> ProviderInfo | None:
+        """Return what is described of the provider of this type and name; None when nothing is."""
+        offers = self._offers.get((type, name))
+        if offers is None:
+            return None
+        return offers[0].info if len(offers) == 1 else self._choose((type, name)).info
+
+    def owner(self, type: str, name: str) -> PluginRecord | None:
+        """Return the plugin that makes this provider, as far as that is known; None otherwise."""
+        offer = self._makers.get((type, name)) or next(iter(self._offers.get((type, name), ())), None)
+        return offer.plugin if offer else None
+
+    def make(self, type: str, name: str, config: dict[str, Any]) -> Any:
+        """Have a plugin make a provider.
+
+        Args:
+            type: What it delivers.
+            name: Which one.
+            config: Its settings; the provider gets this very dict.
+
+        Raises:
+            UnknownProviderError: No plugin answers to the type or the name.
+            ProviderConflictError: Several do, and `prefer` names none of them.
+            PluginError: What the plugin made is not a provider of that type.
+            Exception: Whatever the provider's own constructor raises.
+        """
+        key = (type, name)
+        maker = self._makers.get(key)
+        if maker is None:
+            if type not in self._types:
+                known = self._types
+                raise UnknownProviderError(f"Unknown provider type: {type}{did_you_mean(type, known)}")
+            if key not in self._offers:
+                return self._made_by_undescribed(key, config)
+            maker = self._makers[key] = self._choose(key)
+        return self._checked(maker.make(type, name, config), maker.plugin, key, config)
+
+    def notify(self, hook: str, **arguments: Any) -> None:
+        """Tell the observers; one that raises is logged and changes nothing."""
+        for plugin, function in self._observers[hook]:
+            try:
+                function(**arguments)
+            except Exception as error:  # noqa: BLE001 - an onlooker's fault must not end the build
+                self._complain(plugin, f"{hook} raised {_told(error)}")
+
+    # Loading
+
+    def _candidates(self, objects: Iterable[object], folder: Path) -> Iterator[Candidate]:
+        settings = self._settings
+        core_types = "deckwright.providers.types"
+        yield discovery.named_module(core_types, kind="built-in")
+        yield from discovery.built_in()
+        yield from discovery.given(objects)
+        yield from map(discovery.named_module, settings.modules)
+        yield from chain.from_iterable(discovery.in_path(folder / path) for path in settings.paths)
+        yield from discovery.in_environment()
+        if settings.installed:
+            yield from discovery.installed()
+
+    def _load(self, candidate: Candidate) -> None:
+        record = PluginRecord(candidate.name, candidate.provenance)
+        known = self._records.get(candidate.name)
+        if known is not None:
+            # The same plugin named twice, in a configuration and the environment, say, is no mistake.
+            if known.provenance != candidate.provenance:
+                self._reject(record, f"there is a plugin of this name already: {known}. Rename one of them.")
+            return
+        if candidate.name in self._settings.disable:
+            record.status = "disabled"
+            self._records[record.name] = record
+            return
+        started = time.perf_counter()
+        try:
+            plugin = candidate.load()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a plugin may even exit; Deckwright goes on
+            self._reject(record, f"cannot be imported: {_told(error)}")
+            return
+        record.seconds = time.perf_counter() - started
+        try:
+            record.hooks = self._check(plugin)
+            self._manager.register(plugin, candidate.name)
+        except Exception as error:  # noqa: BLE001 - attributes of a stranger's object may raise anything
+            self._reject(record, _told(error))
+            return
+        self._records[record.name] = record
+
+    def _reject(self, record: PluginRecord, problem: str) -> None:
+        record.status = "failed"
+        record.problems.append(problem)
+        self._rejected.append(record)
+        logger.warning("Plugin %s: %s", record, problem)
+
+    def _complain(self, plugin: PluginRecord, problem: str) -> None:
+        if problem not in plugin.problems:
+            plugin.problems.append(problem)
+            logger.warning("Plugin %s: %s", plugin, problem)
+
+    # What plugins offer
+
+    def _implementations(self, hook: str) -> Iterator[tuple[PluginRecord, pluggy.HookImpl]]:
+        """Yield each plugin's implementation of a hook, in the order of loading.
+
+        Calling them one by one, instead of pluggy's own call, keeps the answers of the others when one
+        raises, and says who answered.
+        """
+        for implementation in getattr(self._manager.hook, hook).get_hookimpls():
+            yield self._records[implementation.plugin_name], implementation
+
+    def _answers(self, hook: str, kind: type[Any]) -> Iterator[tuple[PluginRecord, Any]]:
+        """Yield each record that the plugins return from a hook that returns several."""
+        for plugin, implementation in self._implementations(hook):
+            try:
+                answers = list(cast("Iterable[Any]", implementation.function()))
+                wrong = [answer for answer in answers if not isinstance(answer, kind)]
+                if wrong:
+                    raise PluginError(f"returned {wrong[0]!r}, which is not a {kind.__name__}")
+            except Exception as error:  # noqa: BLE001 - one plugin's fault must not hide the others' answers
+                self._complain(plugin, f"{hook}: {_told(error)}")
+            else:
+                for answer in answers:
+                    yield plugin, answer
+
+    def _collect_types(self) -> dict[str, ProviderType]:
+        types: dict[str, ProviderType] = {}
+        for plugin, added in self._answers("register_provider_types", ProviderType):
+            if added.name in types:
+                self._complain(plugin, f"adds the provider type {added.name!r}, which exists already")
+            else:
+                types[added.name] = added
+        return types
+
+    def _collect_offers(self) -> dict[Key, list[_Offer]]:
+        makers = {
+            plugin.name: _as_make(found) for plugin, found in self._implementations("register_media_provider")
+        }
+        offers: dict[Key, list[_Offer]] = {}
+        for plugin, info in self._answers("describe_media_providers", ProviderInfo):
+            if plugin.name in makers:
+                offer = _Offer(plugin, info, makers[plugin.name])
+                offers.setdefault((info.type, info.name), []).append(offer)
+            else:
+                self._complain(plugin, "describes providers, and has no register_media_provider to make them")
+        return offers
+
+    def _collect_undescribed(self) -> list[tuple[PluginRecord, Make]]:
+        describing = {offer.plugin.name for offers in self._offers.values() for offer in offers}
+        return [
+            (plugin, _as_make(found))
+            for plugin, found in self._implementations("register_media_provider")
+            if plugin.name not in describing
+        ]
+
+    def _choose(self, key: Key) -> _Offer:
+        """Settle who makes a provider that is described, by several plugins perhaps."""
+        offers = self._offers[key]
+        if len(offers) == 1:
+            return offers[0]
+        for preferred in self._settings.prefer:
+            for offer in offers:
+                if offer.plugin.name == preferred:
+                    return offer
+        claimants = " and ".join(str(offer.plugin) for offer in offers)
+        settle = "Say which is meant: " + " or ".join(
+            f'[plugins] prefer = ["{offer.plugin.name}"]' for offer in offers
+        )
+        label = f"{key[0]} provider {key[1]!r}"
+        for offer in offers:
+            if offer.plugin.provenance.kind == "built-in":
+                for other in offers:
+                    if other is not offer:
+                        self._complain(
+                            other.plugin, f"offers the {label} too; the built-in one stays. {settle}"
+                        )
+                return offer
+        raise ProviderConflictError(f"The {label} is offered by {claimants}.", hint=settle)
+
+    def _made_by_undescribed(self, key: Key, config: dict[str, Any]) -> Any:
+        """Ask every plugin that describes nothing, and remember who answered."""
+        answers: list[tuple[_Offer, Any]] = []
+        faults: list[tuple[_Offer, Exception]] = []
+        for plugin, make in self._undescribed:
+            offer = _Offer(plugin, ProviderInfo(*key), make)
+            try:
+                provider = make(*key, dict(config))
+            except Exception as error:  # noqa: BLE001 - it may be another plugin that this provider belongs to
+                faults.append((offer, error))
+            else:
+                if provider is not None:
+                    answers.append((offer, provider))
+        if len(answers) > 1:
+            self._offers[key] = [offer for offer, _ in answers]
+            chosen = self._choose(key)
+            answers = [answer for answer in answers if answer[0] is chosen]
+        if answers:
+            offer, provider = answers[0]
+            self._makers[key] = offer
+            return self._checked(provider, offer.plugin, key, config)
+        if faults:
+            offer, fault = faults[0]
+            self._makers[key] = offer
+            raise fault
+        type, name = key
+        known = [known_name for known_type, known_name in self._offers if known_type == type]
+        raise UnknownProviderError(
+            f"Unknown {type} provider: {name}{did_you_mean(name, known)}",
+            hint=f"Known are: {', '.join(sorted(known))}." if known else None,
+        )
+
+    def _checked(self, made: Any, plugin: PluginRecord, key: Key, config: dict[str, Any]) -> Any:
+        contract: Any = self._types[key[0]].contract
+        if isinstance(made, type) and issubclass(made, contract):
+            made = made(config) if _takes_config(made) else made()
+        if isinstance(made, contract):
+            return made
+        what = "nothing" if made is None else repr(type(made).__name__)
+        raise PluginError(
+            f"Plugin {plugin} made {what} for {key[0]}/{key[1]}.",
+            hint=f"It should return an instance of deckwright.{contract.__name__}.",
+        )
+
+    def _check(self, plugin: object) -> tuple[str, ...]:
+        """Return the hooks that a plugin implements.
+
+        Raises:
+            PluginError: One of them could never be called, or there is none.
+        """
+        found: list[str] = []
+        problems: list[str] = []
+        for attribute in dir(plugin):
+            options = self._manager.parse_hookimpl_opts(plugin, attribute)
+            if options is not None:
+                hook = options.get("specname") or attribute
+                found.append(hook)
+                problems += self._faults_of(hook, getattr(plugin, attribute), options)
+        if not found:
+            unmarked = [name for name in self._hook_names if inspect.isroutine(getattr(plugin, name, None))]
+            problems = [f"{name} is not marked with @hookimpl" for name in unmarked] or [
+                "implements no hook; mark one with @hookimpl, or call a file that is none _NAME.py"
+            ]
+        if problems:
+            raise PluginError("; ".join(problems))
+        return tuple(found)
+
+    def _faults_of(
+        self, hook: str, function: Callable[..., Any], options: Mapping[str, Any]
+    ) -> Iterator[str]:
+        if hook not in self._hook_names:
+            yield f"{hook} is not a hook of Deckwright{did_you_mean(hook, self._hook_names)}"
+            return
+        if options.get("wrapper") or options.get("hookwrapper"):
+            yield f"{hook} is a wrapper; Deckwright's hooks take none"
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            yield f"{hook} is async; a hook is a plain function"
+        taken = tuple(inspect.signature(getattr(hooks, hook)).parameters)
+        for parameter in inspect.signature(function).parameters.values():
+            if parameter.kind is parameter.KEYWORD_ONLY:
+                yield f"{hook} takes {parameter.name!r} by keyword only, and would never get it"
+            elif parameter.kind is parameter.POSITIONAL_OR_KEYWORD and parameter.name not in taken:
+                yield f"{hook} takes {parameter.name!r}; its parameters are {', '.join(taken) or 'none'}"
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, PluginError):
+        return str(error)
+    if isinstance(error, SyntaxError):
+        return f"SyntaxError: {error}"
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _arguments(implementation: pluggy.HookImpl) -> tuple[str, ...]:
+    return (*implementation.argnames, *implementation.kwargnames)
+
+
+def _by_keyword(implementation: pluggy.HookImpl) -> Callable[..., Any]:
+    function, names = implementation.function, _arguments(implementation)
+    return lambda **given: function(*[given[name] for name in names])
+
+
+def _as_make(implementation: pluggy.HookImpl) -> Make:
+    """Return the implementation as a function of exactly (type, name, config)."""
+    if _arguments(implementation) == ("type", "name", "config"):
+        make: Make = implementation.function
+        return make
+    call = _by_keyword(implementation)
+
+    def make_by_keyword(type: str, name: str, config: dict[str, Any]) -> Any:
+        return call(type=type, name=name, config=config)
+
+    return make_by_keyword
+
+
+def _takes_config(provider_class: type[Any]) -> bool:
+    """Tell by its signature whether a class of the old contract has its settings handed in."""
+    for parameter in inspect.signature(provider_class).parameters.values():
+        if parameter.name == "config" or parameter.kind is parameter.VAR_POSITIONAL:
+            return True
+        if parameter.kind is not parameter.VAR_KEYWORD and parameter.default is parameter.empty:
+            return True
+    return False

@@ -1,0 +1,19 @@
+"""The types of provider that come with Deckwright, added through the same hook as a plugin's own."""
+
+from __future__ import annotations
+
+from deckwright.hooks import ProviderType, hookimpl
+from deckwright.providers.data import DataProvider
+from deckwright.providers.media import MediaProvider
+from deckwright.providers.sync import SyncProvider
+
+
+@hookimpl
+def register_provider_types() -> list[ProviderType]:
+    """Add the four types of the specification."""
+    return [
+        ProviderType("data", DataProvider, "where words come from"),
+        ProviderType("audio", MediaProvider, "where sound comes from"),
+        ProviderType("image", MediaProvider, "where pictures come from"),
+        ProviderType("sync", SyncProvider, "where decks go to"),
+    ]

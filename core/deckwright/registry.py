@@ -1,0 +1,452 @@
+"""The registry: configured providers, made once, looked up by type and instance, seen by their pipelines.
+
+Reading a registry is safe from several threads, and so is changing it; a reader sees the state before or
+after. Whether a *provider* may be used from several threads is for it to say.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType, TracebackType
+from typing import Any, cast
+
+import attrs
+
+from deckwright.config import EVERY_PIPELINE, REGISTRY_KEYS, Config, file_conflicts
+from deckwright.errors import DeckwrightError, ProvidersFailedError, RegistrationError, SettingError
+from deckwright.hooks import ProviderInfo
+from deckwright.plugins import Plugins, PluginSettings
+from deckwright.providers.data import DataProvider
+from deckwright.providers.media import MediaProvider
+from deckwright.providers.sync import SyncProvider
+from deckwright.secrets import redact
+from deckwright.settings import setting_names, unknown_settings
+
+logger = logging.getLogger(__name__)
+
+# The types that the methods of the specification are named for. Any other type is reached by `get`.
+SPECIFIED_TYPES = ("data", "audio", "image", "sync")
+
+Key = tuple[str, str]
+# Type, then instance, to provider.
+Providers = Mapping[str, Mapping[str, Any]]
+
+
+@attrs.frozen
+class ProviderFailure:
+    """A configured provider that could not be made. Nothing in it shows a secret.
+
+    Attributes:
+        type: What it would deliver.
+        instance: Its key in the configuration.
+        name: The name by which plugins know it.
+        plugin: The plugin that was to make it, with its origin; empty when there is none.
+        where: The configuration's file, line and key.
+        error: What went wrong.
+        error_type: The name of the exception's class.
+        hint: How to mend it, where that is known.
+    """
+
+    type: str
+    instance: str
+    name: str
+    plugin: str
+    where: str
+    error: str
+    error_type: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        plugin = f" [plugin {self.plugin}]" if self.plugin else ""
+        hint = f"\n  {self.hint}" if self.hint else ""
+        return f"{self.where}: {self.error}{plugin}{hint}"
+
+
+class ProviderRegistry:
+    """The providers of one program or build.
+
+    Args:
+        plugins: Plugins handed over by the program, beside those that are found.
+
+    Attributes:
+        config: What it was made from; None when it was filled by hand.
+    """
+
+    def __init__(self, *, plugins: Iterable[object] = ()) -> None:
+        self.config: Config | None = None
+        self._objects = tuple(plugins)
+        self._plugins: Plugins | None = None
+        self._lock = threading.RLock()
+        self.clear_all()
+
+    @classmethod
+    def from_config(
+        cls,
+        config: Config | Mapping[str, Any] | str | os.PathLike[str] | None = None,
+        *,
+        plugins: Iterable[object] = (),
+        strict: bool = False,
+    ) -> ProviderRegistry:
+        """Make every provider that a configuration names.
+
+        A provider that cannot be made is logged and recorded in `failures`; the others go on.
+
+        Args:
+            config: A file, a mapping or a `Config`. None takes `deckwright.toml` or `deckwright.json` in the
+                working directory, or else the embedded default.
+            plugins: Plugins handed over by the program, beside those that are found.
+            strict: Raise for anything that would otherwise be only recorded.
+
+        Raises:
+            ConfigError: The configuration is wrong in itself; all that was found, at once.
+            ProvidersFailedError: Under `strict`: a provider or plugin failed, or a setting is unknown.
+        """
+        registry = cls(plugins=plugins)
+        if config is None:
+            registry.config = Config.find()
+        elif isinstance(config, (Config, Mapping)):
+            registry.config = config if isinstance(config, Config) else Config(config)
+        else:
+            registry.config = Config.load(config)
+        registry._setup_media_providers()
+        if strict and (problems := registry.problems()):
+            registry.close()
+            raise ProvidersFailedError(problems)
+        return registry
+
+    # The four steps from a configuration to providers
+
+    def _extract_provider_configs(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Return what is configured: type, then instance, to settings with `type` and `pipelines`."""
+        return self._config_or_found().provider_configs()
+
+    def _setup_media_providers(self) -> None:
+        """Make and register every configured provider, of whatever type."""
+        config = self._config_or_found()
+        plugins = self.plugins
+        for type, instances in self._extract_provider_configs().items():
+            for instance, settings in instances.items():
+                path = f"providers.{type}.{instance}"
+                name = settings["type"]
+                try:
+                    config.resolve(settings, path)
+                    info = plugins.info(type, name)
+                    if info is not None and info.config_class is not None:
+                        known = setting_names(info.config_class)
+                        if not known.issuperset(settings.keys() - REGISTRY_KEYS):
+                            self._warn_of_unknown(info.config_class, settings, path)
+                    provider = self._create_media_provider(type, name, settings)
+                    self._register_provider_by_type(type, instance, provider)
+                except Exception as error:  # noqa: BLE001 - one provider's failure must not stop the others
+                    self._record_failure(type, instance, settings, error)
+                else:
+                    self._names[type, instance] = name
+                    self.set_pipeline_assignments(type, instance, settings["pipelines"])
+                    plugins.notify(
+                        "provider_registered", type=type, instance=instance, name=name, provider=provider
+                    )
+
+    def _create_media_provider(self, type: str, name: str, config: Mapping[str, Any]) -> Any:
+        """Have a plugin make one provider from its settings, the registry's own keys left out.
+
+        Raises:
+            ValueError: No plugin knows the type or the name; or whatever the provider itself raises.
+        """
+        return self.plugins.make(type, name, {k: v for k, v in config.items() if k not in REGISTRY_KEYS})
+
+    def _register_provider_by_type(self, type: str, name: str, provider: Any) -> None:
+        """Register a provider under its type.
+
+        Raises:
+            ValueError: There is no such type.
+        """
+        if type not in self._providers and type not in self.plugins.types:
+            raise RegistrationError(f"Unknown provider type for registration: {type}")
+        if type == "data":
+            self.register_data_provider(name, provider)
+        else:
+            self._register(type, name, provider)
+
+    # Looking up
+
+    def __getitem__(self, type: str) -> Mapping[str, Any]:
+        """Return the providers of one type, by instance; empty when there is none. The view is read-only."""
+        return MappingProxyType(self._providers.get(type, {}))
+
+    def get(self, type: str, instance: str) -> Any:
+        """Return one provider, or None when there is none of this type and instance."""
+        try:
+            return self._providers[type][instance]
+        except KeyError:
+            return None
+
+    def name_of(self, type: str, instance: str) -> str:
+        """Return the name by which plugins know the provider of a configured instance."""
+        return self._names.get((type, instance), instance)
+
+    def info_of(self, type: str, instance: str) -> ProviderInfo | None:
+        """Return what is described of the provider of an instance; None when nothing is."""
+        return self.plugins.info(type, self.name_of(type, instance))
+
+    def for_pipeline(self, pipeline: str) -> Providers:
+        """Return the providers that a pipeline may see: type, then instance, to provider, as configured.
+
+        Every type is there, be it empty. The view is read-only.
+        """
+        found = self._views.get(pipeline)
+        if found is None:
+            with self._lock:
+                keys = {**self._seen_by.get(EVERY_PIPELINE, {}), **self._seen_by.get(pipeline, {})}
+                view: dict[str, dict[str, Any]] = {type: {} for type in self._providers}
+                for type, instance in sorted(keys, key=self._order.__getitem__):
+                    view[type][instance] = self._providers[type][instance]
+                found = MappingProxyType({type: MappingProxyType(view[type]) for type in view})
+                self._views[pipeline] = found
+        return found
+
+    @property
+    def failures(self) -> Sequence[ProviderFailure]:
+        """Every configured provider that could not be made."""
+        return tuple(self._failures)
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What is odd about the configuration without keeping anything from working."""
+        return tuple(self._warnings)
+
+    @property
+    def plugins(self) -> Plugins:
+        """The plugins; loaded when first asked for."""
+        if self._plugins is None:
+            with self._lock:
+                if self._plugins is None:
+                    config = self.config
+                    settings = config.section("plugins", PluginSettings) if config else None
+                    folder = config.folder if config else None
+                    self._plugins = Plugins(settings, objects=self._objects, folder=folder)
+        return self._plugins
+
+    def problems(self) -> list[str]:
+        """Return everything that is wrong, in words: of plugins, of providers, and odd settings."""
+        of_plugins = [
+            f"Plugin {plugin}: {problem}" for plugin in self.plugins.records for problem in plugin.problems
+        ]
+        return [*of_plugins, *map(str, self._failures), *self._warnings]
+
+    # Changing
+
+    def _register(self, type: str, instance: str, provider: Any) -> None:
+        key = (type, instance)
+        with self._lock:
+            self._providers.setdefault(type, {})[instance] = provider
+            if key not in self._order:
+                self._order[key] = len(self._order)
+                self._see(key, self._assignments.get(key, (EVERY_PIPELINE,)))
+            self._views.clear()
+
+    def _see(self, key: Key, pipelines: Iterable[str]) -> None:
+        for pipeline in pipelines:
+            self._seen_by.setdefault(pipeline, {})[key] = None
+
+    def set_pipeline_assignments(self, type: str, name: str, pipelines: Sequence[str]) -> None:
+        """Say which pipelines may see an instance; `["*"]` for all."""
+        key = (type, name)
+        with self._lock:
+            if key in self._order:
+                for pipeline in self._assignments.get(key, (EVERY_PIPELINE,)):
+                    self._seen_by[pipeline].pop(key, None)
+                self._see(key, pipelines)
+            self._assignments[key] = tuple(pipelines)
+            self._views.clear()
+
+    def get_pipeline_assignments(self, type: str, name: str) -> list[str]:
+        """Return the pipelines that may see an instance; `["*"]` where none were set."""
+        return list(self._assignments.get((type, name), (EVERY_PIPELINE,)))
+
+    def clear_all(self) -> None:
+        """Forget all providers, assignments, file claims and failures. Nothing is closed."""
+        with self._lock:
+            self._providers: dict[str, dict[str, Any]] = {type: {} for type in SPECIFIED_TYPES}
+            self._names: dict[Key, str] = {}
+            self._order: dict[Key, int] = {}
+            self._assignments: dict[Key, tuple[str, ...]] = {}
+            self._seen_by: dict[str, dict[Key, None]] = {}
+            self._views: dict[str, Providers] = {}
+            self._files: dict[str, Sequence[str]] = {}
+            self._failures: list[ProviderFailure] = []
+            self._warnings: list[str] = []
+
+    def close(self) -> None:
+        """Close every provider, the last one first. One that fails is logged. May be called again."""
+        with self._lock:
+            for type, instance in reversed(self._order):
+                close = getattr(self._providers[type][instance], "close", None)
+                try:
+                    if close is not None:
+                        close()
+                except Exception:
+                    logger.exception("providers.%s.%s could not be closed.", type, instance)
+
+    def __enter__(self) -> ProviderRegistry:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # The methods of the specification, a set for each of its types
+
+    def register_data_provider(
+        self, name: str, provider: DataProvider, config: Mapping[str, Any] | None = None
+    ) -> None:
+        """Register a data provider; a second one under the same name takes its place.
+
+        Args:
+            name: The instance.
+            provider: The provider.
+            config: `config["files"]` lists what it manages; without it, the provider is asked.
+
+        Raises:
+            ValueError: Another instance manages one of the files.
+        """
+        files = config.get("files") if config else getattr(provider, "managed_files", None)
+        with self._lock:
+            claims = {**self._files, name: files if isinstance(files, (list, tuple)) else ()}
+            if conflicts := file_conflicts(claims.items()):
+                raise RegistrationError("\n".join(conflicts))
+            self._files = claims
+            self._register("data", name, provider)
+
+    def register_audio_provider(self, name: str, provider: MediaProvider) -> None:
+        """Register a provider of sound; a second one under the same name takes its place."""
+        self._register("audio", name, provider)
+
+    def register_image_provider(self, name: str, provider: MediaProvider) -> None:
+        """Register a provider of pictures; a second one under the same name takes its place."""
+        self._register("image", name, provider)
+
+    def register_sync_provider(self, name: str, provider: SyncProvider) -> None:
+        """Register a place that decks go to; a second one under the same name takes its place."""
+        self._register("sync", name, provider)
+
+    def get_data_provider(self, name: str) -> DataProvider | None:
+        """Return a data provider, or None."""
+        return cast("DataProvider | None", self.get("data", name))
+
+    def get_audio_provider(self, name: str) -> MediaProvider | None:
+        """Return a provider of sound, or None."""
+        return cast("MediaProvider | None", self.get("audio", name))
+
+    def get_image_provider(self, name: str) -> MediaProvider | None:
+        """Return a provider of pictures, or None."""
+        return cast("MediaProvider | None", self.get("image", name))
+
+    def get_sync_provider(self, name: str) -> SyncProvider | None:
+        """Return a place that decks go to, or None."""
+        return cast("SyncProvider | None", self.get("sync", name))
+
+    def list_data_providers(self) -> list[str]:
+        """Return the names of all data providers, in order of registration."""
+        return list(self._providers["data"])
+
+    def list_audio_providers(self) -> list[str]:
+        """Return the names of all providers of sound, in order of registration."""
+        return list(self._providers["audio"])
+
+    def list_image_providers(self) -> list[str]:
+        """Return the names of all providers of pictures, in order of registration."""
+        return list(self._providers["image"])
+
+    def list_sync_providers(self) -> list[str]:
+        """Return the names of all places that decks go to, in order of registration."""
+        return list(self._providers["sync"])
+
+    def get_providers_for_pipeline(self, pipeline: str) -> dict[str, dict[str, Any]]:
+        """Return what `for_pipeline` does, as new dicts."""
+        return {type: dict(providers) for type, providers in self.for_pipeline(pipeline).items()}
+
+    def get_provider_info(self) -> dict[str, dict[str, Any]]:
+        """Return `{"audio_providers": {"count": 2, "names": [...]}, ...}` for every type."""
+        return {
+            f"{type}_providers": {"count": len(providers), "names": list(providers)}
+            for type, providers in self._providers.items()
+        }
+
+    # What went wrong
+
+    def _config_or_found(self) -> Config:
+        # A program may have set a plain mapping, as the specification's own callers do.
+        if not isinstance(self.config, Config):
+            self.config = Config.find() if self.config is None else Config(self.config)
+        return self.config
+
+    def _warn_of_unknown(self, config_class: Any, settings: Mapping[str, Any], path: str) -> None:
+        config = self._config_or_found()
+        for key in settings.keys() - REGISTRY_KEYS - setting_names(config_class):
+            if not config.is_shared_by_all(key, path):
+                (remark,) = unknown_settings(config_class, [key])
+                warning = f"{config.where(path)}: {remark}"
+                self._warnings.append(warning)
+                logger.warning("%s", warning)
+
+    def _record_failure(
+        self, type: str, instance: str, settings: Mapping[str, Any], error: Exception
+    ) -> None:
+        config = self._config_or_found()
+        path = f"providers.{type}.{instance}"
+        secrets = config.secrets_in(settings, path)
+        name = settings["type"]
+        if isinstance(error, DeckwrightError):
+            message, hint = error.message, error.hint or ""
+        else:
+            message, hint = f"{error.__class__.__name__}: {error}", ""
+        owner = self.plugins.owner(type, name)
+        failure = ProviderFailure(
+            type=type,
+            instance=instance,
+            name=name,
+            plugin=str(owner) if owner else "",
+            where=config.where(f"{path}.{error.key}" if isinstance(error, SettingError) else path),
+            error=redact(message, secrets),
+            error_type=error.__class__.__name__,
+            hint=redact(hint, secrets),
+        )
+        self._failures.append(failure)
+        logger.warning("%s", failure)
+        self.plugins.notify("provider_failed", failure=failure)
+
+
+class _DescribedProviders(Mapping[str, Mapping[str, ProviderInfo]]):
+    """What the plugins of the default registry describe: type, then name, to `ProviderInfo`. Read-only."""
+
+    def _described(self) -> dict[str, dict[str, ProviderInfo]]:
+        found: dict[str, dict[str, ProviderInfo]] = {}
+        for info, _ in get_provider_registry().plugins.describe():
+            found.setdefault(info.type, {})[info.name] = info
+        return found
+
+    def __getitem__(self, type: str) -> Mapping[str, ProviderInfo]:
+        return MappingProxyType(self._described()[type])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._described())
+
+    def __len__(self) -> int:
+        return len(self._described())
+
+
+MEDIA_PROVIDER_REGISTRY: Mapping[str, Mapping[str, ProviderInfo]] = _DescribedProviders()
+
+_default_registry: ProviderRegistry | None = None
+
+
+def get_provider_registry() -> ProviderRegistry:
+    """Return the one default registry of this process, empty until someone registers something."""
+    global _default_registry
+    if _default_registry is None:
+        _default_registry = ProviderRegistry()
+    return _default_registry
