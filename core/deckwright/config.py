@@ -20,7 +20,7 @@ import tomli
 from deckwright.errors import ConfigError, SettingError
 from deckwright.places import line_of
 from deckwright.secrets import MASK, is_secret_key, secret_values, texts_in
-from deckwright.settings import did_you_mean, read_settings, unknown_settings
+from deckwright.settings import did_you_mean, read_settings, setting_names, unknown_setting
 
 T = TypeVar("T")
 
@@ -117,8 +117,9 @@ class Config:
         table = self.get(name, {})
         if not isinstance(table, Mapping):
             raise ConfigError(f"{self.where(name)}: should be a table.")
-        if unknown := unknown_settings(settings_class, table):
-            raise ConfigError([f"{self.where(name)}: {remark}" for remark in unknown])
+        known = setting_names(settings_class)
+        if unknown := [key for key in table if key not in known]:
+            raise ConfigError([f"{self.where(name)}: {unknown_setting(key, known)}" for key in unknown])
         try:
             return read_settings(settings_class, table)
         except SettingError as error:
@@ -141,18 +142,19 @@ class Config:
         """Say whether a setting of an instance is from `[apis.base]`, which may hold what only others need."""
         return self._lookup(f"{instance_path}.{key}") is None and self._lookup(f"apis.base.{key}") is not None
 
-    def resolve(self, settings: dict[str, Any], path: str) -> None:
-        """Replace the variables in the settings of the instance at `path`, in place.
+    def resolve(self, settings: dict[str, Any], type: str, instance: str) -> None:
+        """Replace the variables in the settings of one instance, in place.
 
         Raises:
             UnsetVariableError: A variable is not set and has no default.
         """
         for key, value in settings.items():
-            if type(value) is not str:
-                if isinstance(value, (dict, list)):
-                    settings[key] = self._replaced(value, f"{path}.{key}")
-            elif "${" in value:
-                settings[key] = self._replaced_text(value, f"{path}.{key}")
+            kind = value.__class__
+            if kind is str:
+                if "${" in value:
+                    settings[key] = self._replaced_text(value, f"providers.{type}.{instance}.{key}")
+            elif (kind is dict or kind is list) and key != "pipelines":
+                settings[key] = self._replaced(value, f"providers.{type}.{instance}.{key}")
 
     def secrets_in(self, settings: Mapping[str, Any], path: str) -> list[str]:
         """Return every value of an instance that must not be shown: a secret's, or from the environment."""
@@ -253,7 +255,7 @@ class _ProvidersReader:
     def _instance(
         self, type_name: str, key: str, table: Any, shared: Callable[[str], dict[str, Any]]
     ) -> dict[str, Any] | None:
-        if not isinstance(table, Mapping):
+        if not isinstance(table, dict) and not isinstance(table, Mapping):
             self._fault(f"providers.{type_name}.{key}", "should be a table of settings.")
             return None
         name = table.get("type", type_name)
@@ -333,7 +335,13 @@ def _is_old_format(section: Any) -> bool:
 
 
 def _is_list_of_names(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and all(isinstance(item, str) and item for item in value)
+    if not isinstance(value, (list, tuple)):
+        return False
+    try:
+        # Joining refuses anything but text, and asks every item faster than a loop.
+        return bool("".join(value)) and "" not in value
+    except TypeError:
+        return False
 
 
 def _parse(path: Path, text: str) -> Mapping[str, Any]:

@@ -12,17 +12,18 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any, cast
 
 import attrs
 import pluggy
 
 from deckwright import discovery, hooks
+from deckwright.config import REGISTRY_KEYS
 from deckwright.discovery import Candidate, Provenance
 from deckwright.errors import PluginError, ProviderConflictError, UnknownProviderError
 from deckwright.hooks import ProviderInfo, ProviderType
-from deckwright.settings import did_you_mean
+from deckwright.settings import did_you_mean, setting_names
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +77,16 @@ class _Offer:
     make: Make
 
 
+class _Manager(pluggy.PluginManager):
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
+        # pluggy looks at each attribute of a plugin through `inspect`, lest a property run code. A module has
+        # none, and with the plain look-up a thousand of them load in half the time.
+        if not isinstance(plugin, ModuleType):
+            return super().parse_hookimpl_opts(plugin, name)
+        options = getattr(getattr(plugin, name, None), f"{hooks.PROJECT}_impl", None)
+        return options if isinstance(options, dict) else None
+
+
 class Plugins:
     """All plugins of one registry.
 
@@ -93,9 +104,13 @@ class Plugins:
         folder: Path | None = None,
     ) -> None:
         self._settings = settings or PluginSettings()
-        self._manager = pluggy.PluginManager(hooks.PROJECT)
+        self._manager = _Manager(hooks.PROJECT)
         self._manager.add_hookspecs(hooks)
-        self._hook_names = [name for name in vars(hooks) if self._manager.parse_hookspec_opts(hooks, name)]
+        self._parameters = {
+            name: tuple(inspect.signature(function).parameters)
+            for name, function in vars(hooks).items()
+            if self._manager.parse_hookspec_opts(hooks, name)
+        }
         self._records: dict[str, PluginRecord] = {}
         self._rejected: list[PluginRecord] = []
         for candidate in self._candidates(objects, folder or Path()):
@@ -104,6 +119,7 @@ class Plugins:
         self._offers = self._collect_offers()
         self._undescribed = self._collect_undescribed()
         self._makers: dict[Key, _Offer] = {}
+        self._known_settings: dict[Key, frozenset[str] | None] = {}
         self._observers = {
             hook: [(plugin, _by_keyword(found)) for plugin, found in self._implementations(hook)]
             for hook in ("provider_registered", "provider_failed", "media_generated")
@@ -136,6 +152,15 @@ class Plugins:
         if offers is None:
             return None
         return offers[0].info if len(offers) == 1 else self._choose((type, name)).info
+
+    def known_settings(self, type: str, name: str) -> frozenset[str] | None:
+        """Return the keys that an instance of this provider may have; None when any will do or none is told."""
+        key = (type, name)
+        if key not in self._known_settings:
+            info = self.info(type, name)
+            config_class = info.config_class if info else None
+            self._known_settings[key] = setting_names(config_class) | REGISTRY_KEYS if config_class else None
+        return self._known_settings[key]
 
     def owner(self, type: str, name: str) -> PluginRecord | None:
         """Return the plugin that makes this provider, as far as that is known; None otherwise."""
@@ -367,7 +392,7 @@ class Plugins:
                 found.append(hook)
                 problems += self._faults_of(hook, getattr(plugin, attribute), options)
         if not found:
-            unmarked = [name for name in self._hook_names if inspect.isroutine(getattr(plugin, name, None))]
+            unmarked = [name for name in self._parameters if inspect.isroutine(getattr(plugin, name, None))]
             problems = [f"{name} is not marked with @hookimpl" for name in unmarked] or [
                 "implements no hook; mark one with @hookimpl, or call a file that is none _NAME.py"
             ]
@@ -378,14 +403,14 @@ class Plugins:
     def _faults_of(
         self, hook: str, function: Callable[..., Any], options: Mapping[str, Any]
     ) -> Iterator[str]:
-        if hook not in self._hook_names:
-            yield f"{hook} is not a hook of Deckwright{did_you_mean(hook, self._hook_names)}"
+        if hook not in self._parameters:
+            yield f"{hook} is not a hook of Deckwright{did_you_mean(hook, self._parameters)}"
             return
         if options.get("wrapper") or options.get("hookwrapper"):
             yield f"{hook} is a wrapper; Deckwright's hooks take none"
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
             yield f"{hook} is async; a hook is a plain function"
-        taken = tuple(inspect.signature(getattr(hooks, hook)).parameters)
+        taken = self._parameters[hook]
         for parameter in inspect.signature(function).parameters.values():
             if parameter.kind is parameter.KEYWORD_ONLY:
                 yield f"{hook} takes {parameter.name!r} by keyword only, and would never get it"

@@ -23,7 +23,7 @@ from deckwright.providers.data import DataProvider
 from deckwright.providers.media import MediaProvider
 from deckwright.providers.sync import SyncProvider
 from deckwright.secrets import redact
-from deckwright.settings import setting_names, unknown_settings
+from deckwright.settings import unknown_setting
 
 logger = logging.getLogger(__name__)
 
@@ -129,22 +129,19 @@ class ProviderRegistry:
         plugins = self.plugins
         for type, instances in self._extract_provider_configs().items():
             for instance, settings in instances.items():
-                path = f"providers.{type}.{instance}"
                 name = settings["type"]
                 try:
-                    config.resolve(settings, path)
-                    info = plugins.info(type, name)
-                    if info is not None and info.config_class is not None:
-                        known = setting_names(info.config_class)
-                        if not known.issuperset(settings.keys() - REGISTRY_KEYS):
-                            self._warn_of_unknown(info.config_class, settings, path)
+                    config.resolve(settings, type, instance)
+                    known = plugins.known_settings(type, name)
+                    if known is not None and not known.issuperset(settings):
+                        self._warn_of_unknown(type, name, instance, settings)
                     provider = self._create_media_provider(type, name, settings)
+                    self.set_pipeline_assignments(type, instance, settings["pipelines"])
                     self._register_provider_by_type(type, instance, provider)
                 except Exception as error:  # noqa: BLE001 - one provider's failure must not stop the others
                     self._record_failure(type, instance, settings, error)
                 else:
                     self._names[type, instance] = name
-                    self.set_pipeline_assignments(type, instance, settings["pipelines"])
                     plugins.notify(
                         "provider_registered", type=type, instance=instance, name=name, provider=provider
                     )
@@ -245,7 +242,8 @@ class ProviderRegistry:
             if key not in self._order:
                 self._order[key] = len(self._order)
                 self._see(key, self._assignments.get(key, (EVERY_PIPELINE,)))
-            self._views.clear()
+            if self._views:
+                self._views.clear()
 
     def _see(self, key: Key, pipelines: Iterable[str]) -> None:
         for pipeline in pipelines:
@@ -384,14 +382,13 @@ class ProviderRegistry:
             self.config = Config.find() if self.config is None else Config(self.config)
         return self.config
 
-    def _warn_of_unknown(self, config_class: Any, settings: Mapping[str, Any], path: str) -> None:
-        config = self._config_or_found()
-        for key in settings.keys() - REGISTRY_KEYS - setting_names(config_class):
-            if not config.is_shared_by_all(key, path):
-                (remark,) = unknown_settings(config_class, [key])
-                warning = f"{config.where(path)}: {remark}"
-                self._warnings.append(warning)
-                logger.warning("%s", warning)
+    def _warn_of_unknown(self, type: str, name: str, instance: str, settings: Mapping[str, Any]) -> None:
+        config, path = self._config_or_found(), f"providers.{type}.{instance}"
+        known = self.plugins.known_settings(type, name) or frozenset()
+        for key in settings:
+            if key not in known and not config.is_shared_by_all(key, path):
+                self._warnings.append(f"{config.where(path)}: {unknown_setting(key, known - REGISTRY_KEYS)}")
+                logger.warning("%s", self._warnings[-1])
 
     def _record_failure(
         self, type: str, instance: str, settings: Mapping[str, Any], error: Exception

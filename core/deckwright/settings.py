@@ -60,10 +60,9 @@ def read_settings(settings_class: type[T], values: Mapping[str, Any]) -> T:
         raise _setting_error(settings_class, arguments, error) from None
 
 
-def unknown_settings(settings_class: type[Any], keys: Iterable[str]) -> list[str]:
-    """Return one remark, with a did-you-mean where there is one, for every key unknown to the class."""
-    known = setting_names(settings_class)
-    return [f"{key}: unknown setting{did_you_mean(key, known)}" for key in map(str, keys) if key not in known]
+def unknown_setting(key: object, known: Iterable[str]) -> str:
+    """Return a remark on a key that is none of `known`, with a did-you-mean where there is one."""
+    return f"{key}: unknown setting{did_you_mean(str(key), known)}"
 
 
 @_remembered

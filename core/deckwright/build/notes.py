@@ -51,6 +51,8 @@ def _fields(word: Word, media: Mapping[str, Medium]) -> dict[str, str]:
         "Picture": f'<img src="{picture.path.name}" alt="">' if picture else "",
         "Extra": _facts(word.facts),
         "Credit": escape(" · ".join(sorted({medium.attribution for medium in media.values()} - {""}))),
+        # Tells the card's fonts which glyphs to use: Japanese and Chinese share characters, not their shapes.
+        "Language": word.language,
     }
 
 

@@ -13,7 +13,7 @@ from deckwright.providers.sync import CardTemplate, NoteType
 # type and no longer updates the notes that a learner has.
 NOTE_TYPE_ID = 1702169435  # drawn once, at random
 NOTE_TYPE_NAME = "Deckwright"
-FIELDS = ("Word", "Reading", "Translation", "Example", "Sound", "Picture", "Extra", "Credit")
+FIELDS = ("Word", "Reading", "Translation", "Example", "Sound", "Picture", "Extra", "Credit", "Language")
 
 # Name, front and back. A card exists where its front shows at least one field of the note that is not empty.
 _CARDS = (

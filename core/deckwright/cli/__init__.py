@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from io import TextIOWrapper
 from importlib import import_module
 
 import click
@@ -34,14 +35,14 @@ class _Commands(click.Group):
 @click.option("-v", "--verbose", is_flag=True, help="Log what is done, and show where an error comes from.")
 @click.pass_context
 def deckwright(ctx: click.Context, verbose: bool) -> None:
-    r"""Turn a list of words into Anki flashcards with sound and pictures.
+    """Turn a list of words into Anki flashcards with sound and pictures.
 
     \b
     Start with:  deckwright build words.csv --language es
 
     No account, key or configuration is needed. A configuration (deckwright.toml) chooses other sources of
     sound and pictures; plugins add more of them.
-    """
+    """  # noqa: D301 - click needs the character itself to leave a line as it is
     ctx.obj = verbose
     logger = logging.getLogger("deckwright")
     if verbose:
@@ -55,10 +56,12 @@ def deckwright(ctx: click.Context, verbose: bool) -> None:
 
 def main() -> None:
     """Run the command line; end the process with one of the exit codes above."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A word that the terminal cannot show must not end the build.
+            stream.reconfigure(errors="backslashreplace")
     try:
-        deckwright(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        sys.exit(deckwright(standalone_mode=False))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -81,7 +84,7 @@ def _explain(error: Exception) -> int:
         return CANNOT if isinstance(error, BuildError | ProvidersFailedError) else WRONG_INPUT
     click.echo(
         f"{click.style('Error:', fg='red', bold=True)} {type(error).__name__}: {error}\n"
-        "  This is a fault of Deckwright. `deckwright --verbose ...` shows where it comes from.",
+        "  This is a fault of Deckwright or of a plugin. `deckwright --verbose ...` shows where it comes from.",
         err=True,
     )
     return CANNOT

@@ -38,27 +38,31 @@ def command(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    r"""Build a deck from WORDS.
+    """Build a deck from WORDS.
 
-    WORDS is a list: a CSV file with a header (word, translation, and any of reading, example, tags), or plain
-    text, one word a line. The deck is an .apkg file that Anki imports; building it again and importing it
-    again updates the cards that are there.
+    WORDS is a word list: a table (CSV) with a header that names its columns (word, translation, and any of
+    reading, example, tags, language), or plain text with one word a line. The deck is an .apkg file, for Anki
+    to import. Built and imported once more, it updates the cards that are there.
 
     \b
-    Exit codes:  0 all well    1 no deck was made    2 wrong input
-                 3 a deck was made, and some words lack their sound, or a provider failed
-    """
+    Exit codes:
+      0  all went well
+      1  no deck was made
+      2  the words, the configuration or the options are wrong
+      3  a deck was made, and words lack their sound, or a provider or plugin failed
+    """  # noqa: D301
     from deckwright.build.deck import make_plan, run
     from deckwright.registry import ProviderRegistry
 
     with ProviderRegistry.from_config(config) as registry:
-        plan = make_plan(words, registry, language=language, deck=deck, pipeline=pipeline)
+        plan = make_plan(
+            words, registry, language=language, output=output, deck=deck, pipeline=pipeline
+        )
         if dry_run:
-            show_problems(registry.problems())
-            _show_plan(plan, output, as_json)
+            _show_plan(plan, registry.problems(), as_json)
             return
         with _progress() as progress:
-            report = run(plan, registry, output=output, progress=progress)
+            report = run(plan, registry, progress=progress)
     if as_json:
         print_json(_as_dict(report))
     else:
@@ -86,29 +90,29 @@ def _progress() -> Iterator[Progress]:
         yield tell
 
 
-def _show_plan(plan: Plan, output: Path | None, as_json: bool) -> None:
+def _show_plan(plan: Plan, problems: list[str], as_json: bool) -> None:
     providers = {type: list(instances) for type, instances in plan.providers.items() if instances}
     shown: dict[str, Any] = {
         "deck": plan.deck,
         "words": len(plan.words),
         "languages": sorted({word.language for word in plan.words}),
-        "providers": providers,
     }
-    if output is not None:
-        shown["output"] = str(output)
-        shown["replaces"] = output.exists()
+    if plan.output is not None:
+        shown["output"] = str(plan.output)
+        shown["replaces"] = plan.output.exists()
     if as_json:
-        print_json(shown)
+        print_json({**shown, "repeated": plan.repeated, "providers": providers, "problems": problems})
         return
     table = plain_table("", "")
-    table.show_header = False
-    for key, value in shown.items():
-        if key == "providers":
-            for type, instances in value.items():
-                table.add_row(type, ", then ".join(instances))
-        else:
-            table.add_row(key, ", ".join(value) if isinstance(value, list) else str(value))
+    table.add_row("deck", plan.deck)
+    table.add_row("words", _count(plan))
+    table.add_row("language", ", ".join(shown["languages"]))
+    for type, instances in providers.items():
+        table.add_row(type, (", " if type == "sync" else ", then ").join(instances))
+    if plan.output is not None:
+        table.add_row("output", f"{plan.output}{' (replaced)' if shown['replaces'] else ''}")
     console().print(table)
+    show_problems(problems)
     click.echo("Nothing was made: this was a dry run.")
 
 
@@ -116,8 +120,9 @@ def _show_report(report: BuildReport) -> None:
     from rich.table import Table
 
     out = console()
-    table = Table(title=f"{report.deck}", title_justify="left", show_header=False)
-    table.add_row("words", str(report.words) + (f" ({report.repeated} repeated)" if report.repeated else ""))
+    out.print(report.deck, style="bold")
+    table = Table(show_header=False)
+    table.add_row("words", _count(report))
     if report.cards is not None:
         table.add_row("cards", str(report.cards))
     for label, (count, total) in report.delivered.items():
@@ -127,26 +132,35 @@ def _show_report(report: BuildReport) -> None:
     _show_missing(report.missing)
     show_problems(report.problems)
     for instance, path in report.outputs.items():
-        out.print(
-            f"The deck is in [bold]{path}[/]" if path else f"The deck went to {instance}.", soft_wrap=True
-        )
+        click.echo(f"The deck is in {click.style(path, bold=True)}" if path else f"The deck went to {instance}.")
+
+
+def _count(made: Plan | BuildReport) -> str:
+    words = made.words if isinstance(made.words, int) else len(made.words)
+    return f"{words} (and {made.repeated} repeated)" if made.repeated else str(words)
 
 
 def _show_missing(missing: tuple[Missing, ...]) -> None:
-    """Print one line for each way in which media are missing, with a word or two as examples."""
+    """Print one line for each way in which media are missing, with a few words as examples."""
     groups: dict[tuple[Any, ...], list[Missing]] = {}
     for item in missing:
         ways = tuple((instance, type(error)) for instance, error in item.reasons.items())
         groups.setdefault((item.kind.label, item.failed, ways), []).append(item)
     for (label, failed, _), items in groups.items():
-        words = ", ".join(item.word.text for item in items[:3]) + (", ..." if len(items) > 3 else "")
-        line = f"{len(items)} without {label} ({words})"
+        words = ", ".join(_short(item.word.text) for item in items[:3]) + (", ..." if len(items) > 3 else "")
+        line = f"Without {label}: {len(items)} ({words})"
         if not failed:
-            click.echo(f"{line}: none of the providers has one.")
+            click.echo(f"{line}, since no provider has one that fits.")
         else:
-            click.echo(click.style(f"{line}:", fg="red"))
+            click.echo(click.style(line, fg="red"))
             for instance, error in items[0].reasons.items():
-                click.echo(f"  {instance}: {error}")
+                reason = str(error).replace("\n", "\n    ")
+                click.echo(f"  {instance}: {reason}")
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 30 else f"{line[:30]}..."
 
 
 def _as_dict(report: BuildReport) -> dict[str, Any]:

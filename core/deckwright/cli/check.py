@@ -14,12 +14,12 @@ from deckwright.cli.common import json_option, print_json, show_problems
 @click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @json_option
 def command(config: Path, as_json: bool) -> None:
-    r"""Check the configuration CONFIG: make every provider that it names, and use none.
+    """Check the configuration CONFIG: make every provider that it names, and use none.
 
     \b
     Exit codes:  0 all well    2 the configuration is wrong in itself
                  3 a provider or plugin failed, or a setting is unknown
-    """
+    """  # noqa: D301
     from deckwright.build.deck import BuildSettings
     from deckwright.registry import ProviderRegistry
 
@@ -32,8 +32,7 @@ def command(config: Path, as_json: bool) -> None:
         print_json({"providers": made, "problems": problems})
     else:
         show_problems(problems)
-        click.echo(
-            f"{config}: {len(made)} providers work" + (f", {len(problems)} problems." if problems else ".")
-        )
+        click.echo(f"Set up: {', '.join(made) or 'nothing'}")
+        click.echo(f"Problems in {config}: {len(problems) or 'none'}")
     if problems:
         raise click.exceptions.Exit(SOME_FAILED)

@@ -14,26 +14,24 @@ config_option = click.option(
     "-c",
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Configuration (TOML or JSON). By default deckwright.toml or deckwright.json here, or else the built-in one.",
+    help="Configuration, TOML or JSON.  [default: deckwright.toml or deckwright.json here, or else the built-in one]",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
 def console() -> Console:
-    """Return a console on standard output."""
-    return Console(highlight=False, soft_wrap=False)
+    """Return a console on standard output, to which words and names are text whatever is in them."""
+    return Console(highlight=False, markup=False, emoji=False)
 
 
 def plain_table(*headers: str) -> Table:
     """Return a table without lines, for long cells."""
-    table = Table(*headers, box=None, pad_edge=False, header_style="bold")
-    table.expand = False
-    return table
+    return Table(*headers, box=None, pad_edge=False, show_header=any(headers), header_style="bold")
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON; paths become text."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    """Print a value as JSON, in ASCII, which every terminal and pipe can carry; paths become text."""
+    click.echo(json.dumps(value, indent=2, default=str))
 
 
 def show_problems(problems: list[str] | tuple[str, ...]) -> None:

@@ -1,0 +1,62 @@
+"""Building: 1,000 Spanish words, offline, with the embedded providers, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from measure import Figure
+
+CODE = """
+import csv, json, sys, tempfile, time
+from pathlib import Path
+from deckwright import MediaRequest, ProviderRegistry, build_deck
+
+with open(sys.argv[1], encoding="utf-8", newline="") as file:
+    rows = list(csv.DictReader(file))
+words = [
+    {"word": f"{a['word']}, {b['word']}" if i else a["word"], "translation": a["translation"]}
+    for i, b in enumerate(rows) for a in rows
+][:1000]
+
+with tempfile.TemporaryDirectory() as folder:
+    started = time.perf_counter()
+    report = build_deck(words, language="es", output=Path(folder, "bench.apkg"))
+    seconds = time.perf_counter() - started
+    size = Path(folder, "bench.apkg").stat().st_size
+    assert report.delivered["sounds"] == (1000, 1000), report
+
+    with ProviderRegistry.from_config() as registry:
+        voice = registry.get("audio", "pico") or registry.get("audio", "espeak")
+        started = time.perf_counter()
+        for word in words:
+            result = voice.generate_media(
+                MediaRequest("audio", word["word"], {"language": "es"}, Path(folder, "one.mp3"))
+            )
+            assert result.success, result
+        synthesis = time.perf_counter() - started
+try:
+    import resource
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+except ImportError:  # Windows
+    peak = float("nan")
+print(json.dumps({"seconds": seconds, "stages": report.seconds, "synthesis": synthesis, "peak": peak, "size": size}))
+"""
+
+
+def figures(examples: str) -> Iterator[Figure]:
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, f"{examples}/spanish.csv"], check=True, stdout=subprocess.PIPE
+    )
+    found = json.loads(done.stdout)
+    stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in found["stages"].items())
+    yield Figure("deckwright build of 1,000 words", f"{found['seconds']:.1f} s", detail=stages)
+    share = found["synthesis"] / found["seconds"]
+    yield Figure(
+        "... of that, the synthesis and encoding alone", f"{share:.0%}", detail=f"{found['synthesis']:.1f} s"
+    )
+    yield Figure(
+        "... peak memory", f"{found['peak']:.0f} MB", detail=f"the deck is {found['size'] / 1e6:.1f} MB"
+    )

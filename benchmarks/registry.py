@@ -1,0 +1,142 @@
+"""The registry: what making, looking up and seeing providers costs beside doing it by hand."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import tempfile
+import timeit
+from collections.abc import Iterator
+from pathlib import Path
+
+from measure import Figure, from_times, ratio
+
+from deckwright import MediaProvider, MediaResult, ProviderRegistry
+
+PLUGIN = """
+from deckwright import MediaProvider, MediaResult, ProviderInfo, hookimpl
+
+class Voice(MediaProvider):
+    supported_types = ("audio",)
+
+    def _generate_media_impl(self, request):
+        return MediaResult(False)
+
+@hookimpl
+def describe_media_providers():
+    return [ProviderInfo("audio", "{name}")]
+
+@hookimpl
+def register_media_provider(type, name, config):
+    if (type, name) == ("audio", "{name}"):
+        return Voice(config)
+"""
+
+
+def figures() -> Iterator[Figure]:
+    yield from from_config()
+    yield many_plugins()
+    yield look_up()
+    yield pipeline_of_many()
+
+
+def from_config() -> Iterator[Figure]:
+    """1,000 instances of one provider, against its class called 1,000 times with the same settings."""
+    from deckwright_builtins.espeak import Espeak
+    from deckwright_builtins.pico import Pico
+
+    cases = (
+        ("pico", Pico, {"volume": 0.5, "speed": 0.9}),
+        ("espeak", Espeak, {"speed": 140, "pitch": 40, "volume": 90, "timeout": 10}),
+    )
+    for name, provider, settings in cases:
+        instances = {f"i{n}": {"type": name, "pipelines": ["*"], **settings} for n in range(1000)}
+        config = {"providers": {"audio": instances}}
+        yield ratio(
+            f"from_config of 1,000 x {name} ({len(settings)} settings) / its class called 1,000 times",
+            lambda config=config: ProviderRegistry.from_config(config),  # type: ignore[misc]
+            lambda provider=provider, settings=settings: [provider(dict(settings)) for _ in range(1000)],  # type: ignore[misc]
+            1.25,
+        )
+
+
+def many_plugins() -> Figure:
+    """10,000 instances over 1,000 plugins, against importing the plugins and calling the class by hand."""
+
+    class Voice(MediaProvider):
+        supported_types = ("audio",)
+
+        def _generate_media_impl(self, request):  # type: ignore[no-untyped-def]
+            return MediaResult(False)
+
+    names = [f"bench_voice_{n}" for n in range(1000)]
+    instances = {f"i{n}": {"type": names[n % 1000], "pipelines": ["*"], "volume": 1} for n in range(10_000)}
+    config = {"plugins": {"modules": names}, "providers": {"audio": instances}}
+
+    def by_hand() -> object:
+        forget()
+        for name in names:
+            importlib.import_module(name)
+        return [Voice({"volume": 1}) for _ in range(10_000)]
+
+    def through_registry() -> object:
+        forget()
+        return ProviderRegistry.from_config(config)
+
+    def forget() -> None:
+        for name in names:
+            sys.modules.pop(name, None)
+
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            Path(folder, f"{name}.py").write_text(PLUGIN.format(name=name))
+        sys.path.insert(0, folder)
+        try:
+            by_hand()  # so that both find compiled files
+            return ratio(
+                "10,000 instances of 1,000 plugins / importing 1,000 and constructing 10,000 by hand",
+                through_registry,
+                by_hand,
+                1.5,
+                tries=5,
+            )
+        finally:
+            sys.path.remove(folder)
+
+
+def look_up() -> Figure:
+    registry, providers = ProviderRegistry(), {"audio": {}}  # type: ignore[var-annotated]
+    for n in range(1000):
+        registry.register_audio_provider(f"i{n}", object())  # type: ignore[arg-type]
+        providers["audio"][f"i{n}"] = object()
+    get = registry.get
+    ours = min(timeit.repeat(lambda: get("audio", "i500"), number=200_000, repeat=7)) / 200_000
+    other = min(timeit.repeat(lambda: providers["audio"]["i500"], number=200_000, repeat=7)) / 200_000
+    return from_times('registry.get("audio", "i500") / providers["audio"]["i500"]', ours, other, 3)
+
+
+def pipeline_of_many() -> Figure:
+    """The first look of each of 100 pipelines at its 100 instances: of 10,000 in all, or of those alone."""
+    small, large = ProviderRegistry(), ProviderRegistry()
+    for n in range(10_000):
+        large.register_audio_provider(f"i{n}", object())  # type: ignore[arg-type]
+        large.set_pipeline_assignments("audio", f"i{n}", [f"p{n % 100}"])
+    for n in range(100):
+        small.register_audio_provider(f"i{n}", object())  # type: ignore[arg-type]
+        small.set_pipeline_assignments("audio", f"i{n}", ["p0"])
+
+    def forget(registry: ProviderRegistry) -> None:
+        # Any change makes the registry forget its views.
+        registry.set_pipeline_assignments("audio", "none", [])
+
+    def first_looks(registry: ProviderRegistry, pipelines: list[str]) -> None:
+        for pipeline in pipelines:
+            forget(registry)
+            assert len(registry.for_pipeline(pipeline)["audio"]) == 100
+
+    return ratio(
+        "for_pipeline, 100 of 10,000 instances / 100 of 100",
+        lambda: first_looks(large, [f"p{n}" for n in range(100)]),
+        lambda: first_looks(small, ["p0"] * 100),
+        1.5,
+    )

@@ -1,0 +1,57 @@
+"""Run every benchmark, print the table, and keep it in RESULTS.md.
+
+python benchmarks/run.py [--keep]
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+import build  # noqa: E402
+import registry  # noqa: E402
+import startup  # noqa: E402
+from measure import Figure  # noqa: E402
+
+
+def main() -> None:
+    figures: list[Figure] = []
+    for source in (startup.figures(), registry.figures(), build.figures(str(HERE.parent / "examples"))):
+        for figure in source:
+            print(f"{figure.value:>10}  {figure.bound:>7}  {figure.what}  ({figure.detail})", flush=True)
+            figures.append(figure)
+    missed = [figure.what for figure in figures if figure.kept is False]
+    print(f"\n{len(missed)} bounds missed" + "".join(f"\n  {what}" for what in missed))
+    if "--keep" in sys.argv:
+        (HERE / "RESULTS.md").write_text(as_markdown(figures), encoding="utf-8")
+
+
+def as_markdown(figures: list[Figure]) -> str:
+    rows = "\n".join(
+        f"| {figure.what} | {figure.value} | {figure.bound} | {_word(figure.kept)} | {figure.detail} |"
+        for figure in figures
+    )
+    return f"""# Results
+
+Written by `tox -e bench`. A ratio is of two times taken in turn in one run, the best of each; a lower one is
+better. Times depend on the machine, ratios hardly.
+
+Deckwright {version("deckwright")}, Python {platform.python_version()}, {platform.system()} {platform.machine()}.
+
+| what | measured | bound | kept | times |
+|---|---|---|---|---|
+{rows}
+"""
+
+
+def _word(kept: bool | None) -> str:
+    return {True: "yes", False: "**no**", None: ""}[kept]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,298 @@
+"""Word lists as people have them: a table from a spreadsheet, or one word a line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+
+from deckwright import DataError, DataProvider, ProviderInfo, Traits, hookimpl
+from deckwright.providers.files import FileDataProvider, FileSettings
+
+Row = dict[str, str]
+
+# What a column may be called, the most telling name first. Letter case, "_", "-" and a remark in brackets,
+# as in "Translation (en)", do not matter.
+_COLUMN_NAMES = {
+    "word": "word, words, target word, headword, lemma, vocabulary, vocab, term, expression, phrase, kanji, hanzi, "
+    "target, front, question",
+    "translation": "translation, translations, meaning, meanings, definition, gloss, back, answer",
+    "reading": "reading, kana, hiragana, furigana, pinyin, romaji, transliteration, pronunciation, ipa",
+    "example": "example, example sentence, sentence, examples, context",
+    "tags": "tags, tag, category, categories, topic",
+    "language": "language, lang",
+}
+# A table may also head its columns with the languages: "Spanish,English".
+_LANGUAGE_NAMES = """
+    afrikaans albanian amharic arabic armenian assamese azerbaijani basque belarusian bengali bosnian breton
+    bulgarian burmese cantonese catalan cebuano chinese cornish croatian czech danish dutch english esperanto
+    estonian faroese farsi filipino finnish french frisian galician georgian german greek greenlandic guarani
+    gujarati hausa hawaiian hebrew hindi hungarian icelandic igbo indonesian irish italian japanese javanese
+    kannada kazakh khmer korean kurdish kyrgyz lao latin latvian lithuanian luxembourgish macedonian malagasy
+    malay malayalam maltese mandarin maori marathi mongolian nepali norwegian occitan pashto persian polish
+    portuguese punjabi quechua romanian russian sanskrit scots serbian sinhala slovak slovenian somali spanish
+    swahili swedish tagalog tajik tamil tatar telugu thai tibetan tigrinya turkish turkmen ukrainian urdu uyghur
+    uzbek vietnamese welsh xhosa yiddish yoruba zulu
+"""
+COLUMN_NAMES = {key: tuple(names.split(", ")) for key, names in _COLUMN_NAMES.items()}
+LANGUAGES = frozenset(_LANGUAGE_NAMES.split())
+_KNOWN_NAMES = LANGUAGES.union(*COLUMN_NAMES.values())
+_DELIMITERS = ("\t", ",", ";", "|")
+# ASCII's "unit separator", found in no text: with it, a line is one field whatever is in it.
+_NO_DELIMITER = "\x1f"
+# An empty sheet is saved as nothing but these.
+_BLANK = ' \n"' + "".join(_DELIMITERS)
+# The line with which Excel says what divides the rest of the file.
+_EXCEL_SEP = re.compile(r"sep=([,;\t|])(?=\n|\Z)", re.IGNORECASE)
+
+
+def _is_encoding(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
+    try:
+        "".encode(value)
+    except LookupError as error:
+        raise ValueError(str(error)) from error
+
+
+@attrs.define
+class CsvSettings(FileSettings):
+    """Settings of the provider `csv`."""
+
+    delimiter: Literal[",", ";", "\t", "|"] | None = attrs.field(
+        default=None, metadata={"help": "what stands between two columns; found by itself when not given"}
+    )
+    encoding: str = attrs.field(
+        default="utf-8",
+        validator=_is_encoding,
+        metadata={"help": "of files that do not say it themselves by a byte order mark"},
+    )
+
+
+class CsvData(FileDataProvider):
+    """Tables and plain lists of words, known by their path with its ending: `"spanish.csv"`.
+
+    A table has a header, from which `COLUMN_NAMES` or the names of languages tell what is what; columns of
+    other names are kept under these. Without a header, two columns are word and translation, and one column is
+    words. In a `.txt` file, lines that start with `#` are comments.
+    """
+
+    config_class = CsvSettings
+    endings = (".csv", ".tsv", ".txt")
+
+    def _load_data_impl(self, identifier: str) -> list[Row]:
+        path = self._path(identifier)
+        return _rows(self._read_text(path, self.settings.encoding), path, self.settings.delimiter)
+
+    def _save_data_impl(self, identifier: str, data: Any) -> bool:
+        path = self._path(identifier)
+        delimiter = self.settings.delimiter or ("," if path.suffix.lower() == ".csv" else "\t")
+        table = _table(data, path)
+        # Bare, a word such as "#1" would be a comment in a .txt file.
+        quote_all = any(record[0].startswith("#") for record in table)
+        text = io.StringIO()
+        csv.writer(
+            text,
+            delimiter=delimiter,
+            lineterminator="\n",
+            quoting=csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL,
+        ).writerows(table)
+        # What would not be read back as it was must not replace a file that can be read.
+        back = _rows(text.getvalue(), path, self.settings.delimiter)
+        columns = table[0]
+        if len(back) != len(data) or any(list(row) != columns for row in back):
+            raise DataError(
+                f"{path} cannot be written: rows with the columns {', '.join(map(repr, columns))} would not be read "
+                "back as they are.",
+                hint="Every row needs a word, and no other column the name of what Deckwright knows by another.",
+            )
+        try:
+            content = text.getvalue().encode(self.settings.encoding)
+        except UnicodeError as error:
+            raise DataError(f"{path} cannot be written: {error}.") from error
+        self._write(path, content)
+        return True
+
+
+def _rows(text: str, path: Path, delimiter: str | None) -> list[Row]:
+    """Read a word list.
+
+    Raises:
+        DataError: It does not make sense; the message names the line.
+    """
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise DataError(
+            f"{path}, line {line}: there is a NUL, which no text has.",
+            hint='If the file was saved as UTF-16, set encoding = "utf-16-le".',
+        )
+    if separator := _EXCEL_SEP.match(text):
+        delimiter = delimiter or separator[1]
+        text = text[separator.end() :]  # from the line's end on, so that the count of lines stays right
+    if not text.strip(_BLANK):
+        raise DataError(f"{path} is empty: there is no word in it.")
+    delimiter = delimiter or _find_delimiter(text, path)
+    records = list(_records(text, path, delimiter))
+    if not records:
+        raise DataError(f"{path} is empty: there are only comments in it.")
+
+    line, first = records[0]
+    columns = _header(first, f"{path}, line {line}")
+    if columns:
+        del records[0]
+    elif len(first) == 1:
+        columns = ["word"]
+    elif len(first) == 2 and not all(map(_is_known, first)):
+        columns = ["word", "translation"]
+    else:
+        raise DataError(
+            f"{path}, line {line}: none of the columns is known to hold the words. "
+            f"There are: {', '.join(map(repr, first))}.",
+            hint=f"Name one of them word in the first line; also known are {', '.join(COLUMN_NAMES['word'][1:])}, "
+            "and the English names of languages.",
+        )
+    return [_row(fields, columns, f"{path}, line {line}") for line, fields in records]
+
+
+def _row(fields: list[str], columns: list[str], where: str) -> Row:
+    if len(fields) > len(columns):
+        raise DataError(
+            f"{where}: there are {len(fields)} fields, and only {len(columns)} columns ({', '.join(columns)}).",
+            hint='A field with the delimiter in it needs quotation marks around it: "one, two".',
+        )
+    fields = fields + [""] * (len(columns) - len(fields))
+    row = {}
+    for column, field in zip(columns, fields, strict=True):
+        if column:
+            row[column] = field
+        elif field:
+            raise DataError(f"{where}: {field!r} is in a column that has no name in the header.")
+    if not row["word"]:
+        raise DataError(f"{where}: the word is missing; there is only {', '.join(filter(None, fields))!r}.")
+    return row
+
+
+def _records(text: str, path: Path, delimiter: str, strict: bool = True) -> Iterator[tuple[int, list[str]]]:
+    """Yield what is neither blank nor a comment: the line where it starts, and its fields without empty ends."""
+    lines = text.split("\n")
+    comments = path.suffix.lower() == ".txt"
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=strict)
+    line = 1
+    try:
+        for record in reader:
+            fields = [_clean(field) for field in record]
+            while fields and not fields[-1]:
+                fields.pop()
+            if fields and not (comments and lines[line - 1].startswith("#")):
+                yield line, fields
+            line = reader.line_num + 1
+    except csv.Error as error:
+        unclosed = "unexpected end" in str(error)
+        problem = "a quotation mark is opened and never closed" if unclosed else str(error)
+        raise DataError(
+            f"{path}, line {line}: {problem}.",
+            hint='In a field that starts with a quotation mark, write "" for each one that is text.',
+        ) from error
+
+
+def _find_delimiter(text: str, path: Path) -> str:
+    """Find what stands between two columns by trying each candidate on the first lines."""
+    sample = "\n".join(text.split("\n", 100)[:100])
+    best, most = _NO_DELIMITER, (0, 0)
+    for delimiter in _DELIMITERS:
+        # The sample may end within quotation marks: hence not strict.
+        records = [fields for _, fields in _records(sample, path, delimiter, strict=False)]
+        if not records or len(records[0]) < 2:
+            continue
+        names = sum(map(_is_known, records[0]))
+        alike = sum(len(fields) == len(records[0]) for fields in records)
+        # A list of phrases has commas too: in a .txt without a header they divide only if every line has one.
+        phrases = path.suffix.lower() == ".txt" and delimiter != "\t" and min(map(len, records)) < 2
+        if phrases and not names:
+            continue
+        if (names, alike) > most:
+            best, most = delimiter, (names, alike)
+    return best
+
+
+def _is_known(name: str) -> bool:
+    return _plain(name) in _KNOWN_NAMES
+
+
+def _header(names: list[str], where: str) -> list[str] | None:
+    """Return the key of each column, or None when these are not the names of columns, one of which is the word's."""
+    plain = [_plain(name) for name in names]
+    places: dict[str, int] = {}
+    for key, known in COLUMN_NAMES.items():
+        found = [plain.index(name) for name in known if name in plain]
+        if found:
+            places[key] = found[0]
+    if len(names) > 1:
+        _place_languages(plain, places)
+    if "word" not in places:
+        return None
+    columns = list(names)
+    for key, place in places.items():
+        columns[place] = key
+    for called in (names, columns):
+        counts = Counter(name.casefold() for name in called if name)
+        twice = [name for name, count in counts.items() if count > 1]
+        if twice:
+            raise DataError(f"{where}: two columns are called {twice[0]!r}.")
+    return columns
+
+
+def _place_languages(plain: list[str], places: dict[str, int]) -> None:
+    """Let columns called by a language be the word and the translation, English rather the latter."""
+    languages = [index for index, name in enumerate(plain) if name in LANGUAGES]
+    languages.sort(key=lambda index: plain[index] == "english")
+    if languages and "word" not in places:
+        places["word"] = languages.pop(0)
+    if languages and "translation" not in places:
+        places["translation"] = languages[-1] if plain[languages[-1]] == "english" else languages[0]
+
+
+def _plain(name: str) -> str:
+    return " ".join(re.sub(r"\([^()]*\)$|[_-]", " ", name).casefold().split())
+
+
+def _clean(field: str) -> str:
+    return unicodedata.normalize("NFC", field.replace("\r\n", "\n").replace("\r", "\n")).strip()
+
+
+def _table(data: Any, path: Path) -> list[list[str]]:
+    """Return the header and the records of rows as `load_data` gives them; each column where it is first met."""
+    if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
+        raise DataError(f"{path} cannot be written: a word list is a list of dicts.")
+    columns = list(dict.fromkeys(key for row in data for key in row)) or ["word"]
+    table = [columns, *([row.get(column, "") for column in columns] for row in data)]
+    for record in table:
+        for field in record:
+            if not isinstance(field, str) or "\0" in field:
+                raise DataError(f"{path} cannot be written: {field!r} is not text.")
+    return [[_clean(field) for field in record] for record in table]
+
+
+@hookimpl
+def describe_media_providers() -> list[ProviderInfo]:
+    """Describe the provider `csv`."""
+    return [
+        ProviderInfo(
+            "data",
+            "csv",
+            "Word lists in tables (CSV, TSV) and in plain text, one word a line",
+            config_class=CsvSettings,
+            traits=Traits(reads=CsvData.endings),
+        )
+    ]
+
+
+@hookimpl
+def register_media_provider(type: str, name: str, config: dict[str, Any]) -> DataProvider | None:
+    """Make the provider `csv`."""
+    return CsvData(config) if (type, name) == ("data", "csv") else None

@@ -1,0 +1,206 @@
+"""Speech without a network: espeak-ng, a robot's voice for more than a hundred languages."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from deckwright import (
+    MediaProvider,
+    MediaRequest,
+    MissingDependencyError,
+    NotFoundError,
+    ProviderError,
+    ProviderInfo,
+    TransientError,
+    hookimpl,
+)
+from deckwright.speech import OFFLINE_EXTRA, Pcm, SpeechProvider
+from deckwright_builtins.espeak.process import Worker, WorkerDiedError, WorkerHungError
+
+# espeak-ng cuts the path of its data off after 159 bytes.
+LONGEST_DATA_PATH = 150
+# Where espeak-ng's own choice for a tag is not what a learner expects: British for "en", Mandarin for Hong Kong.
+PREFERRED = {"en": "en-us", "zh-hk": "yue"}
+CHINESE_CHARACTER = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+READS_CHINESE_CHARACTERS = ("zh", "cmn", "yue")
+
+
+@attrs.frozen
+class EspeakSettings:
+    """How espeak-ng speaks."""
+
+    voice: str | None = attrs.field(
+        default=None,
+        metadata={"help": 'always speak with this voice, such as "en-gb-scotland" or "es+f3"'},
+    )
+    speed: int = attrs.field(
+        default=150,
+        validator=[attrs.validators.ge(80), attrs.validators.le(450)],
+        metadata={"help": "words a minute"},
+    )
+    pitch: int = attrs.field(
+        default=50,
+        validator=[attrs.validators.ge(0), attrs.validators.le(99)],
+        metadata={"help": "from 0 (low) to 99 (high)"},
+    )
+    # The loudest vowels stay 1 dB below clipping, and the loudness is that of pico.
+    volume: int = attrs.field(
+        default=90,
+        validator=[attrs.validators.ge(0), attrs.validators.le(200)],
+        metadata={"help": "loudness; above 100, loud vowels are clipped"},
+    )
+    timeout: float = attrs.field(
+        default=20.0,
+        validator=attrs.validators.gt(0),
+        metadata={"help": "seconds that one word may take"},
+    )
+
+
+class Espeak(SpeechProvider):
+    """Speaks with espeak-ng, in a process of its own.
+
+    The library is not safe to call from several threads, may crash, and is GPL-3: it is kept at arm's length.
+    The process is started with the first word, and says one word at a time, whichever thread asks.
+    """
+
+    config_class = EspeakSettings
+    settings: EspeakSettings
+
+    def _setup_from_config(self) -> None:
+        self._lock = threading.Lock()
+        self._worker: Worker | None = None
+        self._shortcut: tempfile.TemporaryDirectory[str] | None = None
+
+    def _spoken_text(self, request: MediaRequest, language: str) -> str:
+        reading = str(request.params.get("reading") or "").strip()
+        return reading if reading and _primary(language) == "ja" else request.content
+
+    def _synthesize(self, text: str, language: str) -> Pcm:
+        _require_readable(text, language)
+        with self._lock:
+            try:
+                return self._speak(text, language)
+            except WorkerDiedError:
+                self.logger.info("espeak-ng crashed and is started again.")
+            except WorkerHungError as error:
+                raise TransientError(
+                    f"espeak-ng took more than {self.settings.timeout:g} seconds for {text[:40]!r}."
+                ) from error
+            try:
+                return self._speak(text, language)
+            except (WorkerDiedError, WorkerHungError) as error:
+                raise ProviderError(f"espeak-ng crashes at {text[:40]!r} ({error}).") from error
+
+    def close(self) -> None:
+        """End the process; another word would start it again."""
+        with self._lock:
+            self._stop()
+            if self._shortcut is not None:
+                self._shortcut.cleanup()
+                self._shortcut = None
+
+    def _speak(self, text: str, language: str) -> Pcm:
+        try:
+            if self._worker is None:
+                self._worker = self._start()
+            answer, samples = self._worker.ask(
+                {
+                    "text": text,
+                    "voice": self._voice_for(language, self._worker.voices),
+                    "speed": self.settings.speed,
+                    "pitch": self.settings.pitch,
+                    "volume": self.settings.volume,
+                }
+            )
+        except ProviderError:
+            raise
+        except BaseException:  # an interrupt, too, may leave half of an answer in the pipe
+            self._stop()
+            raise
+        if "error" in answer:
+            raise NotFoundError(f"espeak-ng cannot speak {text[:40]!r}: {answer['error']}.")
+        return Pcm(samples, answer["rate"])
+
+    def _voice_for(self, language: str, voices: dict[str, str]) -> str:
+        """Return espeak-ng's name of the voice: the one that is set, or the nearest to the language."""
+        if self.settings.voice:
+            name, plus, variant = self.settings.voice.partition("+")
+            return voices.get(name.lower(), name) + plus + variant
+        tag = language
+        while tag:
+            voice = voices.get(PREFERRED.get(tag, tag))
+            if voice:
+                return voice
+            tag = tag.rpartition("-")[0]
+        raise NotFoundError(f"espeak-ng has no voice for the language {language!r}.")
+
+    def _start(self) -> Worker:
+        try:
+            import espeakng_loader
+
+            library, data = espeakng_loader.get_library_path(), espeakng_loader.get_data_path()
+            return Worker(library, self._short(data), self.settings.timeout)
+        except (ImportError, OSError, RuntimeError, WorkerDiedError) as error:
+            raise MissingDependencyError(
+                f"espeak-ng, from the package espeakng-loader, cannot be used ({error}).",
+                hint=f'pip install "{OFFLINE_EXTRA}"',
+            ) from error
+
+    def _short(self, data: str) -> str:
+        """Return a path to `data` that is short enough for espeak-ng."""
+        if len(os.fsencode(data)) <= LONGEST_DATA_PATH:
+            return data
+        if self._shortcut is None:
+            self._shortcut = tempfile.TemporaryDirectory(prefix="espeak-")
+            link = Path(self._shortcut.name, "data")
+            try:
+                link.symlink_to(data, target_is_directory=True)
+            except OSError:  # Windows allows links to few
+                shutil.copytree(data, link)
+        return str(Path(self._shortcut.name, "data"))
+
+    def _stop(self) -> None:
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+
+def _primary(language: str) -> str:
+    return language.partition("-")[0]
+
+
+def _require_readable(text: str, language: str) -> None:
+    """Refuse Chinese characters outside Chinese: espeak-ng says "Chinese letter" for each of them."""
+    if CHINESE_CHARACTER.search(text) and _primary(language) not in READS_CHINESE_CHARACTERS:
+        raise NotFoundError(
+            f"espeak-ng cannot read the Chinese characters of {text[:40]!r} in the language {language!r}.",
+            hint="Add a column `reading` with the word in kana." if _primary(language) == "ja" else None,
+        )
+
+
+@hookimpl
+def describe_media_providers() -> list[ProviderInfo]:
+    """Offer `espeak`."""
+    return [
+        ProviderInfo(
+            "audio",
+            "espeak",
+            "Speaks more than a hundred languages with a robot's voice, without a network or an account",
+            config_class=EspeakSettings,
+            extra=OFFLINE_EXTRA,
+        )
+    ]
+
+
+@hookimpl
+def register_media_provider(type: str, name: str, config: dict[str, Any]) -> MediaProvider | None:
+    """Make `espeak`."""
+    return Espeak(config) if (type, name) == ("audio", "espeak") else None

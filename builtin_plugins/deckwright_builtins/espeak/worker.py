@@ -1,0 +1,155 @@
+"""The process that espeak-ng runs in: `python worker.py LIBRARY DATA`. It uses the standard library alone.
+
+It first says which voices there are, `{"voices": {TAG: VOICE}, "bytes": 0}`. Then, for every line of JSON on its
+standard input,
+
+    {"text": "house", "voice": "gmw/en-US", "speed": 150, "pitch": 50, "volume": 90}
+
+it answers with a line of JSON and so many bytes of samples (mono, signed 16-bit, little-endian):
+
+    {"rate": 22050, "bytes": 21032}         or, when the word cannot be spoken,         {"error": ..., "bytes": 0}
+
+It ends with its input.
+"""
+
+from __future__ import annotations
+
+import _ctypes
+import ctypes
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+# ctypes has no public way of letting go of a library.
+unload = _ctypes.FreeLibrary if sys.platform == "win32" else _ctypes.dlclose
+
+# From espeak-ng's header, speak_lib.h.
+SYNCHRONOUS = 2
+DONT_EXIT = 0x8000
+CHARS_UTF8 = 1  # and neither SSML nor [[phonemes]], which would be other flags
+RATE, VOLUME, PITCH = 1, 2, 3
+
+SynthCallback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+
+
+class Voice(ctypes.Structure):
+    """`espeak_VOICE`. Its `languages` are, one after another, a byte of priority and a string; then a zero."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("languages", ctypes.c_void_p),
+        ("identifier", ctypes.c_char_p),
+        ("gender", ctypes.c_ubyte),
+        ("age", ctypes.c_ubyte),
+        ("variant", ctypes.c_ubyte),
+        ("xx1", ctypes.c_ubyte),
+        ("score", ctypes.c_int),
+        ("spare", ctypes.c_void_p),
+    )
+
+
+@contextmanager
+def espeak(library: str, data: str) -> Iterator[tuple[Any, int]]:
+    """Load the library; yield it and the sample rate.
+
+    It is loaded anew for every word, in a millisecond: its noise and flutter go on from word to word, and only
+    a fresh start says the same word with the same samples.
+    """
+    lib: Any = ctypes.CDLL(library)
+    try:
+        # On Windows the library opens files by names in the system's own code page.
+        path = data.encode("mbcs") if sys.platform == "win32" else os.fsencode(data)
+        rate = lib.espeak_Initialize(SYNCHRONOUS, 0, path, DONT_EXIT)
+        if rate <= 0:
+            raise OSError(f"espeak-ng finds no data in {data}")
+        try:
+            yield lib, rate
+        finally:
+            lib.espeak_Terminate()
+    finally:
+        unload(lib._handle)
+
+
+def voices(lib: Any) -> dict[str, str]:
+    """Return the voice for every language tag, in lower case: of several, the one that espeak-ng prefers."""
+    best: dict[str, tuple[int, str]] = {}
+    lib.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(Voice))
+    for pointer in lib.espeak_ListVoices(None):
+        if not pointer:
+            break
+        identifier = pointer.contents.identifier.decode()
+        # Some voices have only a long tag ("chr-US-Qaaa-x-west"); the name of the file is the short one.
+        tags = [*languages(pointer.contents), (99, identifier.rpartition("/")[2])]
+        for priority, tag in tags:
+            if tag.lower() not in best or priority < best[tag.lower()][0]:
+                best[tag.lower()] = (priority, identifier)
+    return {tag: identifier for tag, (_, identifier) in best.items()}
+
+
+def languages(voice: Voice) -> Iterator[tuple[int, str]]:
+    """Yield the languages of a voice, each with its priority: the lower, the better."""
+    address = voice.languages
+    while priority := ctypes.string_at(address, 1)[0]:
+        tag = ctypes.string_at(address + 1)
+        yield priority, tag.decode()
+        address += len(tag) + 2
+
+
+def speak(lib: Any, text: str, voice: str, speed: int, pitch: int, volume: int) -> bytes:
+    """Return the samples of `text`.
+
+    Raises:
+        ValueError: There is no such voice, or the text cannot be spoken.
+    """
+    chunks: list[bytes] = []
+
+    def collect(samples: int | None, count: int, _events: int | None) -> int:
+        if samples and count:
+            chunks.append(ctypes.string_at(samples, count * 2))
+        return 0
+
+    callback = SynthCallback(collect)
+    lib.espeak_SetSynthCallback(callback)
+    if lib.espeak_SetVoiceByName(voice.encode()) != 0:
+        raise ValueError(f"there is no voice {voice!r}")
+    for parameter, value in ((RATE, speed), (VOLUME, volume), (PITCH, pitch)):
+        lib.espeak_SetParameter(parameter, value, 0)
+    encoded = text.encode()
+    size = ctypes.c_size_t(len(encoded) + 1)
+    status = lib.espeak_Synth(encoded, size, 0, 0, 0, CHARS_UTF8, None, None)
+    if status != 0:
+        raise ValueError(f"error {status}")
+    return b"".join(chunks)
+
+
+def main(library: str, data: str) -> None:
+    """Say which voices there are, then answer until there is no more input."""
+    # A Ctrl-C reaches every process of a terminal; how to end is for the parent to say.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Whatever the library prints must not come between the answers.
+    with os.fdopen(os.dup(1), "wb") as answers:
+        os.dup2(2, 1)
+
+        def answer(header: dict[str, Any], samples: bytes = b"") -> None:
+            answers.write(json.dumps({**header, "bytes": len(samples)}).encode() + b"\n" + samples)
+            answers.flush()
+
+        with espeak(library, data) as (lib, _):
+            known = voices(lib)
+        answer({"voices": known})
+        for line in sys.stdin.buffer:
+            try:
+                with espeak(library, data) as (lib, rate):
+                    samples = speak(lib, **json.loads(line))
+            except ValueError as error:
+                answer({"error": str(error)})
+            else:
+                answer({"rate": rate}, samples)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

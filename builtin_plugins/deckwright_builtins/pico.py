@@ -1,0 +1,135 @@
+"""Speech without a network: SVOX Pico, a small synthesiser for English, German, Spanish, French and Italian."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Literal, get_args
+
+import attrs
+
+from deckwright import MediaProvider, MissingDependencyError, NotFoundError, ProviderInfo, hookimpl
+from deckwright.speech import OFFLINE_EXTRA, Pcm, SpeechProvider
+
+Voice = Literal["en-US", "en-GB", "de-DE", "es-ES", "fr-FR", "it-IT"]
+RATE = 16_000  # samples a second; all that Pico makes
+
+
+@attrs.frozen
+class PicoSettings:
+    """How Pico speaks."""
+
+    voice: Voice | None = attrs.field(
+        default=None,
+        metadata={"help": "always speak with this voice; chosen by the language, when not given"},
+    )
+    # The loudest vowels stay 2 dB below clipping, and the loudness is that of espeak.
+    volume: float = attrs.field(
+        default=0.5,
+        validator=[attrs.validators.ge(0), attrs.validators.le(5)],
+        metadata={"help": "loudness; at 0.7 and more, loud vowels are clipped"},
+    )
+    speed: float = attrs.field(
+        default=1.0,
+        validator=[attrs.validators.ge(0.2), attrs.validators.le(5)],
+        metadata={"help": "1 is Pico's own speed, 2 is twice as fast"},
+    )
+    pitch: float = attrs.field(
+        default=1.0,
+        validator=[attrs.validators.ge(0.5), attrs.validators.le(2)],
+        metadata={"help": "1 is the voice's own pitch, 2 is an octave above"},
+    )
+
+
+class Pico(SpeechProvider):
+    """Speaks with SVOX Pico, inside this process.
+
+    The calls need no lock: py-nanotts makes everything anew for each one and keeps the interpreter's lock
+    throughout. It starts on memory that it does not clear, so that samples may differ by a thousandth from one
+    call to the next, which cannot be heard.
+    """
+
+    config_class = PicoSettings
+    settings: PicoSettings
+
+    def _synthesize(self, text: str, language: str) -> Pcm:
+        voice = self.settings.voice or _voice_for(language)
+        _require_speakable(text)
+        speak = _load()
+        try:
+            samples = speak(
+                _without_markup(text),
+                voice=voice,
+                speed=self.settings.speed,
+                pitch=self.settings.pitch,
+                volume=self.settings.volume,
+            )
+        except ValueError as error:  # its files lie too deep for it: the path may have about 175 characters
+            raise MissingDependencyError(
+                f"Pico does not work where it is installed ({error}).",
+                hint="Install into a folder with a shorter path, or use the provider espeak.",
+            ) from error
+        except RuntimeError as error:  # a word of some hundred letters
+            raise NotFoundError(f"Pico cannot speak {text[:40]!r} ({error}).") from error
+        return Pcm(samples, RATE)
+
+
+def _voice_for(language: str) -> str:
+    """Return the voice of exactly this tag, or else the first one of its language."""
+    voices = get_args(Voice)
+    for voice in voices:
+        if voice.lower() == language:
+            return str(voice)
+    for voice in voices:
+        if voice.partition("-")[0] == language.partition("-")[0]:
+            return str(voice)
+    raise NotFoundError(
+        f"Pico has no voice for the language {language!r}.", hint=f"It has {', '.join(voices)}."
+    )
+
+
+def _require_speakable(text: str) -> None:
+    """Refuse letters that Pico would leave out without a word: all but those of Windows' code page 1252."""
+    for char in text:
+        if char.isalpha() and not char.encode("cp1252", "ignore"):
+            raise NotFoundError(f"Pico cannot speak {char!r}, a letter of {text[:40]!r}.")
+
+
+def _without_markup(text: str) -> str:
+    """Take out what would make markup: Pico obeys it, and `<genfile>` writes files."""
+    return text.replace("<", " ").replace(">", " ")
+
+
+def _load() -> Any:
+    try:
+        from py_nanotts import NanoTTS
+    except (ImportError, OSError) as error:
+        if sys.platform == "darwin":
+            raise MissingDependencyError(
+                f"Pico needs the package py-nanotts, which does not exist for macOS ({error}).",
+                hint="Use the provider espeak there; it speaks the same languages and more.",
+            ) from error
+        raise MissingDependencyError(
+            f"Pico needs the package py-nanotts, which cannot be used ({error}).",
+            hint=f'pip install "{OFFLINE_EXTRA}"',
+        ) from error
+    return NanoTTS().speak
+
+
+@hookimpl
+def describe_media_providers() -> list[ProviderInfo]:
+    """Offer `pico`."""
+    return [
+        ProviderInfo(
+            "audio",
+            "pico",
+            "Speaks English, German, Spanish, French and Italian, without a network or an account",
+            config_class=PicoSettings,
+            extra=OFFLINE_EXTRA,
+        )
+    ]
+
+
+@hookimpl
+def register_media_provider(type: str, name: str, config: dict[str, Any]) -> MediaProvider | None:
+    """Make `pico`."""
+    return Pico(config) if (type, name) == ("audio", "pico") else None

