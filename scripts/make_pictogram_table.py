@@ -44,6 +44,8 @@ KEPT_SMILEYS = set("💀👻👽🤖👹🤡")
 # A keyword that several pictures share ("animal") says little about any of them.
 MOST_SHARED = 3
 LONGEST_NAME = 3
+# Animals have the zodiac sign among their keywords, and a crab must not stand for cancer.
+ZODIAC = "♈♉♊♋♌♍♎♏♐♑♒♓⛎"
 
 
 def main(package: Path) -> None:
@@ -67,11 +69,12 @@ def main(package: Path) -> None:
         table["names"][language] = [name if len(name.split()) <= LONGEST_NAME else "" for name in names]
         if language not in LANGUAGES_WITH_KEYWORDS.split():
             continue
+        zodiac = {plain(of_emoji[sign]["tts"][0]) for sign in ZODIAC} | {"zodiac"}
         words = [
             [
                 word
                 for word in dict.fromkeys(map(plain, entry.get("default", [])))
-                if " " not in word and word != name
+                if " " not in word and word != name and word not in zodiac
             ]
             for entry, name in zip(entries, names, strict=True)
         ]

@@ -64,3 +64,11 @@ def anki_collection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callab
     pytest.importorskip("anki")
     with ExitStack() as stack:
         yield lambda: stack.enter_context(closing(AnkiCollection(tmp_path_factory.mktemp("anki"))))
+
+
+@pytest.fixture
+def clean_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory, and an environment that names no plugins."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DECKWRIGHT_PLUGINS", raising=False)
+    return tmp_path

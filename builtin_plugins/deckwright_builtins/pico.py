@@ -12,6 +12,9 @@ from deckwright.speech import OFFLINE_EXTRA, Pcm, SpeechProvider
 
 Voice = Literal["en-US", "en-GB", "de-DE", "es-ES", "fr-FR", "it-IT"]
 RATE = 16_000  # samples a second; all that Pico makes
+# With words of some 300 bytes Pico may never come back, and it cannot be stopped; none of 3,500 random words of
+# up to this length in bytes did that.
+LONGEST_WORD = 100
 
 
 @attrs.frozen
@@ -22,9 +25,9 @@ class PicoSettings:
         default=None,
         metadata={"help": "always speak with this voice; chosen by the language, when not given"},
     )
-    # The loudest vowels stay 2 dB below clipping, and the loudness is that of espeak.
+    # As loud as espeak; the loudest vowels stay 3 dB below clipping.
     volume: float = attrs.field(
-        default=0.5,
+        default=0.4,
         validator=[attrs.validators.ge(0), attrs.validators.le(5)],
         metadata={"help": "loudness; at 0.7 and more, loud vowels are clipped"},
     )
@@ -53,11 +56,12 @@ class Pico(SpeechProvider):
 
     def _synthesize(self, text: str, language: str) -> Pcm:
         voice = self.settings.voice or _voice_for(language)
+        text = _without_markup(text)
         _require_speakable(text)
         speak = _load()
         try:
             samples = speak(
-                _without_markup(text),
+                text,
                 voice=voice,
                 speed=self.settings.speed,
                 pitch=self.settings.pitch,
@@ -68,7 +72,7 @@ class Pico(SpeechProvider):
                 f"Pico does not work where it is installed ({error}).",
                 hint="Install into a folder with a shorter path, or use the provider espeak.",
             ) from error
-        except RuntimeError as error:  # a word of some hundred letters
+        except RuntimeError as error:  # a long row of one and the same character
             raise NotFoundError(f"Pico cannot speak {text[:40]!r} ({error}).") from error
         return Pcm(samples, RATE)
 
@@ -88,7 +92,10 @@ def _voice_for(language: str) -> str:
 
 
 def _require_speakable(text: str) -> None:
-    """Refuse letters that Pico would leave out without a word: all but those of Windows' code page 1252."""
+    """Refuse words without end, and letters that Pico leaves out: all but those of Windows' code page 1252."""
+    for word in text.split():
+        if len(word.encode()) > LONGEST_WORD:
+            raise NotFoundError(f"Pico cannot speak {text[:40]!r}: it has a word of {len(word)} letters.")
     for char in text:
         if char.isalpha() and not char.encode("cp1252", "ignore"):
             raise NotFoundError(f"Pico cannot speak {char!r}, a letter of {text[:40]!r}.")

@@ -10,16 +10,15 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache
-from importlib import resources
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import tomli
 
 from deckwright.errors import ConfigError, SettingError
-from deckwright.places import line_of
-from deckwright.secrets import MASK, is_secret_key, secret_values, texts_in
+from deckwright.places import lines_of
+from deckwright.secrets import masked, secret_values, texts_in
 from deckwright.settings import did_you_mean, read_settings, setting_names, unknown_setting
 
 T = TypeVar("T")
@@ -29,6 +28,8 @@ FILE_NAMES = ("deckwright.toml", "deckwright.json")
 # What an instance says to the registry rather than to its provider.
 REGISTRY_KEYS = frozenset({"type", "pipelines"})
 EVERY_PIPELINE = "*"
+# Tables and lists within each other; what goes deeper is a mistake, or meant to do harm.
+DEEPEST = 100
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")
 
@@ -77,8 +78,7 @@ class Config:
         for name in FILE_NAMES:
             if Path(name).is_file():
                 return cls.load(name)
-        text = resources.files("deckwright").joinpath("default.toml").read_text(encoding="utf-8")
-        return cls(tomli.loads(text))
+        return cls(tomli.loads(Path(__file__).with_name("default.toml").read_text(encoding="utf-8")))
 
     @property
     def is_json(self) -> bool:
@@ -142,32 +142,33 @@ class Config:
         """Say whether a setting of an instance is from `[apis.base]`, which may hold what only others need."""
         return self._lookup(f"{instance_path}.{key}") is None and self._lookup(f"apis.base.{key}") is not None
 
-    def resolve(self, settings: dict[str, Any], type: str, instance: str) -> None:
-        """Replace the variables in the settings of one instance, in place.
+    def resolved(self, settings: dict[str, Any], type: str, instance: str) -> dict[str, Any]:
+        """Return the settings of one instance with the variables replaced, and no table or list shared.
 
         Raises:
             UnsetVariableError: A variable is not set and has no default.
         """
+        replaced = {}
         for key, value in settings.items():
             kind = value.__class__
             if kind is str:
                 if "${" in value:
-                    settings[key] = self._replaced_text(value, f"providers.{type}.{instance}.{key}")
+                    replaced[key] = self._replaced_text(value, f"providers.{type}.{instance}.{key}")
             elif (kind is dict or kind is list) and key != "pipelines":
-                settings[key] = self._replaced(value, f"providers.{type}.{instance}.{key}")
-
-    def secrets_in(self, settings: Mapping[str, Any], path: str) -> list[str]:
-        """Return every value of an instance that must not be shown: a secret's, or from the environment."""
-        found = list(secret_values(settings))
-        for text in (*texts_in(settings), *texts_in(self._lookup(path, {}))):
-            found += [os.environ.get(name, default) for name, default in _VARIABLE.findall(text)]
-        return found
+                replaced[key] = self._replaced(value, f"providers.{type}.{instance}.{key}")
+        return {**settings, **replaced} if replaced else settings
 
     def where(self, key: str) -> str:
-        """Say where a dotted key was written: the file, the line where it can be told, and the key."""
-        line = line_of(self._text, key, is_json=self.is_json)
+        """Say where a dotted key was written: the file, its line or that of the table around it, and the key."""
         file = f"{self.path}, " if self.path else ""
-        return f"{file}line {line}, {key}" if line else f"{file}{key}"
+        place = key
+        while place and place not in self._lines:
+            place = place.rpartition(".")[0]
+        return f"{file}line {self._lines[place]}, {key}" if place else f"{file}{key}"
+
+    @cached_property
+    def _lines(self) -> dict[str, int]:
+        return lines_of(self._text, is_json=self.is_json)
 
     def _lookup(self, key: str, default: Any = None) -> Any:
         value: Any = self._data
@@ -225,7 +226,7 @@ class _ProvidersReader:
         if not self._faults and not any(found.values()):
             self._fault("providers", "is empty; a configuration names at least one provider.")
         if self._faults:
-            raise ConfigError(self._faults)
+            raise ConfigError(tuple(dict.fromkeys(self._faults)))
         return found
 
     def _fault(self, key: str, problem: str) -> None:
@@ -236,7 +237,7 @@ class _ProvidersReader:
         if providers is None:
             old = {key: value for key, value in self._data.items() if _is_old_format(value)}
             for key, value in old.items():
-                self._old_format(key, key, value)
+                self._old_format(str(key), str(key), value)
             if not old:
                 near = did_you_mean("providers", [key for key in self._data if isinstance(key, str)])
                 self._fault("providers", f"the section is missing; a configuration needs one{near}")
@@ -307,12 +308,13 @@ class _ProvidersReader:
         name = section["type"]
         settings = {key: value for key, value in section.items() if key != "type"}
         settings = {"pipelines": [EVERY_PIPELINE], **settings}
-        shown = {key: MASK if is_secret_key(key) else value for key, value in settings.items()}
+        shown = masked(settings)
         if self._config.is_json:
             lines = json.dumps({"providers": {type_name: {name: shown}}}, indent=2, default=str)
         else:
-            lines = f"[providers.{type_name}.{name}]\n" + "\n".join(
-                f"{key} = {json.dumps(value, default=str)}" for key, value in shown.items()
+            header = f"[providers.{_toml_key(type_name)}.{_toml_key(name)}]"
+            lines = "\n".join(
+                [header, *(f"{_toml_key(key)} = {_toml_value(value)}" for key, value in shown.items())]
             )
         indented = lines.replace("\n", "\n    ")
         self._fault(path, f"this is the old format. Update it by writing instead:\n    {indented}")
@@ -327,6 +329,28 @@ def file_conflicts(claims: Iterable[tuple[str, Any]]) -> list[str]:
             if owners.setdefault(file, owner) != owner:
                 conflicts.append(f"{file!r} is managed by both {owners[file]} and {owner}")
     return [f"File conflicts detected: {conflict}." for conflict in conflicts]
+
+
+def secrets_in(settings: Mapping[str, Any]) -> list[str]:
+    """Return every value that must not be shown of settings as written: a secret's, or from the environment."""
+    found = list(secret_values(settings))
+    for text in texts_in(settings):
+        found += [os.environ.get(name, default) for name, default in _VARIABLE.findall(text)]
+    return found
+
+
+def _toml_key(key: object) -> str:
+    key = str(key)
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        items = (f"{_toml_key(key)} = {_toml_value(inner)}" for key, inner in value.items())
+        return f"{{{', '.join(items)}}}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_toml_value, value))}]"
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _is_old_format(section: Any) -> bool:
@@ -345,22 +369,36 @@ def _is_list_of_names(value: Any) -> bool:
 
 
 def _parse(path: Path, text: str) -> Mapping[str, Any]:
+    if path.suffix not in (".toml", ".json"):
+        raise ConfigError(f"{path}: a configuration ends in .toml or .json.")
     try:
-        if path.suffix == ".toml":
-            return tomli.loads(text)
-        if path.suffix == ".json":
-            data = json.loads(text, object_pairs_hook=_no_duplicates)
-        else:
-            raise ConfigError(f"{path}: a configuration ends in .toml or .json.")
-    except (tomli.TOMLDecodeError, json.JSONDecodeError) as error:
-        raise ConfigError(f"{path}: {error}.") from None
-    except RecursionError:
-        raise ConfigError(f"{path}: nested too deeply.") from None
+        is_toml = path.suffix == ".toml"
+        data = tomli.loads(text) if is_toml else json.loads(text, object_pairs_hook=_no_duplicates)
     except _DuplicateKeyError as error:
         raise ConfigError(f"{path}: the key {error} is written twice in one object.") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: nested too deeply.") from None
+    except ValueError as error:  # what is not well-formed, and numbers of thousands of digits
+        raise ConfigError(f"{path}: {error}.") from None
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: a configuration is an object, not {type(data).__name__}.")
+    if _goes_deeper(data, DEEPEST):
+        raise ConfigError(f"{path}: nested too deeply.")
     return data
+
+
+def _goes_deeper(data: Any, depth: int) -> bool:
+    level = [data]
+    for _ in range(depth):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
 
 
 class _DuplicateKeyError(Exception):

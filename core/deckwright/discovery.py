@@ -12,7 +12,9 @@ import os
 import pkgutil
 import sys
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -70,13 +72,11 @@ def named_module(name: str, *, kind: str = "module") -> Candidate:
 
 def in_path(path: Path) -> Iterator[Candidate]:
     """Yield the plugin in a file, or every one in a folder: its modules and packages, `_` and tests left out."""
+    entries = [path]
     if path.is_dir() and not (path / "__init__.py").is_file():
-        for entry in sorted(path.iterdir()):
-            is_plugin = entry.suffix == ".py" or (entry / "__init__.py").is_file()
-            if is_plugin and not entry.name.startswith(("_", ".", "test_", "conftest")):
-                yield _file(entry)
-    else:
-        yield _file(path)
+        with suppress(OSError):  # one that cannot be read is a fault of its own, met when it is loaded
+            entries = [entry for entry in sorted(path.iterdir()) if _looks_like_a_plugin(entry)]
+    yield from map(_file, entries)
 
 
 def in_environment() -> Iterator[Candidate]:
@@ -84,39 +84,59 @@ def in_environment() -> Iterator[Candidate]:
     for entry in os.environ.get(ENVIRONMENT_VARIABLE, "").split(","):
         entry = entry.strip()
         if entry.endswith(".py") or os.sep in entry or "/" in entry:
-            yield from in_path(Path(entry).expanduser())
+            yield from in_path(Path(os.path.expanduser(entry)))  # noqa: PTH111 - it leaves an unknown user be
         elif entry:
             yield named_module(entry)
 
 
 def installed() -> Iterator[Candidate]:
     """Yield the plugins of installed distributions: the entry points of the group `deckwright`."""
-    if not _any_entry_point(sys.path):
-        return
-    # Dear to import (about 60 ms), and needed only by those who have such a plugin.
-    from importlib.metadata import distributions
-
     seen: set[str] = set()
-    for distribution in distributions():
-        name = distribution.metadata["Name"] or ""
-        if name in seen:
+    for folder in _with_entry_points(sys.path):
+        # Dear to import (about 60 ms), and needed only by those who have such a plugin.
+        from importlib.metadata import Distribution
+
+        try:
+            distribution = Distribution.at(folder)
+            name, version = distribution.metadata["Name"], distribution.version
+            entry_points = distribution.entry_points.select(group=ENTRY_POINT_GROUP)
+        except Exception as error:  # noqa: BLE001 - a damaged installation must not hide the others
+            problem = f"{folder} is damaged ({type(error).__name__}: {error})"
+            yield _broken(folder.name, Provenance("installed", str(folder)), problem)
             continue
-        seen.add(name)
-        for entry_point in distribution.entry_points:
-            if entry_point.group == ENTRY_POINT_GROUP:
-                provenance = Provenance("installed", entry_point.value, name, distribution.version)
+        # Of a distribution that is there twice, Python imports the first.
+        if name not in seen:
+            seen.add(name)
+            for entry_point in entry_points:
+                provenance = Provenance("installed", entry_point.value, name, version)
                 yield Candidate(entry_point.name, provenance, entry_point.load)
 
 
 def given(plugins: Iterable[object]) -> Iterator[Candidate]:
     """Yield the objects that a program hands over: modules, instances, or classes with static hooks."""
+    names: Counter[str] = Counter()
     for plugin in plugins:
-        name = getattr(plugin, "__name__", None) or type(plugin).__name__
+        name = str(getattr(plugin, "__name__", None) or type(plugin).__name__)
+        names[name] += 1
+        if names[name] > 1:
+            name = f"{name}-{names[name]}"
         yield Candidate(name, Provenance("object"), lambda plugin=plugin: plugin)  # type: ignore[misc]
 
 
+def _looks_like_a_plugin(path: Path) -> bool:
+    is_module = path.suffix == ".py" or (path / "__init__.py").is_file()
+    return is_module and not path.name.startswith(("_", ".", "test_", "conftest"))
+
+
+def _broken(name: str, provenance: Provenance, problem: str) -> Candidate:
+    def load() -> object:
+        raise PluginError(problem)
+
+    return Candidate(name, provenance, load)
+
+
 def _file(path: Path) -> Candidate:
-    path = path.absolute()
+    path = Path(os.path.abspath(path))  # noqa: PTH100 - without "..", so that a file has one name
     return Candidate(path.stem, Provenance("file", str(path)), lambda: _import_file(path))
 
 
@@ -141,10 +161,10 @@ def _import_file(path: Path) -> ModuleType:
     return module
 
 
-def _any_entry_point(folders: Iterable[str]) -> bool:
-    """Look whether any distribution in these folders has a plugin, reading as little as possible."""
+def _with_entry_points(folders: Iterable[str]) -> Iterator[Path]:
+    """Yield where each distribution in these folders that has a plugin is described; reads no more than that."""
     header = f"[{ENTRY_POINT_GROUP}]".encode()
-    for folder in folders:
+    for folder in tuple(folders):
         try:
             names = os.listdir(folder or ".")
         except OSError:
@@ -153,8 +173,8 @@ def _any_entry_point(folders: Iterable[str]) -> bool:
             if name.endswith((".dist-info", ".egg-info")):
                 try:
                     with open(os.path.join(folder, name, "entry_points.txt"), "rb") as file:  # noqa: PTH118, PTH123
-                        if header in file.read():
-                            return True
+                        content = file.read()
                 except OSError:
                     continue
-    return False
+                if header in content:
+                    yield Path(folder, name)

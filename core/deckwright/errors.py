@@ -13,6 +13,15 @@ from typing import ClassVar
 from deckwright.secrets import redact
 
 
+def told(error: BaseException) -> str:
+    """Return an error of any kind in words: its class, and its message where it has one."""
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001 - even the message of a stranger's error may raise
+        message = ""
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
 class DeckwrightError(Exception):
     """The base of all errors of this package.
 

@@ -1,49 +1,59 @@
-"""Where in a configuration's text a key was written, for messages.
+"""Where in a configuration's text each key was written, for messages.
 
-A search, not a parser: no line beats a wrong one, so what is not found plainly is not told.
+A scan, not a parser: no line beats a wrong one, so a key that is written in an unusual way is not found.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+
+_KEY = r"""(?:[\w-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
+_KEYS = rf"{_KEY}(?:[ \t]*\.[ \t]*{_KEY})*"
+_TOML = re.compile(
+    # A table's header or a key, at the start of a line; or what could be taken for one: texts and comments.
+    rf"^[ \t]*(?:\[\[?[ \t]*(?P<table>{_KEYS})[ \t]*\]|(?P<key>{_KEYS})[ \t]*=)"
+    r'|"{3}(?:[^\\]|\\.)*?"{3}|' + r"'{3}.*?'{3}" + r'|"(?:[^"\\\n]|\\.)*"' + r"|'[^'\n]*'|\#[^\n]*",
+    re.MULTILINE | re.DOTALL,
+)
+_JSON = re.compile(r'(?P<key>"(?:[^"\\]|\\.)*")\s*:|"(?:[^"\\]|\\.)*"|[\[\]{}]')
 
 
-def line_of(text: str, key: str, *, is_json: bool) -> int | None:
-    """Return the line, from 1, of a dotted key, or of the nearest table around it; None when not found.
-
-    In TOML the table's header is looked for, in JSON one key of the path after the other.
-    """
-    parts = key.split(".")
-    position = _json_position(text, parts) if is_json else _toml_position(text, parts)
-    return None if position is None else text.count("\n", 0, position) + 1
-
-
-def _toml_position(text: str, parts: list[str]) -> int | None:
-    for depth in range(len(parts), 0, -1):
-        dotted = r"[ \t]*\.[ \t]*".join(_toml_key(part) for part in parts[:depth])
-        header = re.search(rf"^[ \t]*\[[ \t]*{dotted}[ \t]*\]", text, re.MULTILINE)
-        if header and depth == len(parts):
-            return header.start()
-        if header:
-            end = text.find("\n[", header.end())
-            table = text[: end if end >= 0 else len(text)]
-            line = re.compile(rf"^[ \t]*{_toml_key(parts[depth])}[ \t]*=", re.MULTILINE)
-            found = line.search(table, header.end())
-            return found.start() if found else header.start()
-    return None
+def lines_of(text: str, *, is_json: bool) -> dict[str, int]:
+    """Return the line, from 1, of every dotted key and every table of a well-formed configuration."""
+    lines: dict[str, int] = {}
+    line, counted = 1, 0
+    for key, position in _json_keys(text) if is_json else _toml_keys(text):
+        line += text.count("\n", counted, position)
+        counted = position
+        lines.setdefault(key, line)
+    return lines
 
 
-def _toml_key(part: str) -> str:
-    return rf"[\"']?{re.escape(part)}[\"']?"
+def _toml_keys(text: str) -> Iterator[tuple[str, int]]:
+    table = ""
+    for found in _TOML.finditer(text):
+        if found["table"]:
+            table = _dotted(found["table"])
+            yield table, found.start()
+        elif found["key"]:
+            key = _dotted(found["key"])
+            yield f"{table}.{key}" if table else key, found.start()
 
 
-def _json_position(text: str, parts: list[str]) -> int | None:
-    position = None
-    for part in parts:
-        quoted = re.escape(json.dumps(part, ensure_ascii=False))
-        found = re.compile(rf"{quoted}\s*:").search(text, position or 0)
-        if found is None:
-            break
-        position = found.start()
-    return position
+def _dotted(keys: str) -> str:
+    return ".".join(part.strip("\"'") for part in re.findall(_KEY, keys))
+
+
+def _json_keys(text: str) -> Iterator[tuple[str, int]]:
+    path: list[str] = []
+    for found in _JSON.finditer(text):
+        mark = found[0]
+        if found["key"]:
+            path[-1] = json.loads(found["key"])
+            yield ".".join(path), found.start()
+        elif mark in ("{", "["):
+            path.append("")
+        elif mark in ("}", "]"):
+            path.pop()

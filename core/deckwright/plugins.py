@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any, cast
@@ -21,7 +22,7 @@ import pluggy
 from deckwright import discovery, hooks
 from deckwright.config import REGISTRY_KEYS
 from deckwright.discovery import Candidate, Provenance
-from deckwright.errors import PluginError, ProviderConflictError, UnknownProviderError
+from deckwright.errors import PluginError, ProviderConflictError, UnknownProviderError, told
 from deckwright.hooks import ProviderInfo, ProviderType
 from deckwright.settings import did_you_mean, setting_names
 
@@ -111,6 +112,8 @@ class Plugins:
             for name, function in vars(hooks).items()
             if self._manager.parse_hookspec_opts(hooks, name)
         }
+        self._seen: set[tuple[str, Provenance]] = set()
+        self._registered: set[int] = set()
         self._records: dict[str, PluginRecord] = {}
         self._rejected: list[PluginRecord] = []
         for candidate in self._candidates(objects, folder or Path()):
@@ -138,20 +141,22 @@ class Plugins:
     def describe(self) -> list[tuple[ProviderInfo, PluginRecord]]:
         """Return what is on offer, sorted by type and name: each provider with the plugin that would make it."""
         found = []
-        for key in sorted(self._offers):
+        for key, offers in sorted(self._offers.items(), key=itemgetter(0)):
             try:
-                offer = self._choose(key)
+                offer = self._choose(key, offers)
             except ProviderConflictError:
-                offer = self._offers[key][0]
+                offer = offers[0]
             found.append((offer.info, offer.plugin))
         return found
 
     def info(self, type: str, name: str) -> ProviderInfo | None:
         """Return what is described of the provider of this type and name; None when nothing is."""
-        offers = self._offers.get((type, name))
-        if offers is None:
+        key = (type, name)
+        offers = self._offers.get(key)
+        if not offers:
             return None
-        return offers[0].info if len(offers) == 1 else self._choose((type, name)).info
+        chosen = self._makers.get(key) or self._choose(key, offers)
+        return chosen.info if chosen in offers else None
 
     def known_settings(self, type: str, name: str) -> frozenset[str] | None:
         """Return the keys that an instance of this provider may have; None when any will do or none is told."""
@@ -187,10 +192,12 @@ class Plugins:
             if type not in self._types:
                 known = self._types
                 raise UnknownProviderError(f"Unknown provider type: {type}{did_you_mean(type, known)}")
-            if key not in self._offers:
-                return self._made_by_undescribed(key, config)
-            maker = self._makers[key] = self._choose(key)
+            return self._made_for_the_first_time(key, config)
         return self._checked(maker.make(type, name, config), maker.plugin, key, config)
+
+    def observe(self, hook: str) -> bool:
+        """Say whether any plugin observes this hook."""
+        return bool(self._observers[hook])
 
     def notify(self, hook: str, **arguments: Any) -> None:
         """Tell the observers; one that raises is logged and changes nothing."""
@@ -198,7 +205,7 @@ class Plugins:
             try:
                 function(**arguments)
             except Exception as error:  # noqa: BLE001 - an onlooker's fault must not end the build
-                self._complain(plugin, f"{hook} raised {_told(error)}")
+                self._complain(plugin, f"{hook} raised {_reason(error)}")
 
     # Loading
 
@@ -216,11 +223,12 @@ class Plugins:
 
     def _load(self, candidate: Candidate) -> None:
         record = PluginRecord(candidate.name, candidate.provenance)
-        known = self._records.get(candidate.name)
-        if known is not None:
-            # The same plugin named twice, in a configuration and the environment, say, is no mistake.
-            if known.provenance != candidate.provenance:
-                self._reject(record, f"there is a plugin of this name already: {known}. Rename one of them.")
+        # The same plugin named twice, in a configuration and the environment, say, is no mistake.
+        if (record.name, record.provenance) in self._seen:
+            return
+        self._seen.add((record.name, record.provenance))
+        if known := self._records.get(record.name):
+            self._reject(record, f"there is a plugin of this name already: {known}. Rename one of them.")
             return
         if candidate.name in self._settings.disable:
             record.status = "disabled"
@@ -232,14 +240,17 @@ class Plugins:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - a plugin may even exit; Deckwright goes on
-            self._reject(record, f"cannot be imported: {_told(error)}")
+            self._reject(record, f"cannot be imported: {_reason(error)}")
             return
         record.seconds = time.perf_counter() - started
+        if id(plugin) in self._registered:  # by another name: as a module and as an entry point, say
+            return
         try:
             record.hooks = self._check(plugin)
             self._manager.register(plugin, candidate.name)
+            self._registered.add(id(plugin))
         except Exception as error:  # noqa: BLE001 - attributes of a stranger's object may raise anything
-            self._reject(record, _told(error))
+            self._reject(record, _reason(error))
             return
         self._records[record.name] = record
 
@@ -270,11 +281,11 @@ class Plugins:
         for plugin, implementation in self._implementations(hook):
             try:
                 answers = list(cast("Iterable[Any]", implementation.function()))
-                wrong = [answer for answer in answers if not isinstance(answer, kind)]
+                wrong = [answer for answer in answers if not _is_proper(answer, kind)]
                 if wrong:
-                    raise PluginError(f"returned {wrong[0]!r}, which is not a {kind.__name__}")
+                    raise PluginError(f"returned {wrong[0]!r}, which is not a proper {kind.__name__}")
             except Exception as error:  # noqa: BLE001 - one plugin's fault must not hide the others' answers
-                self._complain(plugin, f"{hook}: {_told(error)}")
+                self._complain(plugin, f"{hook}: {_reason(error)}")
             else:
                 for answer in answers:
                     yield plugin, answer
@@ -295,8 +306,9 @@ class Plugins:
         offers: dict[Key, list[_Offer]] = {}
         for plugin, info in self._answers("describe_media_providers", ProviderInfo):
             if plugin.name in makers:
-                offer = _Offer(plugin, info, makers[plugin.name])
-                offers.setdefault((info.type, info.name), []).append(offer)
+                claims = offers.setdefault((info.type, info.name), [])
+                if not any(claim.plugin is plugin for claim in claims):
+                    claims.append(_Offer(plugin, info, makers[plugin.name]))
             else:
                 self._complain(plugin, "describes providers, and has no register_media_provider to make them")
         return offers
@@ -309,9 +321,8 @@ class Plugins:
             if plugin.name not in describing
         ]
 
-    def _choose(self, key: Key) -> _Offer:
-        """Settle who makes a provider that is described, by several plugins perhaps."""
-        offers = self._offers[key]
+    def _choose(self, key: Key, offers: list[_Offer]) -> _Offer:
+        """Settle who makes a provider that one plugin or several offer."""
         if len(offers) == 1:
             return offers[0]
         for preferred in self._settings.prefer:
@@ -333,37 +344,37 @@ class Plugins:
                 return offer
         raise ProviderConflictError(f"The {label} is offered by {claimants}.", hint=settle)
 
-    def _made_by_undescribed(self, key: Key, config: dict[str, Any]) -> Any:
-        """Ask every plugin that describes nothing, and remember who answered."""
-        answers: list[tuple[_Offer, Any]] = []
+    def _made_for_the_first_time(self, key: Key, config: dict[str, Any]) -> Any:
+        """Find who makes a provider, remember it, and have it made.
+
+        Plugins that describe nothing may offer it as well as those that do; the way to tell is to ask.
+        """
+        type, name = key
+        offers = list(self._offers.get(key, ()))
+        made: dict[str, Any] = {}
         faults: list[tuple[_Offer, Exception]] = []
         for plugin, make in self._undescribed:
-            offer = _Offer(plugin, ProviderInfo(*key), make)
+            offer = _Offer(plugin, ProviderInfo(type, name), make)
             try:
-                provider = make(*key, dict(config))
+                provider = make(type, name, dict(config))
             except Exception as error:  # noqa: BLE001 - it may be another plugin that this provider belongs to
                 faults.append((offer, error))
             else:
                 if provider is not None:
-                    answers.append((offer, provider))
-        if len(answers) > 1:
-            self._offers[key] = [offer for offer, _ in answers]
-            chosen = self._choose(key)
-            answers = [answer for answer in answers if answer[0] is chosen]
-        if answers:
-            offer, provider = answers[0]
-            self._makers[key] = offer
-            return self._checked(provider, offer.plugin, key, config)
-        if faults:
-            offer, fault = faults[0]
-            self._makers[key] = offer
+                    offers.append(offer)
+                    made[plugin.name] = provider
+        if not offers and faults:
+            self._makers[key], fault = faults[0]
             raise fault
-        type, name = key
-        known = [known_name for known_type, known_name in self._offers if known_type == type]
-        raise UnknownProviderError(
-            f"Unknown {type} provider: {name}{did_you_mean(name, known)}",
-            hint=f"Known are: {', '.join(sorted(known))}." if known else None,
-        )
+        if not offers:
+            known = [known_name for known_type, known_name in self._offers if known_type == type]
+            raise UnknownProviderError(
+                f"Unknown {type} provider: {name}{did_you_mean(name, known)}",
+                hint=f"Known are: {', '.join(sorted(known))}." if known else None,
+            )
+        maker = self._makers[key] = self._choose(key, offers)
+        provider = made[maker.plugin.name] if maker.plugin.name in made else maker.make(type, name, config)
+        return self._checked(provider, maker.plugin, key, config)
 
     def _checked(self, made: Any, plugin: PluginRecord, key: Key, config: dict[str, Any]) -> Any:
         contract: Any = self._types[key[0]].contract
@@ -411,19 +422,26 @@ class Plugins:
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
             yield f"{hook} is async; a hook is a plain function"
         taken = self._parameters[hook]
-        for parameter in inspect.signature(function).parameters.values():
+        its_parameters = f"its parameters are {', '.join(taken) or 'none'}"
+        parameters = inspect.signature(function).parameters.values()
+        collecting = [p for p in parameters if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        if collecting and len(collecting) == len(parameters):
+            yield f"{hook} takes {', '.join(map(str, collecting))}, to which nothing is given; {its_parameters}"
+        for parameter in parameters:
             if parameter.kind is parameter.KEYWORD_ONLY:
                 yield f"{hook} takes {parameter.name!r} by keyword only, and would never get it"
-            elif parameter.kind is parameter.POSITIONAL_OR_KEYWORD and parameter.name not in taken:
-                yield f"{hook} takes {parameter.name!r}; its parameters are {', '.join(taken) or 'none'}"
+            elif parameter not in collecting and parameter.name not in taken:
+                yield f"{hook} takes {parameter.name!r}; {its_parameters}"
 
 
-def _told(error: BaseException) -> str:
-    if isinstance(error, PluginError):
-        return str(error)
-    if isinstance(error, SyntaxError):
-        return f"SyntaxError: {error}"
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+def _reason(error: BaseException) -> str:
+    return str(error) if isinstance(error, PluginError) else told(error)
+
+
+def _is_proper(answer: Any, kind: type[Any]) -> bool:
+    if not isinstance(answer, kind):
+        return False
+    return isinstance(answer.name, str) and isinstance(getattr(answer, "type", ""), str)
 
 
 def _arguments(implementation: pluggy.HookImpl) -> tuple[str, ...]:

@@ -15,14 +15,14 @@ from typing import Any, cast
 
 import attrs
 
-from deckwright.config import EVERY_PIPELINE, REGISTRY_KEYS, Config, file_conflicts
-from deckwright.errors import DeckwrightError, ProvidersFailedError, RegistrationError, SettingError
+from deckwright.config import EVERY_PIPELINE, REGISTRY_KEYS, Config, file_conflicts, secrets_in
+from deckwright.errors import DeckwrightError, ProvidersFailedError, RegistrationError, SettingError, told
 from deckwright.hooks import ProviderInfo
 from deckwright.plugins import Plugins, PluginSettings
 from deckwright.providers.data import DataProvider
 from deckwright.providers.media import MediaProvider
 from deckwright.providers.sync import SyncProvider
-from deckwright.secrets import redact
+from deckwright.secrets import redact, secret_values
 from deckwright.settings import unknown_setting
 
 logger = logging.getLogger(__name__)
@@ -127,24 +127,29 @@ class ProviderRegistry:
         """Make and register every configured provider, of whatever type."""
         config = self._config_or_found()
         plugins = self.plugins
+        observed = plugins.observe("provider_registered")
         for type, instances in self._extract_provider_configs().items():
-            for instance, settings in instances.items():
-                name = settings["type"]
+            for instance, written in instances.items():
+                key, name = (type, instance), written["type"]
+                self._written[key] = written
                 try:
-                    config.resolve(settings, type, instance)
+                    settings = config.resolved(written, type, instance)
                     known = plugins.known_settings(type, name)
                     if known is not None and not known.issuperset(settings):
                         self._warn_of_unknown(type, name, instance, settings)
                     provider = self._create_media_provider(type, name, settings)
-                    self.set_pipeline_assignments(type, instance, settings["pipelines"])
+                    if key in self._order:  # registered before, by hand
+                        self.set_pipeline_assignments(type, instance, settings["pipelines"])
+                    else:
+                        self._assignments[key] = tuple(settings["pipelines"])
                     self._register_provider_by_type(type, instance, provider)
-                except Exception as error:  # noqa: BLE001 - one provider's failure must not stop the others
-                    self._record_failure(type, instance, settings, error)
+                except (Exception, SystemExit) as error:  # noqa: BLE001 - one provider's failure must not stop the others
+                    self._record_failure(type, instance, error)
                 else:
-                    self._names[type, instance] = name
-                    plugins.notify(
-                        "provider_registered", type=type, instance=instance, name=name, provider=provider
-                    )
+                    if observed:
+                        plugins.notify(
+                            "provider_registered", type=type, instance=instance, name=name, provider=provider
+                        )
 
     def _create_media_provider(self, type: str, name: str, config: Mapping[str, Any]) -> Any:
         """Have a plugin make one provider from its settings, the registry's own keys left out.
@@ -182,7 +187,8 @@ class ProviderRegistry:
 
     def name_of(self, type: str, instance: str) -> str:
         """Return the name by which plugins know the provider of a configured instance."""
-        return self._names.get((type, instance), instance)
+        written = self._written.get((type, instance))
+        return written["type"] if written else instance
 
     def info_of(self, type: str, instance: str) -> ProviderInfo | None:
         """Return what is described of the provider of an instance; None when nothing is."""
@@ -196,7 +202,7 @@ class ProviderRegistry:
         found = self._views.get(pipeline)
         if found is None:
             with self._lock:
-                keys = {**self._seen_by.get(EVERY_PIPELINE, {}), **self._seen_by.get(pipeline, {})}
+                keys = self._seen_by.get(EVERY_PIPELINE, set()) | self._seen_by.get(pipeline, set())
                 view: dict[str, dict[str, Any]] = {type: {} for type in self._providers}
                 for type, instance in sorted(keys, key=self._order.__getitem__):
                     view[type][instance] = self._providers[type][instance]
@@ -220,7 +226,7 @@ class ProviderRegistry:
         if self._plugins is None:
             with self._lock:
                 if self._plugins is None:
-                    config = self.config
+                    config = None if self.config is None else self._config_or_found()
                     settings = config.section("plugins", PluginSettings) if config else None
                     folder = config.folder if config else None
                     self._plugins = Plugins(settings, objects=self._objects, folder=folder)
@@ -236,18 +242,22 @@ class ProviderRegistry:
     # Changing
 
     def _register(self, type: str, instance: str, provider: Any) -> None:
-        key = (type, instance)
         with self._lock:
-            self._providers.setdefault(type, {})[instance] = provider
-            if key not in self._order:
+            providers = self._providers.setdefault(type, {})
+            if instance not in providers:
+                key = (type, instance)
                 self._order[key] = len(self._order)
-                self._see(key, self._assignments.get(key, (EVERY_PIPELINE,)))
-            if self._views:
-                self._views.clear()
+                self._show_to(key, self._assignments.get(key, (EVERY_PIPELINE,)))
+            providers[instance] = provider
+            self._views.clear()
 
-    def _see(self, key: Key, pipelines: Iterable[str]) -> None:
+    def _show_to(self, key: Key, pipelines: Iterable[str]) -> None:
         for pipeline in pipelines:
-            self._seen_by.setdefault(pipeline, {})[key] = None
+            seen = self._seen_by.get(pipeline)
+            if seen is None:
+                self._seen_by[pipeline] = {key}
+            else:
+                seen.add(key)
 
     def set_pipeline_assignments(self, type: str, name: str, pipelines: Sequence[str]) -> None:
         """Say which pipelines may see an instance; `["*"]` for all."""
@@ -255,8 +265,8 @@ class ProviderRegistry:
         with self._lock:
             if key in self._order:
                 for pipeline in self._assignments.get(key, (EVERY_PIPELINE,)):
-                    self._seen_by[pipeline].pop(key, None)
-                self._see(key, pipelines)
+                    self._seen_by[pipeline].discard(key)
+                self._show_to(key, pipelines)
             self._assignments[key] = tuple(pipelines)
             self._views.clear()
 
@@ -268,25 +278,29 @@ class ProviderRegistry:
         """Forget all providers, assignments, file claims and failures. Nothing is closed."""
         with self._lock:
             self._providers: dict[str, dict[str, Any]] = {type: {} for type in SPECIFIED_TYPES}
-            self._names: dict[Key, str] = {}
+            # The settings of each configured instance, variables not replaced.
+            self._written: dict[Key, dict[str, Any]] = {}
             self._order: dict[Key, int] = {}
             self._assignments: dict[Key, tuple[str, ...]] = {}
-            self._seen_by: dict[str, dict[Key, None]] = {}
+            self._seen_by: dict[str, set[Key]] = {}
             self._views: dict[str, Providers] = {}
-            self._files: dict[str, Sequence[str]] = {}
+            # File to the data instance that manages it.
+            self._files: dict[str, str] = {}
             self._failures: list[ProviderFailure] = []
             self._warnings: list[str] = []
 
     def close(self) -> None:
-        """Close every provider, the last one first. One that fails is logged. May be called again."""
+        """Close every provider, those made last first. One that fails is logged. May be called again."""
         with self._lock:
-            for type, instance in reversed(self._order):
-                close = getattr(self._providers[type][instance], "close", None)
-                try:
-                    if close is not None:
-                        close()
-                except Exception:
-                    logger.exception("providers.%s.%s could not be closed.", type, instance)
+            for type, providers in self._providers.items():
+                for instance, provider in reversed(providers.items()):
+                    try:
+                        if hasattr(provider, "close"):
+                            provider.close()
+                    except Exception as error:  # noqa: BLE001 - the others are to be closed all the same
+                        config = getattr(provider, "config", None)
+                        reason = self._without_secrets(type, instance, told(error), config)
+                        logger.warning("providers.%s.%s could not be closed: %s", type, instance, reason)
 
     def __enter__(self) -> ProviderRegistry:
         return self
@@ -312,11 +326,14 @@ class ProviderRegistry:
             ValueError: Another instance manages one of the files.
         """
         files = config.get("files") if config else getattr(provider, "managed_files", None)
+        files = files if isinstance(files, (list, tuple)) else ()
         with self._lock:
-            claims = {**self._files, name: files if isinstance(files, (list, tuple)) else ()}
-            if conflicts := file_conflicts(claims.items()):
+            taken = [(self._files.get(file, name), [file]) for file in files]
+            if conflicts := file_conflicts([*taken, (name, files)]):
                 raise RegistrationError("\n".join(conflicts))
-            self._files = claims
+            if name in self._providers["data"]:
+                self._files = {file: owner for file, owner in self._files.items() if owner != name}
+            self._files.update(dict.fromkeys(files, name))
             self._register("data", name, provider)
 
     def register_audio_provider(self, name: str, provider: MediaProvider) -> None:
@@ -390,27 +407,29 @@ class ProviderRegistry:
                 self._warnings.append(f"{config.where(path)}: {unknown_setting(key, known - REGISTRY_KEYS)}")
                 logger.warning("%s", self._warnings[-1])
 
-    def _record_failure(
-        self, type: str, instance: str, settings: Mapping[str, Any], error: Exception
-    ) -> None:
-        config = self._config_or_found()
+    def _without_secrets(self, type: str, instance: str, text: str, settings: object = None) -> str:
+        written = self._written.get((type, instance), {})
+        return redact(text, [*secrets_in(written), *secret_values(settings)])
+
+    def _record_failure(self, type: str, instance: str, error: BaseException) -> None:
         path = f"providers.{type}.{instance}"
-        secrets = config.secrets_in(settings, path)
-        name = settings["type"]
+        name = self.name_of(type, instance)
         if isinstance(error, DeckwrightError):
             message, hint = error.message, error.hint or ""
         else:
-            message, hint = f"{error.__class__.__name__}: {error}", ""
+            message, hint = told(error), ""
         owner = self.plugins.owner(type, name)
         failure = ProviderFailure(
             type=type,
             instance=instance,
             name=name,
             plugin=str(owner) if owner else "",
-            where=config.where(f"{path}.{error.key}" if isinstance(error, SettingError) else path),
-            error=redact(message, secrets),
+            where=self._config_or_found().where(
+                f"{path}.{error.key}" if isinstance(error, SettingError) else path
+            ),
+            error=self._without_secrets(type, instance, message),
             error_type=error.__class__.__name__,
-            hint=redact(hint, secrets),
+            hint=self._without_secrets(type, instance, hint),
         )
         self._failures.append(failure)
         logger.warning("%s", failure)

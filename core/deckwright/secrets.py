@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote, quote_plus
 
 MASK = "***"
-_SECRET_KEY = re.compile(r"(?:api_?key|secret|token|passw|credential|authorization)", re.IGNORECASE)
+_SECRET_KEY = re.compile(
+    r"api[-_ ]?key|(?:^|[-_ ])key$|secret|token|passw|credential|authorization", re.IGNORECASE
+)
 # Shorter values occur in ordinary text by chance; masking those would only garble messages.
 _SHORTEST = 4
 
@@ -31,10 +36,19 @@ def secret_values(settings: object) -> Iterator[str]:
 
 def redact(text: str, secrets: Iterable[str]) -> str:
     """Return `text` with every one of `secrets` replaced by a mask, the longest first."""
-    for secret in sorted(set(secrets), key=len, reverse=True):
-        if len(secret) >= _SHORTEST:
-            text = text.replace(secret, MASK)
+    forms = {form for secret in secrets if len(secret) >= _SHORTEST for form in _forms(secret)}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, MASK)
     return text
+
+
+def masked(settings: Any) -> Any:
+    """Return nested settings with a mask for every value that stands under a key that names a secret."""
+    if isinstance(settings, Mapping):
+        return {key: MASK if is_secret_key(str(key)) else masked(value) for key, value in settings.items()}
+    if isinstance(settings, (list, tuple)):
+        return [masked(value) for value in settings]
+    return settings
 
 
 def texts_in(value: object) -> Iterator[str]:
@@ -47,3 +61,15 @@ def texts_in(value: object) -> Iterator[str]:
     elif isinstance(value, (list, tuple)):
         for inner in value:
             yield from texts_in(inner)
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield a secret as it is, and as Python, JSON and URLs write it."""
+    yield secret
+    if not (secret.isascii() and secret.isalnum()):
+        yield repr(secret)[1:-1]
+        yield json.dumps(secret)[1:-1]
+        yield json.dumps(secret, ensure_ascii=False)[1:-1]
+        yield quote(secret, errors="replace")
+        yield quote(secret, safe="", errors="replace")
+        yield quote_plus(secret, errors="replace")

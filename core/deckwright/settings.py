@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import os
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +19,7 @@ from typing import Any, Literal, TypeVar, Union
 import attrs
 
 from deckwright.errors import SettingError
-from deckwright.secrets import is_secret_key
+from deckwright.secrets import is_secret_key, masked, redact, texts_in
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -87,9 +88,11 @@ def _setting_error(settings_class: type[Any], arguments: Mapping[str, Any], erro
             try:
                 field.validator(None, field, arguments[field.name])
             except (TypeError, ValueError) as fault:
-                reason = str(fault.args[0]) if fault.args else type(fault).__name__
-                shown = _shown(field.name, arguments[field.name])
-                return SettingError(field.name, f"{shown} is not allowed ({_limit(reason)})")
+                value = arguments[field.name]
+                reason = _limit(str(fault.args[0]) if fault.args else type(fault).__name__)
+                if is_secret_key(field.name):
+                    reason = redact(reason, texts_in(value))
+                return SettingError(field.name, f"{_shown(field.name, value)} is not allowed ({reason})")
     return SettingError(settings_class.__name__, str(error))
 
 
@@ -100,7 +103,7 @@ def _limit(reason: str) -> str:
 
 
 def _shown(key: str, value: object) -> str:
-    return "the given secret" if is_secret_key(key) else repr(value)
+    return "the given secret" if is_secret_key(key) else repr(masked(value))
 
 
 @_remembered
@@ -153,16 +156,19 @@ def _integer(value: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
-    if isinstance(value, str):
+    if isinstance(value, (str, int, float)) and not isinstance(value, bool):
         try:
             return float(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             return _MISFIT
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else _MISFIT
+    return _MISFIT
 
 
 def _path(value: Any) -> Any:
-    return Path(value).expanduser() if isinstance(value, (str, Path)) and str(value) else _MISFIT
+    if isinstance(value, (str, Path)) and str(value):
+        # Unlike the method of `Path`, this leaves the folder of an unknown user as it is.
+        return Path(os.path.expanduser(value))  # noqa: PTH111
+    return _MISFIT
 
 
 def _nothing(value: Any) -> Any:

@@ -51,7 +51,7 @@ class EspeakSettings:
         validator=[attrs.validators.ge(0), attrs.validators.le(99)],
         metadata={"help": "from 0 (low) to 99 (high)"},
     )
-    # The loudest vowels stay 1 dB below clipping, and the loudness is that of pico.
+    # As loud as pico; a little more, and the loudest vowels are clipped.
     volume: int = attrs.field(
         default=90,
         validator=[attrs.validators.ge(0), attrs.validators.le(200)],

@@ -111,8 +111,7 @@ class Worker:
             timer.cancel()
 
     def _last_words(self) -> str:
-        self._process.kill()  # in case that it lives, and answers nonsense
-        code = self._process.wait()
+        code = self._process.wait()  # the timer is still running
         self._complaints.seek(0)
         lines = self._complaints.read().decode(errors="replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {code}")

@@ -25,7 +25,10 @@ from contextlib import contextmanager
 from typing import Any
 
 # ctypes has no public way of letting go of a library.
-unload = _ctypes.FreeLibrary if sys.platform == "win32" else _ctypes.dlclose
+if sys.platform == "win32":
+    unload = _ctypes.FreeLibrary
+else:
+    unload = _ctypes.dlclose
 
 # From espeak-ng's header, speak_lib.h.
 SYNCHRONOUS = 2

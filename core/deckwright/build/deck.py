@@ -11,17 +11,25 @@ from typing import Any
 
 import attrs
 
+from deckwright.build.languages import language_tag
 from deckwright.build.media import Kind, MediaMaker, Medium, Missing
 from deckwright.build.notes import escape, make_notes
 from deckwright.build.notetype import note_type
 from deckwright.build.words import Word, language_for, make_words, read_rows
 from deckwright.config import Config
-from deckwright.errors import BuildError
-from deckwright.providers.sync import Deck
+from deckwright.errors import BuildError, DataError
+from deckwright.providers.sync import Deck, SyncProvider, SyncResult
 from deckwright.registry import ProviderRegistry
 
 # Called with what is being done, how much of it is done, and how much there is.
 Progress = Callable[[str, int, int], None]
+
+
+def _is_language(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
+    try:
+        language_tag(value)
+    except DataError:
+        raise ValueError('a language is a code, such as "es" or "pt-BR", or an English name') from None
 
 
 @attrs.define
@@ -29,7 +37,9 @@ class BuildSettings:
     """The `[build]` section of a configuration."""
 
     language: str | None = attrs.field(
-        default=None, metadata={"help": "the language of the words: es, pt-BR"}
+        default=None,
+        validator=attrs.validators.optional(_is_language),
+        metadata={"help": "the language of the words: es, pt-BR"},
     )
     pipeline: str = attrs.field(default="vocabulary", metadata={"help": "which providers the build may see"})
     deck: str | None = attrs.field(default=None, metadata={"help": "the deck's name in Anki"})
@@ -76,12 +86,14 @@ class Plan:
         words: The words.
         repeated: How many more the list held that stood in it already.
         providers: What the build may see: type, then instance, to provider.
+        output: The file to write, when one was named.
     """
 
     deck: str
     words: list[Word]
     repeated: int
     providers: Mapping[str, Mapping[str, Any]]
+    output: Path | None = None
 
 
 def build_deck(
@@ -114,12 +126,12 @@ def build_deck(
 
     Raises:
         ConfigError: The configuration is wrong.
-        DataError: The word list cannot be read; the message says where and why.
-        BuildError: There is nothing to build from, or the deck cannot be handed over.
+        DataError: The words are wrong, or cannot be read; the message says where and why.
+        BuildError: The deck cannot be handed over.
     """
     with ProviderRegistry.from_config(config, plugins=plugins) as registry:
-        plan = make_plan(words, registry, language=language, deck=deck, pipeline=pipeline)
-        return run(plan, registry, output=Path(output) if output else None, progress=progress)
+        plan = make_plan(words, registry, language=language, output=output, deck=deck, pipeline=pipeline)
+        return run(plan, registry, progress=progress)
 
 
 def make_plan(
@@ -127,6 +139,7 @@ def make_plan(
     registry: ProviderRegistry,
     *,
     language: str | None = None,
+    output: str | os.PathLike[str] | None = None,
     deck: str | None = None,
     pipeline: str | None = None,
 ) -> Plan:
@@ -138,7 +151,7 @@ def make_plan(
     rows = read_rows(path, registry, pipeline) if path else words
     spoken = language_for(path, language, settings.language)
     made, repeated = make_words(rows, spoken, str(path or "the word list"))  # type: ignore[arg-type]
-    name = deck or settings.deck or (path.stem.replace("_", " ").capitalize() if path else "Deckwright")
+    name = deck or settings.deck or (_title(path) if path else "Deckwright")
     providers = registry.for_pipeline(pipeline)
     if not providers["sync"]:
         reasons = "\n".join(str(failure) for failure in registry.failures if failure.type == "sync")
@@ -147,12 +160,28 @@ def make_plan(
             + (f"\n{reasons}" if reasons else ""),
             hint=f'A configuration adds one with [providers.sync.apkg] and pipelines = ["{pipeline}"].',
         )
-    return Plan(name, made, repeated, providers)
+    target = Path(output) if output else None
+    if target:
+        _require_writable(target, path)
+    return Plan(name, made, repeated, providers, target)
 
 
-def run(
-    plan: Plan, registry: ProviderRegistry, *, output: Path | None = None, progress: Progress | None = None
-) -> BuildReport:
+def _title(path: Path) -> str:
+    name = path.stem.replace("_", " ")
+    return name[:1].upper() + name[1:]
+
+
+def _require_writable(output: Path, words: Path | None) -> None:
+    """Find out before any media are made, not after, that the deck would have no place."""
+    if output.is_dir():
+        raise BuildError(f"{output} is a folder; the deck needs the name of a file.")
+    if not output.parent.is_dir():
+        raise BuildError(f"{output} cannot be written: there is no folder {output.parent}.")
+    if words and output.exists() and output.samefile(words):
+        raise BuildError(f"{output} is the word list itself; the deck needs another file.")
+
+
+def run(plan: Plan, registry: ProviderRegistry, *, progress: Progress | None = None) -> BuildReport:
     """Make the media, then the notes, then hand the deck over; errors as in `build_deck`."""
     tell = progress or (lambda stage, done, total: None)
     seconds: dict[str, float] = {}
@@ -178,17 +207,22 @@ def run(
             tell(kind.label, len(plan.words), len(plan.words))
             seconds[kind.label] = time.perf_counter() - started
         started = time.perf_counter()
-        deck = _deck(plan, media, output)
+        deck = _deck(plan, media)
+        targets = plan.providers["sync"]
         outputs: dict[str, Path | None] = {}
+        refused: list[str] = []
         cards = None
-        for index, (instance, provider) in enumerate(plan.providers["sync"].items()):
-            tell("deck", index, len(plan.providers["sync"]))
-            result = provider.sync_deck(deck)
-            if not result.success:
-                raise BuildError(f"The deck could not be handed to {instance}: {result.error_message}")
-            outputs[instance] = result.metadata.get("path")
-            cards = result.metadata.get("cards", cards)
-        tell("deck", len(outputs), len(outputs))
+        for index, (instance, provider) in enumerate(targets.items()):
+            tell("deck", index, len(targets))
+            result = _hand_over(deck, provider)
+            if result.success:
+                outputs[instance] = result.metadata.get("path")
+                cards = result.metadata.get("cards", cards)
+            else:
+                refused.append(f"The deck could not be handed to {instance}: {result.error_message}")
+        tell("deck", len(targets), len(targets))
+        if not outputs:
+            raise BuildError("\n".join(refused))
         seconds["deck"] = time.perf_counter() - started
     return BuildReport(
         deck=plan.deck,
@@ -199,11 +233,18 @@ def run(
         delivered={kind.label: _delivered(kind, media) for kind in maker.kinds},
         missing=tuple(missing),
         seconds=seconds,
-        problems=tuple(registry.problems()),
+        problems=(*refused, *registry.problems()),
     )
 
 
-def _deck(plan: Plan, media: list[dict[str, Medium]], output: Path | None) -> Deck:
+def _hand_over(deck: Deck, provider: SyncProvider) -> SyncResult:
+    try:
+        return provider.sync_deck(deck)
+    except Exception as error:  # noqa: BLE001 - not every provider keeps the contract that it raises nothing
+        return SyncResult(success=False, processed_count=0, error_message=f"{type(error).__name__}: {error}")
+
+
+def _deck(plan: Plan, media: list[dict[str, Medium]]) -> Deck:
     files = [medium for made in media for medium in made.values()]
     credits = sorted({medium.attribution for medium in files} - {""})
     lines = [f"{len(plan.words)} words, made with Deckwright.", *credits]
@@ -212,7 +253,7 @@ def _deck(plan: Plan, media: list[dict[str, Medium]], output: Path | None) -> De
         note_type=note_type(),
         notes=make_notes(plan.deck, plan.words, media),
         media=tuple(dict.fromkeys(medium.path for medium in files)),
-        output=output,
+        output=plan.output,
         description="<br>".join(map(escape, lines)),
     )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from deckwright.errors import BuildError
+from deckwright.errors import DataError
+from deckwright.settings import did_you_mean
 
 # English names and their ISO 639 codes, as in the CLDR's list of languages: those that people name files by.
 _CODES = {
@@ -79,14 +80,16 @@ def language_tag(text: str) -> str:
     """Return the BCP 47 tag for a tag or an English name: `"es_MX"` and `"es-mx"` give `"es-MX"`.
 
     Raises:
-        BuildError: It is neither.
+        DataError: It is neither.
     """
     text = text.strip().replace("_", "-")
     if text.lower() in _CODES:
         return _CODES[text.lower()]
     if not _TAG.fullmatch(text):
-        raise BuildError(
-            f"{text!r} is not a language.", hint='Give a code, such as "es" or "pt-BR", or an English name.'
+        near = did_you_mean(text.lower(), _CODES)
+        raise DataError(
+            f"{text!r} is not a language{near or '.'}",
+            hint='Give a code, such as "es" or "pt-BR", or an English name.',
         )
     first, *rest = text.split("-")
     return "-".join([first.lower(), *(part.upper() if len(part) == 2 else part for part in rest)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,9 @@ class MediaMaker:
     def _keep(self, path: Path) -> Path:
         """Name a file by its content, so that the same sound or picture is the same file in every build."""
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:20]
-        return path.replace(self._folder / f"deckwright-{digest}{path.suffix.lower()}")
+        kept = self._folder / f"deckwright-{digest}{path.suffix.lower()}"
+        # A file elsewhere is the provider's own, in a cache of its own perhaps.
+        return path.replace(kept) if path.parent == self._folder else Path(shutil.copyfile(path, kept))
 
 
 def _ask(provider: Any, request: MediaRequest) -> MediaResult:

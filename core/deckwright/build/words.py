@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import attrs
 
 from deckwright.build.languages import language_in_name, language_tag
-from deckwright.errors import BuildError, DataError
+from deckwright.errors import DataError
 from deckwright.registry import ProviderRegistry
 
 # Columns with a place of their own on the card; all others are shown as further facts.
@@ -43,25 +44,34 @@ def read_rows(path: Path, registry: ProviderRegistry, pipeline: str) -> list[Any
     """Read a word list with the first of the pipeline's data providers that reads such files.
 
     Raises:
-        BuildError: None does.
-        DataError: The file cannot be read; the message says where and why.
+        DataError: There is no such file, none of them reads it, or it cannot be read.
     """
-    readable: list[str] = []
+    if not path.exists():
+        raise DataError(f"There is no word list {path}.")
+    suffix = path.suffix.lower()
+    readable: set[str] = set()
     for instance, provider in registry.for_pipeline(pipeline)["data"].items():
         info = registry.info_of("data", instance)
         endings = info.traits.reads if info else ()
-        readable += endings
-        if path.suffix.lower() in endings:
+        readable.update(endings)
+        if suffix in endings:
             # The instance's own settings, for the folder of this file.
             settings = {**provider.config, "base_path": str(path.parent), "files": []}
             reader = registry.plugins.make("data", registry.name_of("data", instance), settings)
             rows = reader.load_data(path.name)
             if not isinstance(rows, list):
-                raise DataError(f"{path}: a word list is a list; this is a {type(rows).__name__}.")
+                raise DataError(
+                    f"{path}: a word list is a list; this is a {type(rows).__name__}.",
+                    hint='Write ["one", "two"], or [{"word": "one", "translation": "..."}].',
+                )
             return rows
-    raise BuildError(
-        f"{path}: no data provider of the pipeline {pipeline!r} reads {path.suffix or 'such'} files.",
-        hint=f"Those that can be read end in {', '.join(sorted(set(readable)))}." if readable else None,
+    on_offer = [info for info, _ in registry.plugins.describe() if info.type == "data"]
+    if readers := [info.name for info in on_offer if suffix in info.traits.reads]:
+        hint = f'Add [providers.data.{readers[0]}] with pipelines = ["{pipeline}"] to the configuration.'
+    else:
+        hint = f"Save it as one of those that can be read: {', '.join(sorted(readable)) or 'none'}."
+    raise DataError(
+        f"{path}: no data provider of the pipeline {pipeline!r} reads {suffix or 'such'} files.", hint=hint
     )
 
 
@@ -77,8 +87,7 @@ def make_words(rows: Iterable[Any], language: str | None, source: str) -> tuple[
         The words, in order, and how many were left out because they stand in the list already.
 
     Raises:
-        DataError: A row is not a word.
-        BuildError: Nothing tells the language of a word; or there is no word at all.
+        DataError: A row is not a word, nothing tells its language, or there is no word at all.
     """
     words: dict[tuple[str, ...], Word] = {}
     count = 0
@@ -89,26 +98,32 @@ def make_words(rows: Iterable[Any], language: str | None, source: str) -> tuple[
                 f"{source}: item {count} is not a word: {row!r:.60}.",
                 hint='A word is text, or a table with a "word" in it.',
             )
-        own = _text(columns.get("language")) or language
-        if not own:
-            raise BuildError(
+        own = _text(columns.get("language"))
+        if not own and not language:
+            raise DataError(
                 f"{source}: nothing tells the language of its words.",
-                hint="Say it with --language (such as --language es), or give the list a column `language`.",
+                hint="Say it with --language, such as --language es, or give the list a column `language`.",
             )
+        try:
+            tag = language_tag(own or language or "")
+        except DataError as error:
+            raise DataError(f"{source}: item {count}: {error.message}", hint=error.hint) from None
         word = Word(
             text=_text(columns["word"]),
-            language=language_tag(own),
+            language=tag,
             translation=_text(columns.get("translation")),
             reading=_text(columns.get("reading")),
             example=_text(columns.get("example")),
             tags=_tags(columns.get("tags")),
             facts={
-                str(key): _text(value) for key, value in columns.items() if key not in _KNOWN and _text(value)
+                _text(key): _text(value)
+                for key, value in columns.items()
+                if key not in _KNOWN and _text(value)
             },
         )
         words.setdefault((word.language, word.text, word.reading, word.translation), word)
     if not words:
-        raise BuildError(f"{source}: there is no word in it.")
+        raise DataError(f"{source}: there is no word in it.")
     return list(words.values()), count - len(words)
 
 
@@ -120,9 +135,16 @@ def language_for(path: Path | None, asked: str | None, configured: str | None) -
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value).strip()
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_text, value))
+    if value is None:
+        return ""
+    # Half a surrogate pair, which JSON can hold, is no character: nothing could store or speak it. And "é" may
+    # be one character or two; as Anki does, take the one, lest two spellings make two notes.
+    text = str(value).encode("utf-8", "replace").decode()
+    return unicodedata.normalize("NFC", text).strip()
 
 
 def _tags(value: Any) -> tuple[str, ...]:
-    parts = value if isinstance(value, (list, tuple)) else _text(value).replace(",", " ").split()
-    return tuple("_".join(str(part).split()) for part in parts if str(part).strip())
+    parts = map(_text, value) if isinstance(value, (list, tuple)) else _text(value).replace(",", " ").split()
+    return tuple("_".join(part.split()) for part in parts if part)

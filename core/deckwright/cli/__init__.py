@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from io import TextIOWrapper
 from importlib import import_module
+from io import TextIOWrapper
 
 import click
 

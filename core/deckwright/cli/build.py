@@ -49,15 +49,13 @@ def command(
       0  all went well
       1  no deck was made
       2  the words, the configuration or the options are wrong
-      3  a deck was made, and words lack their sound, or a provider or plugin failed
+      3  a deck was made, but a sound, a provider or a plugin failed
     """  # noqa: D301
     from deckwright.build.deck import make_plan, run
     from deckwright.registry import ProviderRegistry
 
     with ProviderRegistry.from_config(config) as registry:
-        plan = make_plan(
-            words, registry, language=language, output=output, deck=deck, pipeline=pipeline
-        )
+        plan = make_plan(words, registry, language=language, output=output, deck=deck, pipeline=pipeline)
         if dry_run:
             _show_plan(plan, registry.problems(), as_json)
             return
@@ -105,7 +103,7 @@ def _show_plan(plan: Plan, problems: list[str], as_json: bool) -> None:
         return
     table = plain_table("", "")
     table.add_row("deck", plan.deck)
-    table.add_row("words", _count(plan))
+    table.add_row("words", _count(len(plan.words), plan.repeated))
     table.add_row("language", ", ".join(shown["languages"]))
     for type, instances in providers.items():
         table.add_row(type, (", " if type == "sync" else ", then ").join(instances))
@@ -122,7 +120,7 @@ def _show_report(report: BuildReport) -> None:
     out = console()
     out.print(report.deck, style="bold")
     table = Table(show_header=False)
-    table.add_row("words", _count(report))
+    table.add_row("words", _count(report.words, report.repeated))
     if report.cards is not None:
         table.add_row("cards", str(report.cards))
     for label, (count, total) in report.delivered.items():
@@ -132,12 +130,13 @@ def _show_report(report: BuildReport) -> None:
     _show_missing(report.missing)
     show_problems(report.problems)
     for instance, path in report.outputs.items():
-        click.echo(f"The deck is in {click.style(path, bold=True)}" if path else f"The deck went to {instance}.")
+        click.echo(
+            f"The deck is in {click.style(path, bold=True)}" if path else f"The deck went to {instance}."
+        )
 
 
-def _count(made: Plan | BuildReport) -> str:
-    words = made.words if isinstance(made.words, int) else len(made.words)
-    return f"{words} (and {made.repeated} repeated)" if made.repeated else str(words)
+def _count(words: int, repeated: int) -> str:
+    return f"{words} (and {repeated} repeated)" if repeated else str(words)
 
 
 def _show_missing(missing: tuple[Missing, ...]) -> None:

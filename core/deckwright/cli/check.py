@@ -17,8 +17,10 @@ def command(config: Path, as_json: bool) -> None:
     """Check the configuration CONFIG: make every provider that it names, and use none.
 
     \b
-    Exit codes:  0 all well    2 the configuration is wrong in itself
-                 3 a provider or plugin failed, or a setting is unknown
+    Exit codes:
+      0  all is well
+      2  the configuration is wrong in itself
+      3  a provider or a plugin failed, or a setting is unknown
     """  # noqa: D301
     from deckwright.build.deck import BuildSettings
     from deckwright.registry import ProviderRegistry

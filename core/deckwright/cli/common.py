@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 config_option = click.option(
     "-c",
@@ -25,8 +25,9 @@ def console() -> Console:
 
 
 def plain_table(*headers: str) -> Table:
-    """Return a table without lines, for long cells."""
-    return Table(*headers, box=None, pad_edge=False, show_header=any(headers), header_style="bold")
+    """Return a table without lines, for long cells, of which nothing is cut off."""
+    columns = (Column(header, overflow="fold") for header in headers)
+    return Table(*columns, box=None, pad_edge=False, show_header=any(headers), header_style="bold")
 
 
 def print_json(value: Any) -> None:

@@ -14,7 +14,7 @@ from deckwright.cli.common import config_option, console, json_option, plain_tab
 @config_option
 @json_option
 def command(config: Path | None, as_json: bool) -> None:
-    """List the plugins: where each is from, its hooks, and whether it works."""
+    """List the plugins: whether each works, and where it is from. With --json, also their hooks."""
     from deckwright.config import Config
     from deckwright.plugins import Plugins, PluginSettings
 
@@ -23,8 +23,8 @@ def command(config: Path | None, as_json: bool) -> None:
     if as_json:
         print_json([attrs.asdict(record) for record in plugins.records])
         return
-    table = plain_table("plugin", "from", "status", "hooks")
+    table = plain_table("plugin", "status", "from")
     for record in plugins.records:
-        table.add_row(record.name, str(record.provenance), record.status, ", ".join(record.hooks))
+        table.add_row(record.name, record.status, str(record.provenance))
     console().print(table)
     show_problems([f"{record}: {problem}" for record in plugins.records for problem in record.problems])

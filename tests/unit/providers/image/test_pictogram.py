@@ -35,7 +35,7 @@ def picture_file(emoji: str) -> Path:
 
 
 class TestLists:
-    """`nouns.csv` and `others.csv` are written by hand: words, and the pictures that are right for them, if any."""
+    """`nouns.csv` and `others.csv`: words, and the pictures that were looked at and found right for them, if any."""
 
     @pytest.mark.parametrize("file", ["nouns.csv", "others.csv"])
     @pytest.mark.parametrize("column", LANGUAGES)

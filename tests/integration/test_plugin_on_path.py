@@ -1,0 +1,163 @@
+"""A stranger's plugin: one file with a provider of its own, found by a path, a module's name or the environment."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import attrs
+import pytest
+
+# No more than the documentation asks of an author.
+BELL = """
+from deckwright import MediaProvider, MediaResult, hookimpl
+
+class Bell(MediaProvider):
+    supported_types = ("audio",)
+
+    def _generate_media_impl(self, request):
+        request.output_path.write_text("ding " + request.content)
+        return MediaResult(success=True, file_path=request.output_path)
+
+@hookimpl
+def register_media_provider(type, name, config):
+    if (type, name) == ("audio", "bell"):
+        return Bell(config)
+"""
+PROVIDERS = """
+[providers.data.csv]
+pipelines = ["*"]
+[providers.audio.chime]
+type = "bell"
+pipelines = ["*"]
+[providers.sync.apkg]
+pipelines = ["*"]
+"""
+# What may be wrong with a plugin, and what is said of it.
+BROKEN = {
+    "does not parse": ("def (", "SyntaxError"),
+    "cannot import what it needs": ("import a_package_that_nobody_has", "a_package_that_nobody_has"),
+    "raises": ("raise RuntimeError('no licence')", "no licence"),
+    "exits": ("raise SystemExit(7)", "SystemExit"),
+    "is no plugin": ("x = 1", "implements no hook"),
+    "misspells a hook": (
+        BELL.replace("def register_media_provider", "def register_media_providers"),
+        "did you mean",
+    ),
+    "is async": (BELL.replace("def register_", "async def register_"), "async"),
+}
+
+
+@attrs.frozen
+class Folder:
+    """A working directory with a word list, and what a stranger's plugin needs."""
+
+    path: Path
+
+    def write(self, name: str, text: str) -> None:
+        target = self.path / name
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+
+    def build(self, **environment: str) -> subprocess.CompletedProcess[str]:
+        search = os.pathsep.join([environment.pop("PYTHONPATH", ""), *sys.path]).strip(os.pathsep)
+        return subprocess.run(
+            [sys.executable, "-m", "deckwright", "build", "spanish.txt"],
+            cwd=self.path,
+            env={**os.environ, "DECKWRIGHT_PLUGINS": "", **environment, "PYTHONPATH": search},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+
+    def sounds(self) -> set[bytes]:
+        """Return the content of the sounds in the deck."""
+        with zipfile.ZipFile(self.path / "spanish.apkg") as deck:
+            return {deck.read(name) for name in deck.namelist() if name.isdigit()}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    folder = Folder(tmp_path)
+    folder.write("spanish.txt", "hola\nsol\n")
+    return folder
+
+
+def works(folder: Folder, done: subprocess.CompletedProcess[str]) -> bool:
+    assert (done.returncode, done.stderr) == (0, ""), done
+    return folder.sounds() == {b"ding hola", b"ding sol"}
+
+
+@pytest.mark.parametrize("path", ["extra/bell.py", "extra"])
+def test_by_a_path_in_the_configuration(folder: Folder, path: str) -> None:
+    folder.write("extra/bell.py", BELL)
+    folder.write("deckwright.toml", f'[plugins]\npaths = ["{path}"]\n{PROVIDERS}')
+    assert works(folder, folder.build())
+
+
+def test_by_the_environment_as_a_file(folder: Folder) -> None:
+    folder.write("extra/bell.py", BELL)
+    folder.write("deckwright.toml", PROVIDERS)
+    assert works(folder, folder.build(DECKWRIGHT_PLUGINS=str(folder.path / "extra" / "bell.py")))
+
+
+def test_by_the_environment_as_a_module(folder: Folder) -> None:
+    folder.write("extra/bell.py", BELL)
+    folder.write("deckwright.toml", PROVIDERS)
+    assert works(folder, folder.build(DECKWRIGHT_PLUGINS="bell", PYTHONPATH=str(folder.path / "extra")))
+
+
+def test_by_a_modules_name_in_the_configuration(folder: Folder) -> None:
+    folder.write("extra/bell.py", BELL)
+    folder.write("deckwright.toml", f'[plugins]\nmodules = ["bell"]\n{PROVIDERS}')
+    assert works(folder, folder.build(PYTHONPATH=str(folder.path / "extra")))
+
+
+def test_without_it_the_provider_is_unknown_and_the_deck_is_made_nevertheless(folder: Folder) -> None:
+    folder.write("deckwright.toml", PROVIDERS)
+    done = folder.build()
+    assert done.returncode == 3
+    assert "deckwright.toml, line 4, providers.audio.chime: Unknown audio provider: bell" in done.stderr
+    assert folder.sounds() == set()
+
+
+def test_a_broken_plugin_beside_it_is_named_and_changes_nothing(folder: Folder) -> None:
+    folder.write("extra/bell.py", BELL)
+    for number, (source, _) in enumerate(BROKEN.values()):
+        folder.write(f"extra/broken{number}.py", source)
+    folder.write("deckwright.toml", f'[plugins]\npaths = ["extra"]\n{PROVIDERS}')
+    done = folder.build()
+    assert done.returncode == 3
+    assert folder.sounds() == {b"ding hola", b"ding sol"}
+    assert "Traceback" not in done.stderr
+    warnings = done.stderr.split("Warning: ")[1:]
+    assert len(warnings) == len(BROKEN)
+    for number, (warning, (_, reason)) in enumerate(zip(warnings, BROKEN.values(), strict=True)):
+        assert f"broken{number}.py" in warning
+        assert reason in warning
+
+
+def test_a_plugin_of_a_built_in_provider_needs_to_be_preferred(folder: Folder) -> None:
+    folder.write("bell.py", BELL.replace('"bell"', '"pico"') + DESCRIBES_PICO)
+    providers = PROVIDERS.replace('"bell"', '"pico"')
+    folder.write("deckwright.toml", f'[plugins]\npaths = ["bell.py"]\n{providers}')
+    done = folder.build()
+    assert done.returncode == 3
+    assert 'prefer = ["bell"]' in done.stderr
+    assert b"ding hola" not in folder.sounds()
+
+    folder.write("deckwright.toml", f'[plugins]\npaths = ["bell.py"]\nprefer = ["bell"]\n{providers}')
+    assert works(folder, folder.build())
+
+
+DESCRIBES_PICO = """
+from deckwright import ProviderInfo
+
+@hookimpl
+def describe_media_providers():
+    return [ProviderInfo("audio", "pico", "A bell that is called pico")]
+"""

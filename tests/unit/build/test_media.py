@@ -1,0 +1,240 @@
+"""Media: each word's sound and picture, from the first provider of the pipeline that has one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from deckwright import (
+    AuthenticationError,
+    BadMediaError,
+    MediaRequest,
+    MediaResult,
+    MissingDependencyError,
+    NotFoundError,
+    QuotaError,
+    TransientError,
+)
+
+Build = Callable[..., Any]
+
+
+def sound_of(request: MediaRequest) -> bytes:
+    return f"{request.content} spoken".encode()
+
+
+def refuse(error: Exception) -> Callable[[MediaRequest], bytes]:
+    def make(request: MediaRequest) -> bytes:
+        raise error
+
+    return make
+
+
+def test_each_word_has_its_own_sound_and_picture(build: Build, maker: Any) -> None:
+    picture = maker(lambda request: f"{request.content} drawn".encode())
+    built = build(["uno", "dos"], audio={"voice": maker(sound_of)}, image={"artist": picture})
+
+    for word, sound, image in zip(["uno", "dos"], built.field("Sound"), built.field("Picture"), strict=True):
+        name = sound.removeprefix("[sound:").removesuffix("]")
+        assert built.files[name] == f"{word} spoken".encode()
+        assert built.files[image.split('"')[1]] == f"{word} drawn".encode()
+    assert built.report.delivered == {"sounds": (2, 2), "pictures": (2, 2)}
+    assert built.report.missing == ()
+
+
+def test_a_provider_is_told_what_is_known_of_the_word(build: Build, maker: Any) -> None:
+    voice = maker(sound_of)
+    build([{"word": "犬", "reading": "いぬ", "translation": "dog"}, "猫"], audio={"v": voice}, language="ja")
+    first, second = voice.requests
+    assert (first.type, first.content) == ("audio", "犬")
+    assert first.params == {"language": "ja", "reading": "いぬ", "translation": "dog"}
+    assert second.params == {"language": "ja"}
+    assert first.output_path.suffix == ".mp3"
+
+
+def test_the_same_content_is_one_file(build: Build, maker: Any) -> None:
+    built = build(["uno", "dos"], audio={"voice": maker(lambda request: b"beep")})
+    assert list(built.files.values()) == [b"beep"]
+    assert len(set(built.field("Sound"))) == 1
+
+
+def test_the_name_of_a_file_is_the_same_in_every_build(build: Build, maker: Any) -> None:
+    first, second = (build(["uno"], audio={"voice": maker(sound_of)}) for _ in range(2))
+    assert first.files == second.files
+
+
+def test_a_provider_may_deliver_another_kind_of_file(build: Build, maker: Any) -> None:
+    def draw(request: MediaRequest) -> MediaResult:
+        path = request.output_path.with_suffix(".SVG")
+        path.write_bytes(b"<svg/>")
+        return MediaResult(True, path)
+
+    built = build(["uno"], image={"artist": maker(draw)})
+    assert [Path(name).suffix for name in built.files] == [".svg"]
+
+
+def test_a_file_of_the_providers_own_stays_where_it_is(build: Build, maker: Any, tmp_path: Path) -> None:
+    cached = tmp_path / "cached.mp3"
+    cached.write_bytes(b"kept")
+    built = build(["uno", "dos"], audio={"voice": maker(lambda request: MediaResult(True, cached))})
+    assert cached.read_bytes() == b"kept"
+    assert built.report.delivered == {"sounds": (2, 2)}
+
+
+def test_credit_is_given_on_the_card_and_in_the_deck(build: Build, maker: Any) -> None:
+    def draw(request: MediaRequest) -> MediaResult:
+        request.output_path.write_bytes(request.content.encode())
+        return MediaResult(True, request.output_path, {"attribution": "Ann & Bob, CC BY"})
+
+    built = build(["uno", "dos"], image={"artist": maker(draw)})
+    assert built.field("Credit") == ["Ann &amp; Bob, CC BY"] * 2
+    assert built.deck.description == "2 words, made with Deckwright.<br>Ann &amp; Bob, CC BY"
+
+
+class TestWhenAProviderFails:
+    def test_the_next_one_is_asked(self, build: Build, maker: Any) -> None:
+        first, second = maker(refuse(NotFoundError("no such word"))), maker(sound_of)
+        built = build(["uno", "dos"], audio={"first": first, "second": second})
+        assert built.report.delivered == {"sounds": (2, 2)}
+        assert len(first.requests) == 2
+
+    def test_one_that_delivers_spares_the_next(self, build: Build, maker: Any) -> None:
+        second = maker(sound_of)
+        build(["uno"], audio={"first": maker(sound_of), "second": second})
+        assert second.requests == []
+
+    def test_the_deck_is_built_and_the_report_says_why(self, build: Build, maker: Any) -> None:
+        silent = {"a": maker(refuse(NotFoundError("no a"))), "b": maker(refuse(TransientError("b is down")))}
+        built = build(["uno"], audio=silent, image={"artist": maker(sound_of)})
+        [missing] = built.report.missing
+        assert missing.word.text == "uno"
+        assert missing.kind.type == "audio"
+        assert {name: str(reason) for name, reason in missing.reasons.items()} == {
+            "a": "no a",
+            "b": "b is down",
+        }
+        assert built.field("Sound") == [""]
+        assert built.field("Picture") != [""]
+
+    @pytest.mark.parametrize(
+        "error",
+        [AuthenticationError("bad key"), QuotaError("spent"), MissingDependencyError("not installed")],
+    )
+    def test_one_that_is_out_for_the_run_is_not_asked_again(
+        self, build: Build, maker: Any, error: Exception
+    ) -> None:
+        voice = maker(refuse(error))
+        built = build(["uno", "dos", "tres"], audio={"voice": voice})
+        assert len(voice.requests) == 1
+        assert [missing.reasons["voice"] for missing in built.report.missing] == [error] * 3
+
+    @pytest.mark.parametrize("error", [NotFoundError("no"), TransientError("late"), ZeroDivisionError("oh")])
+    def test_any_other_is_asked_for_every_word(self, build: Build, maker: Any, error: Exception) -> None:
+        voice = maker(refuse(error))
+        build(["uno", "dos"], audio={"voice": voice})
+        assert len(voice.requests) == 2
+
+    @pytest.mark.parametrize(
+        ("made", "reason"),
+        [
+            (b"", "empty file"),
+            (MediaResult(True, Path("nowhere.mp3")), "there is none"),
+            (MediaResult(True), "there is none"),
+            (MediaResult(False), "no reason given"),
+            (MediaResult(False, error="tired"), "tired"),
+            (None, "NoneType"),
+        ],
+    )
+    def test_what_is_no_file_is_not_taken_for_one(
+        self, build: Build, maker: Any, made: object, reason: str
+    ) -> None:
+        built = build(["uno"], audio={"voice": maker(lambda request: made), "next": maker(sound_of)})
+        assert built.report.delivered == {"sounds": (1, 1)}
+        built = build(["uno"], audio={"voice": maker(lambda request: made)})
+        assert reason in str(built.report.missing[0].reasons["voice"])
+
+    def test_one_that_breaks_the_contract_and_raises_is_one_that_failed(
+        self, build: Build, maker: Any
+    ) -> None:
+        class Rude(maker):  # type: ignore[misc]
+            def generate_media(self, request: MediaRequest) -> MediaResult:
+                raise OSError("the disk is full")
+
+        built = build(["uno"], audio={"rude": Rude(sound_of)})
+        assert "the disk is full" in str(built.report.missing[0].reasons["rude"])
+
+
+class TestWhatCountsAsFailed:
+    def test_a_word_without_a_sound_does(self, build: Build, maker: Any) -> None:
+        built = build(["uno"], audio={"voice": maker(refuse(NotFoundError("none")))})
+        assert built.report.failed == built.report.missing != ()
+
+    def test_a_word_that_no_provider_has_a_picture_of_does_not(self, build: Build, maker: Any) -> None:
+        built = build(["uno"], image={"artist": maker(refuse(NotFoundError("none")))})
+        assert built.report.missing != ()
+        assert built.report.failed == ()
+
+    @pytest.mark.parametrize("error", [BadMediaError("torn"), MissingDependencyError("not installed")])
+    def test_a_picture_that_went_wrong_does(self, build: Build, maker: Any, error: Exception) -> None:
+        built = build(["uno"], image={"artist": maker(refuse(error))})
+        assert built.report.failed == built.report.missing != ()
+
+    def test_what_no_provider_is_configured_for_is_not_even_missing(self, build: Build) -> None:
+        built = build(["uno"])
+        assert (built.report.delivered, built.report.missing) == ({}, ())
+
+
+def test_only_the_providers_of_the_pipeline_are_asked(build: Build, maker: Any) -> None:
+    voices = {name: maker(sound_of) for name in ("words", "verbs")}
+    pipelines = {"words": ["vocabulary", "exam"], "verbs": ["conjugation"], "shelf": ["*"]}
+    config = {
+        "providers": {
+            "audio": {name: {"pipelines": pipelines[name]} for name in voices},
+            "sync": {"shelf": {"pipelines": ["*"]}},
+        }
+    }
+
+    def asked(**options: Any) -> list[int]:
+        for voice in voices.values():
+            voice.requests.clear()
+        build(["uno"], audio=voices, **options)
+        return [len(voice.requests) for voice in voices.values()]
+
+    assert asked(config=config) == [1, 0]
+    assert asked(config=config, pipeline="conjugation") == [0, 1]
+    assert asked(config={**config, "build": {"pipeline": "conjugation"}}) == [0, 1]
+
+
+def test_onlookers_see_the_outcome_of_each_request(build: Build, maker: Any) -> None:
+    def only_one(request: MediaRequest) -> bytes:
+        if request.content != "uno":
+            raise NotFoundError("only one")
+        return b"sound"
+
+    first = maker(refuse(NotFoundError("never")))
+    built = build(["uno", "dos"], audio={"first": first, "second": maker(only_one)})
+    assert [(request.content, result.success, result.error) for request, result in built.seen] == [
+        ("uno", True, None),
+        ("dos", False, "only one"),
+    ]
+
+
+def test_progress_is_told_from_nothing_to_all(build: Build, maker: Any) -> None:
+    told: list[tuple[str, int, int]] = []
+    built = build(["uno", "dos"], audio={"voice": maker(sound_of)}, progress=lambda *step: told.append(step))
+    assert [step for step in told if step[0] == "sounds"] == [
+        ("sounds", 0, 2),
+        ("sounds", 1, 2),
+        ("sounds", 2, 2),
+    ]
+    assert told[-1] == ("deck", 1, 1)
+    assert set(built.report.seconds) == {"sounds", "deck"}
+
+
+def test_a_program_can_take_the_report_apart(build: Build, maker: Any) -> None:
+    report = build(["uno"], audio={"voice": maker(refuse(NotFoundError("none")))}).report
+    assert attrs.asdict(report)["words"] == 1
