@@ -14,6 +14,7 @@ from typing import Any, Literal
 import attrs
 
 from deckwright import DataError, DataProvider, ProviderInfo, Traits, hookimpl
+from deckwright.languages import LANGUAGE_CODES
 from deckwright.providers.files import FileDataProvider, FileSettings
 
 Row = dict[str, str]
@@ -29,21 +30,9 @@ _COLUMN_NAMES = {
     "tags": "tags, tag, category, categories, topic",
     "language": "language, lang",
 }
-# A table may also head its columns with the languages: "Spanish,English".
-_LANGUAGE_NAMES = """
-    afrikaans albanian amharic arabic armenian assamese azerbaijani basque belarusian bengali bosnian breton
-    bulgarian burmese cantonese catalan cebuano chinese cornish croatian czech danish dutch english esperanto
-    estonian faroese farsi filipino finnish french frisian galician georgian german greek greenlandic guarani
-    gujarati hausa hawaiian hebrew hindi hungarian icelandic igbo indonesian irish italian japanese javanese
-    kannada kazakh khmer korean kurdish kyrgyz lao latin latvian lithuanian luxembourgish macedonian malagasy
-    malay malayalam maltese mandarin maori marathi mongolian nepali norwegian occitan pashto persian polish
-    portuguese punjabi quechua romanian russian sanskrit scots serbian sinhala slovak slovenian somali spanish
-    swahili swedish tagalog tajik tamil tatar telugu thai tibetan tigrinya turkish turkmen ukrainian urdu uyghur
-    uzbek vietnamese welsh xhosa yiddish yoruba zulu
-"""
 COLUMN_NAMES = {key: tuple(names.split(", ")) for key, names in _COLUMN_NAMES.items()}
-LANGUAGES = frozenset(_LANGUAGE_NAMES.split())
-_KNOWN_NAMES = LANGUAGES.union(*COLUMN_NAMES.values())
+# A table may also head its columns with the languages: "Spanish,English".
+_KNOWN_NAMES = LANGUAGE_CODES.keys() | set().union(*COLUMN_NAMES.values())
 _DELIMITERS = ("\t", ",", ";", "|")
 # ASCII's "unit separator", found in no text: with it, a line is one field whatever is in it.
 _NO_DELIMITER = "\x1f"
@@ -249,7 +238,7 @@ def _header(names: list[str], where: str) -> list[str] | None:
 
 def _place_languages(plain: list[str], places: dict[str, int]) -> None:
     """Let columns called by a language be the word and the translation, English rather the latter."""
-    languages = [index for index, name in enumerate(plain) if name in LANGUAGES]
+    languages = [index for index, name in enumerate(plain) if name in LANGUAGE_CODES]
     languages.sort(key=lambda index: plain[index] == "english")
     if languages and "word" not in places:
         places["word"] = languages.pop(0)

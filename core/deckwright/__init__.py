@@ -2,8 +2,8 @@
 
 The names of `__all__` are the public API; `__init__.pyi` is their face for type checkers. Each is imported
 from its module on first use, so that `import deckwright` costs next to nothing. Beside them, plugin authors
-may use `deckwright.settings` (settings of a provider), `deckwright.speech` (speech synthesisers) and
-`deckwright.providers.files` (data kept in files).
+may use `deckwright.settings` (settings of a provider), `deckwright.speech` (speech synthesisers),
+`deckwright.providers.files` (data kept in files) and `deckwright.languages` (names of languages).
 """
 
 from deckwright._version import __version__

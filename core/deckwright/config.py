@@ -34,8 +34,8 @@ DEEPEST = 100
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")
 
 
-class UnsetVariableError(ConfigError):
-    """A `${VAR}` without a default names a variable that is not set."""
+class UnsetVariableError(SettingError):
+    """A `${VAR}` without a default names a variable that is not set; `key` is dotted."""
 
 
 class Config:
@@ -97,7 +97,7 @@ class Config:
             ConfigError: A variable in it is not set and has no default.
         """
         value = self._lookup(key, default)
-        return value if value is default else self._replaced(value, key)
+        return value if value is default else self._replaced_or_told(value, key)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as a new dict, variables replaced.
@@ -105,7 +105,7 @@ class Config:
         Raises:
             ConfigError: A variable in it is not set and has no default.
         """
-        result: dict[str, Any] = self._replaced(self._data, "")
+        result: dict[str, Any] = self._replaced_or_told(self._data, "")
         return result
 
     def section(self, name: str, settings_class: type[T]) -> T:
@@ -123,7 +123,7 @@ class Config:
         try:
             return read_settings(settings_class, table)
         except SettingError as error:
-            raise ConfigError(f"{self.where(f'{name}.{error.key}')}: {error.message}") from None
+            raise ConfigError(f"{self.where(f'{name}.{error.key}')}: {error.problem}") from None
 
     def provider_configs(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Read the `providers` section.
@@ -142,20 +142,20 @@ class Config:
         """Say whether a setting of an instance is from `[apis.base]`, which may hold what only others need."""
         return self._lookup(f"{instance_path}.{key}") is None and self._lookup(f"apis.base.{key}") is not None
 
-    def resolved(self, settings: dict[str, Any], type: str, instance: str) -> dict[str, Any]:
+    def resolved(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Return the settings of one instance with the variables replaced, and no table or list shared.
 
         Raises:
-            UnsetVariableError: A variable is not set and has no default.
+            UnsetVariableError: A variable is not set and has no default; its `key` starts from the instance.
         """
         replaced = {}
         for key, value in settings.items():
             kind = value.__class__
             if kind is str:
                 if "${" in value:
-                    replaced[key] = self._replaced_text(value, f"providers.{type}.{instance}.{key}")
+                    replaced[key] = self._replaced_text(value, key)
             elif (kind is dict or kind is list) and key != "pipelines":
-                replaced[key] = self._replaced(value, f"providers.{type}.{instance}.{key}")
+                replaced[key] = self._replaced(value, key)
         return {**settings, **replaced} if replaced else settings
 
     def where(self, key: str) -> str:
@@ -178,12 +178,19 @@ class Config:
             value = value[part]
         return value
 
+    def _replaced_or_told(self, value: Any, key: str) -> Any:
+        try:
+            return self._replaced(value, key)
+        except UnsetVariableError as error:
+            raise ConfigError(f"{self.where(error.key)}: {error.problem}", hint=error.hint) from None
+
     def _replaced(self, value: Any, key: str) -> Any:
         if isinstance(value, str):
             return value if "${" not in value else self._replaced_text(value, key)
         if isinstance(value, Mapping):
             return {
-                name: self._replaced(inner, f"{key}.{name}" if key else name) for name, inner in value.items()
+                name: self._replaced(inner, f"{key}.{name}" if key else str(name))
+                for name, inner in value.items()
             }
         if isinstance(value, (list, tuple)):
             return [self._replaced(inner, key) for inner in value]
@@ -195,7 +202,8 @@ class Config:
             value = os.environ.get(name, default)
             if value is None:
                 raise UnsetVariableError(
-                    f"{self.where(key)}: the environment variable {name} is not set.",
+                    key,
+                    f"the environment variable {name} is not set.",
                     hint=f"Set it, or write ${{{name}:a default}}.",
                 )
             return value

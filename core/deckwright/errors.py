@@ -63,11 +63,13 @@ class SettingError(ConfigError):
 
     Attributes:
         key: The setting's name, as written in the configuration.
+        problem: What is wrong with it.
     """
 
     def __init__(self, key: str, problem: str, *, hint: str | None = None) -> None:
         super().__init__(f"{key}: {problem}", hint=hint)
         self.key = key
+        self.problem = problem
 
 
 class UnknownProviderError(DeckwrightError, ValueError):

@@ -133,7 +133,7 @@ class ProviderRegistry:
                 key, name = (type, instance), written["type"]
                 self._written[key] = written
                 try:
-                    settings = config.resolved(written, type, instance)
+                    settings = config.resolved(written)
                     known = plugins.known_settings(type, name)
                     if known is not None and not known.issuperset(settings):
                         self._warn_of_unknown(type, name, instance, settings)
@@ -414,7 +414,9 @@ class ProviderRegistry:
     def _record_failure(self, type: str, instance: str, error: BaseException) -> None:
         path = f"providers.{type}.{instance}"
         name = self.name_of(type, instance)
-        if isinstance(error, DeckwrightError):
+        if isinstance(error, SettingError):
+            path, message, hint = f"{path}.{error.key}", error.problem, error.hint or ""
+        elif isinstance(error, DeckwrightError):
             message, hint = error.message, error.hint or ""
         else:
             message, hint = told(error), ""
@@ -424,9 +426,7 @@ class ProviderRegistry:
             instance=instance,
             name=name,
             plugin=str(owner) if owner else "",
-            where=self._config_or_found().where(
-                f"{path}.{error.key}" if isinstance(error, SettingError) else path
-            ),
+            where=self._config_or_found().where(path),
             error=self._without_secrets(type, instance, message),
             error_type=error.__class__.__name__,
             hint=self._without_secrets(type, instance, hint),

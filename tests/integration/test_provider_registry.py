@@ -194,16 +194,13 @@ class TestFailures:
             silent.where
             == f"deckwright.toml, line {lines.index('strokes = 0')}, providers.audio.silent.strokes"
         )
-        assert silent.error == "strokes: 0 is not allowed ('strokes' must be >= 1)"
+        assert silent.error == "0 is not allowed ('strokes' must be >= 1)"
         assert silent.plugin == f"bells (file {faulty / 'plugins' / 'bells.py'})"
-        assert (
-            far.where == f"deckwright.toml, line {lines.index('[providers.audio.far]')}, providers.audio.far"
-        )
+        key = lines.index('api_key = "${NOT_SET}"')
+        assert far.where == f"deckwright.toml, line {key}, providers.audio.far.api_key"
         assert "NOT_SET is not set" in far.error
-        assert (
-            nobody.where
-            == f"deckwright.toml, line {lines.index('[providers.image.nobody]')}, providers.image.nobody"
-        )
+        header = lines.index("[providers.image.nobody]")
+        assert nobody.where == f"deckwright.toml, line {header}, providers.image.nobody"
         assert nobody.error_type == "UnknownProviderError"
         assert nobody.plugin == ""
 

@@ -408,6 +408,15 @@ class TestBrokenPlugins:
         [problem] = registry.problems()
         assert "does not exist" in problem or "is not a Python file" in problem
 
+    @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+    def test_so_is_a_folder_that_cannot_be_read(self, write: Write) -> None:
+        folder = write("plugins/bells.py").parent
+        folder.chmod(0)
+        try:
+            assert "PermissionError" in found(load(paths=[folder]), "plugins").problems[0]
+        finally:
+            folder.chmod(0o700)
+
     def test_so_it_is_in_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("DECKWRIGHT_PLUGINS", "~no_such_user/bells.py, nowhere.py, no_such_module")
         failed = [record for record in load().records if record.status == "failed"]
@@ -690,6 +699,11 @@ class TestConflicts:
         newcomer = Sounds("newcomer", name="pico", described=described)
         assert self.made_by(newcomer, name="pico", prefer=["newcomer"]) == "newcomer"
         assert not caplog.records
+
+    def test_of_a_preferred_one_that_describes_nothing_the_built_ins_description_is_not_told(self) -> None:
+        plugins = load(Sounds("newcomer", name="pico", described=False), prefer=["newcomer"])
+        assert plugins.make("audio", "pico", {}).config == {"by": "newcomer"}
+        assert plugins.info("audio", "pico") is None
 
     def test_a_conflict_nobody_asks_about_harms_nobody(self) -> None:
         assert (

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import attrs
 import pytest
@@ -24,7 +26,7 @@ from deckwright.secrets import is_secret_key, redact, secret_values
 pytestmark = pytest.mark.usefixtures("clean_place")
 
 # With what a repr, JSON or URL writes in another way.
-SECRET = "hunter2 'ü\\/\n"
+SECRET = "hunter2 '\"ü\\/\n"
 
 
 @attrs.define
@@ -57,12 +59,8 @@ FAULTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "as a repr": raising(lambda config: ValueError(f"bad config {config!r}")),
     "as a key": raising(lambda config: KeyError(_leaf(config))),
     "in a file name": raising(lambda config: OSError(2, "No such file", str(_leaf(config)))),
-    "as JSON": raising(lambda config: ValueError(__import__("json").dumps(config))),
-    "in a URL": raising(
-        lambda config: ConnectionError(
-            "GET /?key=" + __import__("urllib.parse").parse.quote(_leaf(config), safe="")
-        )
-    ),
+    "as JSON": raising(lambda config: ValueError(json.dumps(config))),
+    "in a URL": raising(lambda config: ConnectionError("GET /?key=" + quote(_leaf(config), safe=""))),
     "in an error of ours": raising(lambda config: ProviderError(f"bad {config}", hint=f"not {config}")),
     "by what it makes": lambda config: str(config),
 }
@@ -216,6 +214,24 @@ def test_names_that_tell_of_a_secret(key: str) -> None:
 @pytest.mark.parametrize("key", ["name", "voice", "files", "keyboard", "pipelines", "author"])
 def test_names_that_do_not(key: str) -> None:
     assert not is_secret_key(key)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        str,
+        repr,
+        json.dumps,
+        lambda text: json.dumps(text, ensure_ascii=False),
+        quote,
+        lambda text: quote(text, safe=""),
+        quote_plus,
+    ],
+)
+def test_a_secret_is_masked_however_it_is_written(written: Callable[[str], str]) -> None:
+    told = redact(f"a {written(SECRET)} b", [SECRET])
+    assert not shows(told)
+    assert "***" in told
 
 
 def test_the_longest_secret_is_masked_first_and_short_ones_are_left() -> None:

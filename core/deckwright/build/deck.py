@@ -11,38 +11,18 @@ from typing import Any
 
 import attrs
 
-from deckwright.build.languages import language_tag
 from deckwright.build.media import Kind, MediaMaker, Medium, Missing
 from deckwright.build.notes import escape, make_notes
 from deckwright.build.notetype import note_type
-from deckwright.build.words import Word, language_for, make_words, read_rows
+from deckwright.build.plan import Plan, make_plan
 from deckwright.config import Config
-from deckwright.errors import BuildError, DataError
+from deckwright.errors import BuildError, told
 from deckwright.providers.sync import Deck, SyncProvider, SyncResult
 from deckwright.registry import ProviderRegistry
+from deckwright.secrets import redact, secret_values
 
 # Called with what is being done, how much of it is done, and how much there is.
 Progress = Callable[[str, int, int], None]
-
-
-def _is_language(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
-    try:
-        language_tag(value)
-    except DataError:
-        raise ValueError('a language is a code, such as "es" or "pt-BR", or an English name') from None
-
-
-@attrs.define
-class BuildSettings:
-    """The `[build]` section of a configuration."""
-
-    language: str | None = attrs.field(
-        default=None,
-        validator=attrs.validators.optional(_is_language),
-        metadata={"help": "the language of the words: es, pt-BR"},
-    )
-    pipeline: str = attrs.field(default="vocabulary", metadata={"help": "which providers the build may see"})
-    deck: str | None = attrs.field(default=None, metadata={"help": "the deck's name in Anki"})
 
 
 @attrs.frozen
@@ -75,25 +55,6 @@ class BuildReport:
     def failed(self) -> tuple[Missing, ...]:
         """Those of `missing` that are faults."""
         return tuple(missing for missing in self.missing if missing.failed)
-
-
-@attrs.frozen
-class Plan:
-    """What a build would do.
-
-    Attributes:
-        deck: The deck's name.
-        words: The words.
-        repeated: How many more the list held that stood in it already.
-        providers: What the build may see: type, then instance, to provider.
-        output: The file to write, when one was named.
-    """
-
-    deck: str
-    words: list[Word]
-    repeated: int
-    providers: Mapping[str, Mapping[str, Any]]
-    output: Path | None = None
 
 
 def build_deck(
@@ -132,53 +93,6 @@ def build_deck(
     with ProviderRegistry.from_config(config, plugins=plugins) as registry:
         plan = make_plan(words, registry, language=language, output=output, deck=deck, pipeline=pipeline)
         return run(plan, registry, progress=progress)
-
-
-def make_plan(
-    words: str | os.PathLike[str] | Iterable[Any],
-    registry: ProviderRegistry,
-    *,
-    language: str | None = None,
-    output: str | os.PathLike[str] | None = None,
-    deck: str | None = None,
-    pipeline: str | None = None,
-) -> Plan:
-    """Read the words and settle what is to be built; arguments and errors as in `build_deck`."""
-    config = registry.config
-    settings = config.section("build", BuildSettings) if config else BuildSettings()
-    pipeline = pipeline or settings.pipeline
-    path = Path(words) if isinstance(words, (str, os.PathLike)) else None
-    rows = read_rows(path, registry, pipeline) if path else words
-    spoken = language_for(path, language, settings.language)
-    made, repeated = make_words(rows, spoken, str(path or "the word list"))  # type: ignore[arg-type]
-    name = deck or settings.deck or (_title(path) if path else "Deckwright")
-    providers = registry.for_pipeline(pipeline)
-    if not providers["sync"]:
-        reasons = "\n".join(str(failure) for failure in registry.failures if failure.type == "sync")
-        raise BuildError(
-            f"The pipeline {pipeline!r} has no place for a deck to go to: no provider of the type sync."
-            + (f"\n{reasons}" if reasons else ""),
-            hint=f'A configuration adds one with [providers.sync.apkg] and pipelines = ["{pipeline}"].',
-        )
-    target = Path(output) if output else None
-    if target:
-        _require_writable(target, path)
-    return Plan(name, made, repeated, providers, target)
-
-
-def _title(path: Path) -> str:
-    name = path.stem.replace("_", " ")
-    return name[:1].upper() + name[1:]
-
-
-def _require_writable(output: Path, words: Path | None) -> None:
-    """Find out before any media are made, not after, that the deck would have no place."""
-    if output.is_dir():
-        raise BuildError(f"{output} is a folder; the deck needs the name of a file.")
-    if not output.parent.is_dir():
-        raise BuildError(f"{output} cannot be written: there is no folder {output.parent}.")
-    if words and output.exists() and output.samefile(words):
-        raise BuildError(f"{output} is the word list itself; the deck needs another file.")
 
 
 def run(plan: Plan, registry: ProviderRegistry, *, progress: Progress | None = None) -> BuildReport:
@@ -241,7 +155,8 @@ def _hand_over(deck: Deck, provider: SyncProvider) -> SyncResult:
     try:
         return provider.sync_deck(deck)
     except Exception as error:  # noqa: BLE001 - not every provider keeps the contract that it raises nothing
-        return SyncResult(success=False, processed_count=0, error_message=f"{type(error).__name__}: {error}")
+        message = redact(told(error), secret_values(getattr(provider, "config", {})))
+        return SyncResult(success=False, processed_count=0, error_message=message)
 
 
 def _deck(plan: Plan, media: list[dict[str, Medium]]) -> Deck:

@@ -6,13 +6,14 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
 from deckwright.build.words import Word
-from deckwright.errors import BadMediaError, NotFoundError, ProviderError
+from deckwright.errors import BadMediaError, NotFoundError, ProviderError, told
 from deckwright.providers.media import MediaRequest, MediaResult
+from deckwright.secrets import secret_values
 
 
 @attrs.frozen
@@ -108,12 +109,10 @@ class MediaMaker:
             failure = self._out.get(key)
             if failure is None:
                 result = _ask(provider, request)
-                if result.success and result.file_path is not None:
+                if isinstance(result, MediaResult):
                     self._observe(request, result)
-                    return Medium(
-                        self._keep(result.file_path), instance, result.metadata.get("attribution", "")
-                    )
-                failure = result.failure or ProviderError(result.error or "no reason given")
+                    return self._kept(result, instance)
+                failure = result
                 if failure.out_for_run:
                     self._out[key] = failure
             reasons[instance] = failure
@@ -122,24 +121,36 @@ class MediaMaker:
         failed = kind.required or not all(isinstance(reason, NotFoundError) for reason in reasons.values())
         return Missing(word, kind, reasons, failed)
 
-    def _keep(self, path: Path) -> Path:
+    def _kept(self, result: MediaResult, instance: str) -> Medium:
         """Name a file by its content, so that the same sound or picture is the same file in every build."""
+        path = cast("Path", result.file_path)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:20]
         kept = self._folder / f"deckwright-{digest}{path.suffix.lower()}"
         # A file elsewhere is the provider's own, in a cache of its own perhaps.
-        return path.replace(kept) if path.parent == self._folder else Path(shutil.copyfile(path, kept))
+        if path.parent == self._folder:
+            path.replace(kept)
+        else:
+            shutil.copyfile(path, kept)
+        return Medium(kept, instance, result.metadata.get("attribution", ""))
 
 
-def _ask(provider: Any, request: MediaRequest) -> MediaResult:
+def _ask(provider: Any, request: MediaRequest) -> MediaResult | ProviderError:
+    """Have a provider try; return an error in place of a result without a file, whatever the provider does."""
+    if request.output_path is not None:
+        # What another provider left behind must not pass for this one's work.
+        request.output_path.unlink(missing_ok=True)
+    failure: ProviderError
     try:
         result: MediaResult = provider.generate_media(request)
-        if result.success and (result.file_path is None or not result.file_path.is_file()):
-            raise BadMediaError("it says that it made a file, and there is none")
-        if result.success and result.file_path is not None and not result.file_path.stat().st_size:
-            raise BadMediaError("it made an empty file")
+        if result.success and result.file_path is not None and result.file_path.is_file():
+            if result.file_path.stat().st_size:
+                return result
+            failure = BadMediaError("it made an empty file")
+        elif result.success:
+            failure = BadMediaError("it says that it made a file, and there is none")
+        else:
+            failure = result.failure or ProviderError(result.error or "no reason given")
     except Exception as error:  # noqa: BLE001 - not every provider keeps the contract that it raises nothing
-        failure = (
-            error if isinstance(error, ProviderError) else ProviderError(f"{type(error).__name__}: {error}")
-        )
-        return MediaResult(success=False, error=failure.message, failure=failure)
-    return result
+        failure = error if isinstance(error, ProviderError) else ProviderError(told(error))
+    failure.redact(secret_values(getattr(provider, "config", {})))
+    return failure

@@ -9,8 +9,8 @@ from typing import Any
 
 import attrs
 
-from deckwright.build.languages import language_in_name, language_tag
 from deckwright.errors import DataError
+from deckwright.languages import language_in_name, language_tag
 from deckwright.registry import ProviderRegistry
 
 # Columns with a place of their own on the card; all others are shown as further facts.

@@ -13,8 +13,9 @@ from deckwright.cli import SOME_FAILED
 from deckwright.cli.common import config_option, console, json_option, plain_table, print_json, show_problems
 
 if TYPE_CHECKING:
-    from deckwright.build.deck import BuildReport, Plan, Progress
+    from deckwright.build.deck import BuildReport, Progress
     from deckwright.build.media import Missing
+    from deckwright.build.plan import Plan
 
 
 @click.command("build", short_help="Build a deck from a word list.")
@@ -51,7 +52,8 @@ def command(
       2  the words, the configuration or the options are wrong
       3  a deck was made, but a sound, a provider or a plugin failed
     """  # noqa: D301
-    from deckwright.build.deck import make_plan, run
+    from deckwright.build.deck import run
+    from deckwright.build.plan import make_plan
     from deckwright.registry import ProviderRegistry
 
     with ProviderRegistry.from_config(config) as registry:
@@ -75,9 +77,12 @@ def _progress() -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description:>9}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     err = Console(stderr=True)
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bars:
+    if not err.is_terminal:
+        yield lambda stage, done, total: None
+        return
+    columns = (TextColumn("{task.description:>9}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as bars:
         tasks: dict[str, Any] = {}
 
         def tell(stage: str, done: int, total: int) -> None:

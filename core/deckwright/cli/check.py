@@ -22,7 +22,7 @@ def command(config: Path, as_json: bool) -> None:
       2  the configuration is wrong in itself
       3  a provider or a plugin failed, or a setting is unknown
     """  # noqa: D301
-    from deckwright.build.deck import BuildSettings
+    from deckwright.build.plan import BuildSettings
     from deckwright.registry import ProviderRegistry
 
     with ProviderRegistry.from_config(config) as registry:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deckwright import ConfigError, DataError
-from deckwright.build.languages import language_in_name, language_tag
+from deckwright.languages import language_in_name, language_tag
 
 
 @pytest.mark.parametrize(

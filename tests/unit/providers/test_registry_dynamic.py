@@ -583,7 +583,7 @@ class TestUnifiedSetup:
         assert list(registry["audio"]) == ["tone"]
         [failure] = registry.failures
         assert failure.instance == "a"
-        assert "providers.audio.a.key: the environment variable NOT_SET is not set" in failure.error
+        assert str(failure).startswith("providers.audio.a.key: the environment variable NOT_SET is not set")
         assert "${NOT_SET:a default}" in failure.hint
 
 
@@ -613,6 +613,7 @@ class TestBackwardCompatibility:
     def test_a_second_registration_replaces_the_first(self, registry: ProviderRegistry) -> None:
         second = Tone()
         registry.register_audio_provider("mine", Tone())
+        assert list(registry.get_providers_for_pipeline("any")["audio"]) == ["mine"]
         registry.register_audio_provider("mine", second)
         assert registry.get_audio_provider("mine") is second
         assert registry.get_providers_for_pipeline("any")["audio"] == {"mine": second}
