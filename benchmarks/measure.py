@@ -22,7 +22,11 @@ class Figure:
 
 
 def ratio(
-    what: str, ours: Callable[[], object], other: Callable[[], object], bound: float, tries: int = 9
+    what: str,
+    ours: Callable[[], object],
+    other: Callable[[], object],
+    bound: float | None = None,
+    tries: int = 9,
 ) -> Figure:
     """Time `ours` and `other` in turn and compare the best of each; what they return is dropped untimed."""
     best_ours = best_other = float("inf")
@@ -32,12 +36,13 @@ def ratio(
     return from_times(what, best_ours, best_other, bound)
 
 
-def from_times(what: str, ours: float, other: float, bound: float) -> Figure:
+def from_times(what: str, ours: float, other: float, bound: float | None = None) -> Figure:
     """Make a figure of two times that were taken already."""
     found = ours / other
-    return Figure(
-        what, f"{found:.2f} x", f"{bound:g} x", found <= bound, f"{_short(ours)} against {_short(other)}"
-    )
+    times = f"{_short(ours)} against {_short(other)}"
+    if bound is None:
+        return Figure(what, f"{found:.2f} x", detail=times)
+    return Figure(what, f"{found:.2f} x", f"{bound:g} x", found <= bound, times)
 
 
 def seconds(function: Callable[[], object]) -> float:

@@ -94,8 +94,8 @@ def register_media_provider(type: str, name: str, config: dict[str, Any]) -> obj
 def describe_media_providers() -> Iterable[ProviderInfo]:  # type: ignore[empty-body]
     """Say which providers this plugin offers, without making any.
 
-    A plugin that answers here is asked to make what it describes and nothing else. One that does not is asked
-    for every provider that nobody describes.
+    A plugin that answers here is asked to make what it describes and nothing else, so that finding it takes
+    one look-up. One that does not is asked once for each type and name that a configuration holds.
 
     Returns:
         One `ProviderInfo` for every type and name that the plugin makes.

@@ -13,17 +13,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import Any, cast
 
 import attrs
 import pluggy
 
-from deckwright import discovery, hooks
+from deckwright import discovery
 from deckwright.config import REGISTRY_KEYS
 from deckwright.discovery import Candidate, Provenance
 from deckwright.errors import PluginError, ProviderConflictError, UnknownProviderError, told
 from deckwright.hooks import ProviderInfo, ProviderType
+from deckwright.plugin_checks import PluginChecks, new_manager
 from deckwright.settings import did_you_mean, setting_names
 
 logger = logging.getLogger(__name__)
@@ -78,16 +79,6 @@ class _Offer:
     make: Make
 
 
-class _Manager(pluggy.PluginManager):
-    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
-        # pluggy looks at each attribute of a plugin through `inspect`, lest a property run code. A module has
-        # none, and with the plain look-up a thousand of them load in half the time.
-        if not isinstance(plugin, ModuleType):
-            return super().parse_hookimpl_opts(plugin, name)
-        options = getattr(getattr(plugin, name, None), f"{hooks.PROJECT}_impl", None)
-        return options if isinstance(options, dict) else None
-
-
 class Plugins:
     """All plugins of one registry.
 
@@ -105,13 +96,8 @@ class Plugins:
         folder: Path | None = None,
     ) -> None:
         self._settings = settings or PluginSettings()
-        self._manager = _Manager(hooks.PROJECT)
-        self._manager.add_hookspecs(hooks)
-        self._parameters = {
-            name: tuple(inspect.signature(function).parameters)
-            for name, function in vars(hooks).items()
-            if self._manager.parse_hookspec_opts(hooks, name)
-        }
+        self._manager = new_manager()
+        self._checks = PluginChecks(self._manager)
         self._seen: set[tuple[str, Provenance]] = set()
         self._registered: set[int] = set()
         self._records: dict[str, PluginRecord] = {}
@@ -246,7 +232,7 @@ class Plugins:
         if id(plugin) in self._registered:  # by another name: as a module and as an entry point, say
             return
         try:
-            record.hooks = self._check(plugin)
+            record.hooks = self._checks.hooks_of(plugin)
             self._manager.register(plugin, candidate.name)
             self._registered.add(id(plugin))
         except Exception as error:  # noqa: BLE001 - attributes of a stranger's object may raise anything
@@ -387,51 +373,6 @@ class Plugins:
             f"Plugin {plugin} made {what} for {key[0]}/{key[1]}.",
             hint=f"It should return an instance of deckwright.{contract.__name__}.",
         )
-
-    def _check(self, plugin: object) -> tuple[str, ...]:
-        """Return the hooks that a plugin implements.
-
-        Raises:
-            PluginError: One of them could never be called, or there is none.
-        """
-        found: list[str] = []
-        problems: list[str] = []
-        for attribute in dir(plugin):
-            options = self._manager.parse_hookimpl_opts(plugin, attribute)
-            if options is not None:
-                hook = options.get("specname") or attribute
-                found.append(hook)
-                problems += self._faults_of(hook, getattr(plugin, attribute), options)
-        if not found:
-            unmarked = [name for name in self._parameters if inspect.isroutine(getattr(plugin, name, None))]
-            problems = [f"{name} is not marked with @hookimpl" for name in unmarked] or [
-                "implements no hook; mark one with @hookimpl, or call a file that is none _NAME.py"
-            ]
-        if problems:
-            raise PluginError("; ".join(problems))
-        return tuple(found)
-
-    def _faults_of(
-        self, hook: str, function: Callable[..., Any], options: Mapping[str, Any]
-    ) -> Iterator[str]:
-        if hook not in self._parameters:
-            yield f"{hook} is not a hook of Deckwright{did_you_mean(hook, self._parameters)}"
-            return
-        if options.get("wrapper") or options.get("hookwrapper"):
-            yield f"{hook} is a wrapper; Deckwright's hooks take none"
-        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-            yield f"{hook} is async; a hook is a plain function"
-        taken = self._parameters[hook]
-        its_parameters = f"its parameters are {', '.join(taken) or 'none'}"
-        parameters = inspect.signature(function).parameters.values()
-        collecting = [p for p in parameters if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-        if collecting and len(collecting) == len(parameters):
-            yield f"{hook} takes {', '.join(map(str, collecting))}, to which nothing is given; {its_parameters}"
-        for parameter in parameters:
-            if parameter.kind is parameter.KEYWORD_ONLY:
-                yield f"{hook} takes {parameter.name!r} by keyword only, and would never get it"
-            elif parameter not in collecting and parameter.name not in taken:
-                yield f"{hook} takes {parameter.name!r}; {its_parameters}"
 
 
 def _reason(error: BaseException) -> str:

@@ -157,7 +157,10 @@ class ProviderRegistry:
         Raises:
             ValueError: No plugin knows the type or the name; or whatever the provider itself raises.
         """
-        return self.plugins.make(type, name, {k: v for k, v in config.items() if k not in REGISTRY_KEYS})
+        settings = dict(config)
+        for key in REGISTRY_KEYS:
+            settings.pop(key, None)
+        return self.plugins.make(type, name, settings)
 
     def _register_provider_by_type(self, type: str, name: str, provider: Any) -> None:
         """Register a provider under its type.

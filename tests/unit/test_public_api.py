@@ -165,6 +165,7 @@ class TestArrows:
         "speech",
         "discovery",
         "config",
+        "plugin_checks",
         "plugins",
         "registry",
         "build",

@@ -1,0 +1,109 @@
+"""What a plugin must be before it is registered, so that whatever could never work is told with its reason.
+
+pluggy itself takes a misspelled hook, an `async` one and one with keyword-only parameters without a word, and
+fails, or not even that, when they would be called.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from deckwright import hooks
+from deckwright.errors import PluginError
+from deckwright.settings import did_you_mean
+
+_NOT_PLAIN = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+
+
+class _Manager(pluggy.PluginManager):
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
+        # pluggy looks at each attribute of a plugin through `inspect`, lest a property run code. A module has
+        # none, and with the plain look-up a thousand of them load in half the time.
+        if not isinstance(plugin, ModuleType):
+            return super().parse_hookimpl_opts(plugin, name)
+        options = getattr(getattr(plugin, name, None), f"{hooks.PROJECT}_impl", None)
+        return options if isinstance(options, dict) else None
+
+
+def new_manager() -> pluggy.PluginManager:
+    """Return a manager that knows Deckwright's hooks and no plugin yet."""
+    manager = _Manager(hooks.PROJECT)
+    manager.add_hookspecs(hooks)
+    return manager
+
+
+class PluginChecks:
+    """Checks plugins against the hooks of a manager."""
+
+    def __init__(self, manager: pluggy.PluginManager) -> None:
+        self._manager = manager
+        self._parameters = {
+            name: tuple(inspect.signature(function).parameters)
+            for name, function in vars(hooks).items()
+            if manager.parse_hookspec_opts(hooks, name)
+        }
+
+    def hooks_of(self, plugin: object) -> tuple[str, ...]:
+        """Return the hooks that a plugin implements.
+
+        Raises:
+            PluginError: One of them could never be called, or there is none.
+        """
+        found: list[str] = []
+        problems: list[str] = []
+        for attribute in dir(plugin):
+            options = self._manager.parse_hookimpl_opts(plugin, attribute)
+            if options is not None:
+                hook = options.get("specname") or attribute
+                found.append(hook)
+                problems += self._faults_of(hook, getattr(plugin, attribute), options)
+        if not found:
+            unmarked = [name for name in self._parameters if inspect.isroutine(getattr(plugin, name, None))]
+            problems = [f"{name} is not marked with @hookimpl" for name in unmarked] or [
+                "implements no hook; mark one with @hookimpl, or call a file that is none _NAME.py"
+            ]
+        if problems:
+            raise PluginError("; ".join(problems))
+        return tuple(found)
+
+    def _faults_of(
+        self, hook: str, function: Callable[..., Any], options: Mapping[str, Any]
+    ) -> Iterator[str]:
+        if hook not in self._parameters:
+            yield f"{hook} is not a hook of Deckwright{did_you_mean(hook, self._parameters)}"
+            return
+        if options.get("wrapper") or options.get("hookwrapper"):
+            yield f"{hook} is a wrapper; Deckwright's hooks take none"
+        taken = self._parameters[hook]
+        if _is_plain(function, taken):
+            return
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            yield f"{hook} is async; a hook is a plain function"
+        its_parameters = f"its parameters are {', '.join(taken) or 'none'}"
+        parameters = inspect.signature(function).parameters.values()
+        collecting = [p for p in parameters if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        if collecting and len(collecting) == len(parameters):
+            yield f"{hook} takes {', '.join(map(str, collecting))}, to which nothing is given; {its_parameters}"
+        for parameter in parameters:
+            if parameter.kind is parameter.KEYWORD_ONLY:
+                yield f"{hook} takes {parameter.name!r} by keyword only, and would never get it"
+            elif parameter not in collecting and parameter.name not in taken:
+                yield f"{hook} takes {parameter.name!r}; {its_parameters}"
+
+
+def _is_plain(function: Callable[..., Any], taken: tuple[str, ...]) -> bool:
+    """Tell an ordinary implementation at a glance; a signature takes fifty times as long to make."""
+    code = getattr(function, "__code__", None)
+    if (
+        code is None
+        or hasattr(function, "__wrapped__")
+        or code.co_kwonlyargcount
+        or code.co_flags & _NOT_PLAIN
+    ):
+        return False
+    return set(code.co_varnames[: code.co_argcount]).issubset(taken)
