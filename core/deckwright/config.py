@@ -343,7 +343,7 @@ def secrets_in(settings: Mapping[str, Any]) -> list[str]:
     """Return every value that must not be shown of settings as written: a secret's, or from the environment."""
     found = list(secret_values(settings))
     for text in texts_in(settings):
-        found += [os.environ.get(name, default) for name, default in _VARIABLE.findall(text)]
+        found += [os.environ.get(name) or default for name, default in _VARIABLE.findall(text)]
     return found
 
 

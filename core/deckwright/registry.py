@@ -178,7 +178,10 @@ class ProviderRegistry:
     # Looking up
 
     def __getitem__(self, type: str) -> Mapping[str, Any]:
-        """Return the providers of one type, by instance; empty when there is none. The view is read-only."""
+        """Return the providers of one type, by instance; empty when there is none.
+
+        The view is read-only and live: to go through it while another thread registers, copy it first.
+        """
         return MappingProxyType(self._providers.get(type, {}))
 
     def get(self, type: str, instance: str) -> Any:

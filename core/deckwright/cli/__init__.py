@@ -30,7 +30,7 @@ class _Commands(click.Group):
         return command
 
 
-@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=_Commands, context_settings={"help_option_names": ["--help", "-h"]})
 @click.version_option(__version__, prog_name="deckwright")
 @click.option("-v", "--verbose", is_flag=True, help="Log what is done, and show where an error comes from.")
 @click.pass_context

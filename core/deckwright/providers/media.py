@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +64,19 @@ class MediaProvider(Provider, ABC):
 
     A class of this contract says what it delivers (`supported_types`) and makes it (`_generate_media_impl`);
     everything else has a default.
+
+    Attributes:
+        supported_types: What the provider delivers, `("audio",)`: an attribute of the class, or a property.
     """
 
-    @property
-    @abstractmethod
-    def supported_types(self) -> Sequence[str]:
-        """What the provider delivers: `("audio",)`. A class attribute does as well as a property."""
+    supported_types: Sequence[str]
+
+    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+        if not hasattr(type(self), "supported_types"):
+            raise TypeError(
+                f"{type(self).__name__} does not say what it delivers: it has no supported_types."
+            )
+        super().__init__(config)
 
     @abstractmethod
     def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
