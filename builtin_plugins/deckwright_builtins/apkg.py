@@ -145,6 +145,8 @@ def _note(card: dict[str, Any], note_type: NoteType) -> Note:
 
 def _write(path: Path, decks: Sequence[Deck], media: Iterable[Path]) -> SyncResult:
     """Write the package beside `path`, and move it there once it is complete."""
+    if path.suffix.lower() != ".apkg" and not path.is_dir():
+        path = path.with_name(f"{path.name}.apkg")  # Anki opens no other
     package = _genanki().Package([_genanki_deck(deck) for deck in decks])
     try:
         media_by_name = _media_by_name(media)
@@ -251,7 +253,7 @@ def describe_media_providers() -> list[ProviderInfo]:
         ProviderInfo(
             "sync",
             "apkg",
-            "writes an Anki package, a file that Anki imports",
+            "Writes an Anki package, a file that Anki imports",
             config_class=ApkgSettings,
             extra="deckwright[offline]",
         )

@@ -136,7 +136,7 @@ def _rows(text: str, path: Path, delimiter: str | None) -> list[Row]:
         del records[0]
     elif len(first) == 1:
         columns = ["word"]
-    elif len(first) == 2 and not all(map(_is_known, first)):
+    elif len(first) == 2 and not any(map(_is_known, first)):
         columns = ["word", "translation"]
     else:
         raise DataError(
@@ -162,7 +162,10 @@ def _row(fields: list[str], columns: list[str], where: str) -> Row:
         elif field:
             raise DataError(f"{where}: {field!r} is in a column that has no name in the header.")
     if not row["word"]:
-        raise DataError(f"{where}: the word is missing; there is only {', '.join(filter(None, fields))!r}.")
+        raise DataError(
+            f"{where}: the word is missing; there is only {', '.join(filter(None, fields))!r}.",
+            hint="Fill in the word, or take the line out.",
+        )
     return row
 
 

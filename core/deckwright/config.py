@@ -18,7 +18,7 @@ import tomli
 
 from deckwright.errors import ConfigError, SettingError
 from deckwright.places import lines_of
-from deckwright.secrets import masked, secret_values, texts_in
+from deckwright.secrets import FromEnvironment, masked, secret_values, texts_in
 from deckwright.settings import did_you_mean, read_settings, setting_names, unknown_setting
 
 T = TypeVar("T")
@@ -28,6 +28,8 @@ FILE_NAMES = ("deckwright.toml", "deckwright.json")
 # What an instance says to the registry rather than to its provider.
 REGISTRY_KEYS = frozenset({"type", "pipelines"})
 EVERY_PIPELINE = "*"
+# What the old format had at the top, each with one provider in it.
+OLD_SECTIONS = ("data", "audio", "image", "sync")
 # Tables and lists within each other; what goes deeper is a mistake, or meant to do harm.
 DEEPEST = 100
 
@@ -138,6 +140,21 @@ class Config:
         """
         return _ProvidersReader(self, self._data).read()
 
+    def odd_sections(self, configs: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
+        """Return a remark for every section that nothing reads: a slip of the pen, or an old program's."""
+        known = {"providers", "plugins", "build", "apis", *(f"{type}_generation" for type in configs)}
+        odd = [(str(key), str(key), known) for key in self._data if key not in known]
+        names = {config["type"] for instances in configs.values() for config in instances.values()}
+        apis = self._data.get("apis")
+        if isinstance(apis, Mapping):
+            odd += [
+                (f"apis.{key}", str(key), {"base", *names}) for key in apis if key not in {"base", *names}
+            ]
+        return [
+            f"{self.where(path)}: nothing reads this section{did_you_mean(key, near)}"
+            for path, key, near in odd
+        ]
+
     def is_shared_by_all(self, key: str, instance_path: str) -> bool:
         """Say whether a setting of an instance is from `[apis.base]`, which may hold what only others need."""
         return self._lookup(f"{instance_path}.{key}") is None and self._lookup(f"apis.base.{key}") is not None
@@ -197,18 +214,28 @@ class Config:
         return value
 
     def _replaced_text(self, text: str, key: str) -> str:
+        values: list[str] = []
+
         def replacement(match: re.Match[str]) -> str:
             name, default = match.groups()
-            value = os.environ.get(name, default)
-            if value is None:
+            value = os.environ.get(name)
+            if value is not None:
+                values.append(value)
+                return value
+            if default is None:
                 raise UnsetVariableError(
                     key,
                     f"the environment variable {name} is not set.",
                     hint=f"Set it, or write ${{{name}:a default}}.",
                 )
-            return value
+            return str(default)
 
-        return _VARIABLE.sub(replacement, text)
+        replaced = _VARIABLE.sub(replacement, text)
+        if not values:
+            return replaced
+        marked = FromEnvironment(replaced)
+        marked.values = tuple(values)
+        return marked
 
 
 class _ProvidersReader:
@@ -242,10 +269,10 @@ class _ProvidersReader:
 
     def _sections(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         providers = self._data.get("providers")
+        old = {key: self._data[key] for key in OLD_SECTIONS if _is_old_format(self._data.get(key))}
+        for key, value in old.items():
+            self._old_format(key, key, value)
         if providers is None:
-            old = {key: value for key, value in self._data.items() if _is_old_format(value)}
-            for key, value in old.items():
-                self._old_format(str(key), str(key), value)
             if not old:
                 near = did_you_mean("providers", [key for key in self._data if isinstance(key, str)])
                 self._fault("providers", f"the section is missing; a configuration needs one{near}")

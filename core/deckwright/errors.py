@@ -12,6 +12,16 @@ from typing import ClassVar
 
 from deckwright.secrets import redact
 
+# What the code of others may raise without ending a build. An interrupt is not among it: that is the user's.
+FAULTS = (Exception, SystemExit)
+
+
+def trace(error: BaseException, secrets: Iterable[str] = ()) -> str:
+    """Return the traceback of an error as Python prints it, with a mask for each of `secrets`."""
+    import traceback
+
+    return redact("".join(traceback.format_exception(type(error), error, error.__traceback__)), secrets)
+
 
 def told(error: BaseException) -> str:
     """Return an error of any kind in words: its class, and its message where it has one."""

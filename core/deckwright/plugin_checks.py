@@ -26,8 +26,11 @@ class _Manager(pluggy.PluginManager):
         # none, and with the plain look-up a thousand of them load in half the time.
         if not isinstance(plugin, ModuleType):
             return super().parse_hookimpl_opts(plugin, name)
-        options = getattr(getattr(plugin, name, None), f"{hooks.PROJECT}_impl", None)
-        return options if isinstance(options, dict) else None
+        try:
+            function = getattr(plugin, name, None)
+            return getattr(function, f"{hooks.PROJECT}_impl", None) if inspect.isroutine(function) else None
+        except Exception:  # noqa: BLE001 - what a module imported may be anything; a hook is a plain function
+            return None
 
 
 def new_manager() -> pluggy.PluginManager:
@@ -65,7 +68,7 @@ class PluginChecks:
         if not found:
             unmarked = [name for name in self._parameters if inspect.isroutine(getattr(plugin, name, None))]
             problems = [f"{name} is not marked with @hookimpl" for name in unmarked] or [
-                "implements no hook; mark one with @hookimpl, or call a file that is none _NAME.py"
+                "implements no hook; mark one with @hookimpl, or, if it is no plugin, let its name begin with _"
             ]
         if problems:
             raise PluginError("; ".join(problems))

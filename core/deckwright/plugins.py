@@ -22,9 +22,10 @@ import pluggy
 from deckwright import discovery
 from deckwright.config import REGISTRY_KEYS
 from deckwright.discovery import Candidate, Provenance
-from deckwright.errors import PluginError, ProviderConflictError, UnknownProviderError, told
+from deckwright.errors import FAULTS, PluginError, ProviderConflictError, UnknownProviderError, told, trace
 from deckwright.hooks import ProviderInfo, ProviderType
 from deckwright.plugin_checks import PluginChecks, new_manager
+from deckwright.secrets import redact, secret_values
 from deckwright.settings import did_you_mean, setting_names
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class PluginRecord:
         status: `"loaded"`, `"disabled"` or `"failed"`.
         hooks: The hooks it implements.
         problems: What is wrong with it, each with the mend. A loaded plugin may have some too.
+        remarks: What is worth knowing and wrong with nothing.
         seconds: How long it took to import.
     """
 
@@ -64,6 +66,7 @@ class PluginRecord:
     status: str = "loaded"
     hooks: tuple[str, ...] = ()
     problems: list[str] = attrs.field(factory=list)
+    remarks: list[str] = attrs.field(factory=list)
     seconds: float = 0.0
 
     def __str__(self) -> str:
@@ -144,6 +147,22 @@ class Plugins:
         chosen = self._makers.get(key) or self._choose(key, offers)
         return chosen.info if chosen in offers else None
 
+    def remarks(self) -> list[str]:
+        """Return what is worth knowing of the plugins and wrong with nothing."""
+        return [f"Plugin {record}: {remark}" for record in self.records for remark in record.remarks]
+
+    def unknown_names(self) -> list[str]:
+        """Return a remark for every name in the settings `disable` and `prefer` that no plugin has."""
+        names = [record.name for record in self.records]
+        remarks = []
+        for setting in ("disable", "prefer"):
+            for name in getattr(self._settings, setting):
+                if name not in names:
+                    ending = [known for known in names if known.endswith(f".{name}")]
+                    near = f", did you mean {ending[0]!r}?" if ending else did_you_mean(name, names)
+                    remarks.append(f"plugins.{setting}: there is no plugin {name!r}{near}")
+        return remarks
+
     def known_settings(self, type: str, name: str) -> frozenset[str] | None:
         """Return the keys that an instance of this provider may have; None when any will do or none is told."""
         key = (type, name)
@@ -190,8 +209,13 @@ class Plugins:
         for plugin, function in self._observers[hook]:
             try:
                 function(**arguments)
-            except Exception as error:  # noqa: BLE001 - an onlooker's fault must not end the build
-                self._complain(plugin, f"{hook} raised {_reason(error)}")
+            except FAULTS as error:  # an onlooker's fault must not end the build
+                secrets = [
+                    secret
+                    for argument in arguments.values()
+                    for secret in secret_values(getattr(argument, "config", {}))
+                ]
+                self._complain(plugin, redact(f"{hook} raised {_reason(error)}", secrets))
 
     # Loading
 
@@ -213,10 +237,11 @@ class Plugins:
         if (record.name, record.provenance) in self._seen:
             return
         self._seen.add((record.name, record.provenance))
-        if known := self._records.get(record.name):
-            self._reject(record, f"there is a plugin of this name already: {known}. Rename one of them.")
-            return
-        if candidate.name in self._settings.disable:
+        if record.name in self._records:
+            # Two packages may have had the same idea. Each is to be told from the other, by prefer and disable.
+            origin = candidate.provenance.distribution or candidate.provenance.location
+            record.name = f"{record.name}@{origin}"
+        if record.name in self._settings.disable:
             record.status = "disabled"
             self._records[record.name] = record
             return
@@ -226,6 +251,7 @@ class Plugins:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - a plugin may even exit; Deckwright goes on
+            logger.debug("%s", trace(error))
             self._reject(record, f"cannot be imported: {_reason(error)}")
             return
         record.seconds = time.perf_counter() - started
@@ -233,9 +259,9 @@ class Plugins:
             return
         try:
             record.hooks = self._checks.hooks_of(plugin)
-            self._manager.register(plugin, candidate.name)
+            self._manager.register(plugin, record.name)
             self._registered.add(id(plugin))
-        except Exception as error:  # noqa: BLE001 - attributes of a stranger's object may raise anything
+        except FAULTS as error:  # attributes of a stranger's object may raise anything
             self._reject(record, _reason(error))
             return
         self._records[record.name] = record
@@ -269,8 +295,11 @@ class Plugins:
                 answers = list(cast("Iterable[Any]", implementation.function()))
                 wrong = [answer for answer in answers if not _is_proper(answer, kind)]
                 if wrong:
-                    raise PluginError(f"returned {wrong[0]!r}, which is not a proper {kind.__name__}")
-            except Exception as error:  # noqa: BLE001 - one plugin's fault must not hide the others' answers
+                    raise PluginError(
+                        f"returned {wrong[0]!r}, which is not a proper {kind.__name__}: names are text, and a "
+                        "config_class is an attrs class"
+                    )
+            except FAULTS as error:  # one plugin's fault must not hide the others' answers
                 self._complain(plugin, f"{hook}: {_reason(error)}")
             else:
                 for answer in answers:
@@ -322,11 +351,12 @@ class Plugins:
         label = f"{key[0]} provider {key[1]!r}"
         for offer in offers:
             if offer.plugin.provenance.kind == "built-in":
+                remark = f"offers the {label} too; the built-in one stays. {settle}"
                 for other in offers:
-                    if other is not offer:
-                        self._complain(
-                            other.plugin, f"offers the {label} too; the built-in one stays. {settle}"
-                        )
+                    if other is not offer and remark not in other.plugin.remarks:
+                        # Not a problem: to install a package must change nothing for those who do not use it.
+                        other.plugin.remarks.append(remark)
+                        logger.warning("Plugin %s: %s", other.plugin, remark)
                 return offer
         raise ProviderConflictError(f"The {label} is offered by {claimants}.", hint=settle)
 
@@ -338,25 +368,27 @@ class Plugins:
         type, name = key
         offers = list(self._offers.get(key, ()))
         made: dict[str, Any] = {}
-        faults: list[tuple[_Offer, Exception]] = []
+        faults: list[tuple[_Offer, BaseException]] = []
         for plugin, make in self._undescribed:
             offer = _Offer(plugin, ProviderInfo(type, name), make)
             try:
                 provider = make(type, name, dict(config))
-            except Exception as error:  # noqa: BLE001 - it may be another plugin that this provider belongs to
+            except FAULTS as error:  # it may be another plugin that this provider belongs to
                 faults.append((offer, error))
             else:
                 if provider is not None:
                     offers.append(offer)
                     made[plugin.name] = provider
-        if not offers and faults:
-            self._makers[key], fault = faults[0]
-            raise fault
         if not offers:
-            known = [known_name for known_type, known_name in self._offers if known_type == type]
+            known = sorted(known_name for known_type, known_name in self._offers if known_type == type)
+            near = did_you_mean(name, known)
+            if faults and not near:
+                # Who raises when asked may well be who would make it.
+                self._makers[key], fault = faults[0]
+                raise fault
             raise UnknownProviderError(
-                f"Unknown {type} provider: {name}{did_you_mean(name, known)}",
-                hint=f"Known are: {', '.join(sorted(known))}." if known else None,
+                f"Unknown {type} provider: {name}{near}",
+                hint=f"Known are: {', '.join(known)}." if known else None,
             )
         maker = self._makers[key] = self._choose(key, offers)
         provider = made[maker.plugin.name] if maker.plugin.name in made else maker.make(type, name, config)
@@ -382,7 +414,12 @@ def _reason(error: BaseException) -> str:
 def _is_proper(answer: Any, kind: type[Any]) -> bool:
     if not isinstance(answer, kind):
         return False
-    return isinstance(answer.name, str) and isinstance(getattr(answer, "type", ""), str)
+    config_class = getattr(answer, "config_class", None)
+    return (
+        isinstance(answer.name, str)
+        and isinstance(getattr(answer, "type", ""), str)
+        and (config_class is None or (isinstance(config_class, type) and attrs.has(config_class)))
+    )
 
 
 def _arguments(implementation: pluggy.HookImpl) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The registry: configured providers, made once, looked up by type and instance, seen by their pipelines.
 
-Reading a registry is safe from several threads, and so is changing it; a reader sees the state before or
-after. Whether a *provider* may be used from several threads is for it to say.
+Reading a registry is safe from several threads, and so is changing it: what is read is the state before or
+after, and stays as it was. Whether a *provider* may be used from several threads is for it to say.
 """
 
 from __future__ import annotations
@@ -16,7 +16,16 @@ from typing import Any, cast
 import attrs
 
 from deckwright.config import EVERY_PIPELINE, REGISTRY_KEYS, Config, file_conflicts, secrets_in
-from deckwright.errors import DeckwrightError, ProvidersFailedError, RegistrationError, SettingError, told
+from deckwright.errors import (
+    FAULTS,
+    ConfigError,
+    DeckwrightError,
+    ProvidersFailedError,
+    RegistrationError,
+    SettingError,
+    told,
+    trace,
+)
 from deckwright.hooks import ProviderInfo
 from deckwright.plugins import Plugins, PluginSettings
 from deckwright.providers.data import DataProvider
@@ -126,9 +135,12 @@ class ProviderRegistry:
     def _setup_media_providers(self) -> None:
         """Make and register every configured provider, of whatever type."""
         config = self._config_or_found()
+        configs = self._read_all(config)
         plugins = self.plugins
+        for warning in (*config.odd_sections(configs), *plugins.unknown_names()):
+            self._warn(warning)
         observed = plugins.observe("provider_registered")
-        for type, instances in self._extract_provider_configs().items():
+        for type, instances in configs.items():
             for instance, written in instances.items():
                 key, name = (type, instance), written["type"]
                 self._written[key] = written
@@ -143,13 +155,29 @@ class ProviderRegistry:
                     else:
                         self._assignments[key] = tuple(settings["pipelines"])
                     self._register_provider_by_type(type, instance, provider)
-                except (Exception, SystemExit) as error:  # noqa: BLE001 - one provider's failure must not stop the others
+                except FAULTS as error:
                     self._record_failure(type, instance, error)
                 else:
                     if observed:
                         plugins.notify(
                             "provider_registered", type=type, instance=instance, name=name, provider=provider
                         )
+
+    def _read_all(self, config: Config) -> dict[str, dict[str, dict[str, Any]]]:
+        """Read every section that is wrong in itself if it is wrong, so that all the faults are told at once."""
+        faults: list[str] = []
+        configs: dict[str, dict[str, dict[str, Any]]] = {}
+        try:
+            configs = self._extract_provider_configs()
+        except ConfigError as error:
+            faults += error.faults
+        try:
+            config.section("plugins", PluginSettings)
+        except ConfigError as error:
+            faults += error.faults
+        if faults:
+            raise ConfigError(faults)
+        return configs
 
     def _create_media_provider(self, type: str, name: str, config: Mapping[str, Any]) -> Any:
         """Have a plugin make one provider from its settings, the registry's own keys left out.
@@ -178,11 +206,12 @@ class ProviderRegistry:
     # Looking up
 
     def __getitem__(self, type: str) -> Mapping[str, Any]:
-        """Return the providers of one type, by instance; empty when there is none.
-
-        The view is read-only and live: to go through it while another thread registers, copy it first.
-        """
-        return MappingProxyType(self._providers.get(type, {}))
+        """Return the providers of one type, by instance; empty when there is none. It is read-only."""
+        found = self._copies.get(type)
+        if found is None:
+            with self._lock:
+                found = self._copies[type] = MappingProxyType(dict(self._providers.get(type, {})))
+        return found
 
     def get(self, type: str, instance: str) -> Any:
         """Return one provider, or None when there is none of this type and instance."""
@@ -209,7 +238,8 @@ class ProviderRegistry:
         if found is None:
             with self._lock:
                 keys = self._seen_by.get(EVERY_PIPELINE, set()) | self._seen_by.get(pipeline, set())
-                view: dict[str, dict[str, Any]] = {type: {} for type in self._providers}
+                types = {**self._providers, **(self._plugins.types if self._plugins else {})}
+                view: dict[str, dict[str, Any]] = {type: {} for type in types}
                 for type, instance in sorted(keys, key=self._order.__getitem__):
                     view[type][instance] = self._providers[type][instance]
                 found = MappingProxyType({type: MappingProxyType(view[type]) for type in view})
@@ -255,7 +285,11 @@ class ProviderRegistry:
                 self._order[key] = len(self._order)
                 self._show_to(key, self._assignments.get(key, (EVERY_PIPELINE,)))
             providers[instance] = provider
-            self._views.clear()
+            self._forget_views()
+
+    def _forget_views(self) -> None:
+        self._views.clear()
+        self._copies.clear()
 
     def _show_to(self, key: Key, pipelines: Iterable[str]) -> None:
         for pipeline in pipelines:
@@ -266,7 +300,13 @@ class ProviderRegistry:
                 seen.add(key)
 
     def set_pipeline_assignments(self, type: str, name: str, pipelines: Sequence[str]) -> None:
-        """Say which pipelines may see an instance; `["*"]` for all."""
+        """Say which pipelines may see an instance; `["*"]` for all.
+
+        Raises:
+            ValueError: `pipelines` is a single text, where a list of them should be.
+        """
+        if isinstance(pipelines, str):
+            raise RegistrationError(f"The pipelines of {type}/{name} are a list of names, not {pipelines!r}.")
         key = (type, name)
         with self._lock:
             if key in self._order:
@@ -274,7 +314,7 @@ class ProviderRegistry:
                     self._seen_by[pipeline].discard(key)
                 self._show_to(key, pipelines)
             self._assignments[key] = tuple(pipelines)
-            self._views.clear()
+            self._forget_views()
 
     def get_pipeline_assignments(self, type: str, name: str) -> list[str]:
         """Return the pipelines that may see an instance; `["*"]` where none were set."""
@@ -289,24 +329,30 @@ class ProviderRegistry:
             self._order: dict[Key, int] = {}
             self._assignments: dict[Key, tuple[str, ...]] = {}
             self._seen_by: dict[str, set[Key]] = {}
+            # What was handed out, until the next change.
             self._views: dict[str, Providers] = {}
+            self._copies: dict[str, Mapping[str, Any]] = {}
             # File to the data instance that manages it.
             self._files: dict[str, str] = {}
             self._failures: list[ProviderFailure] = []
             self._warnings: list[str] = []
 
     def close(self) -> None:
-        """Close every provider, those made last first. One that fails is logged. May be called again."""
+        """Close every provider, those registered last first. One that fails is logged. May be called again."""
         with self._lock:
-            for type, providers in self._providers.items():
-                for instance, provider in reversed(providers.items()):
-                    try:
-                        if hasattr(provider, "close"):
-                            provider.close()
-                    except Exception as error:  # noqa: BLE001 - the others are to be closed all the same
-                        config = getattr(provider, "config", None)
-                        reason = self._without_secrets(type, instance, told(error), config)
-                        logger.warning("providers.%s.%s could not be closed: %s", type, instance, reason)
+            for type, instance in reversed(self._order):
+                provider = self._providers[type][instance]
+                try:
+                    if hasattr(provider, "close"):
+                        provider.close()
+                except FAULTS as error:
+                    secrets = secret_values(getattr(provider, "config", {}))
+                    logger.warning(
+                        "providers.%s.%s could not be closed: %s",
+                        type,
+                        instance,
+                        redact(told(error), secrets),
+                    )
 
     def __enter__(self) -> ProviderRegistry:
         return self
@@ -410,8 +456,11 @@ class ProviderRegistry:
         known = self.plugins.known_settings(type, name) or frozenset()
         for key in settings:
             if key not in known and not config.is_shared_by_all(key, path):
-                self._warnings.append(f"{config.where(path)}: {unknown_setting(key, known - REGISTRY_KEYS)}")
-                logger.warning("%s", self._warnings[-1])
+                self._warn(f"{config.where(path)}: {unknown_setting(key, known - REGISTRY_KEYS)}")
+
+    def _warn(self, warning: str) -> None:
+        self._warnings.append(warning)
+        logger.warning("%s", warning)
 
     def _without_secrets(self, type: str, instance: str, text: str, settings: object = None) -> str:
         written = self._written.get((type, instance), {})
@@ -439,6 +488,7 @@ class ProviderRegistry:
         )
         self._failures.append(failure)
         logger.warning("%s", failure)
+        logger.debug("%s", self._without_secrets(type, instance, trace(error)))
         self.plugins.notify("provider_failed", failure=failure)
 
 
@@ -464,11 +514,13 @@ class _DescribedProviders(Mapping[str, Mapping[str, ProviderInfo]]):
 MEDIA_PROVIDER_REGISTRY: Mapping[str, Mapping[str, ProviderInfo]] = _DescribedProviders()
 
 _default_registry: ProviderRegistry | None = None
+_default_lock = threading.Lock()
 
 
 def get_provider_registry() -> ProviderRegistry:
     """Return the one default registry of this process, empty until someone registers something."""
     global _default_registry
-    if _default_registry is None:
-        _default_registry = ProviderRegistry()
-    return _default_registry
+    with _default_lock:
+        if _default_registry is None:
+            _default_registry = ProviderRegistry()
+        return _default_registry

@@ -10,10 +10,26 @@ from urllib.parse import quote, quote_plus
 
 MASK = "***"
 _SECRET_KEY = re.compile(
-    r"api[-_ ]?key|(?:^|[-_ ])key$|secret|token|passw|credential|authorization", re.IGNORECASE
+    r"key$|secret|token|passw|passphrase|pwd$|credential|auth(?!ors?$)|bearer|cookie", re.IGNORECASE
+)
+# What URLs carry, whoever put it there: https://name:password@host/?api_key=...
+_IN_URLS = re.compile(
+    r"(?<=://)[^/@\s]+:[^/@\s]+(?=@)|(?<=[?&])((?:\w*key|token|secret)=)[^&\s]+", re.IGNORECASE
 )
 # Shorter values occur in ordinary text by chance; masking those would only garble messages.
 _SHORTEST = 4
+
+
+class FromEnvironment(str):
+    """Text that holds values of environment variables, which are taken for secret wherever they stand.
+
+    Attributes:
+        values: Those values.
+    """
+
+    __slots__ = ("values",)
+
+    values: tuple[str, ...]
 
 
 def is_secret_key(key: str) -> bool:
@@ -22,8 +38,10 @@ def is_secret_key(key: str) -> bool:
 
 
 def secret_values(settings: object) -> Iterator[str]:
-    """Yield every value in nested settings that stands under a key that names a secret."""
-    if isinstance(settings, Mapping):
+    """Yield every value in nested settings that is from the environment, or under a key that names a secret."""
+    if isinstance(settings, FromEnvironment):
+        yield from settings.values
+    elif isinstance(settings, Mapping):
         for key, value in settings.items():
             if is_secret_key(str(key)):
                 yield from texts_in(value)
@@ -39,11 +57,13 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     forms = {form for secret in secrets if len(secret) >= _SHORTEST for form in _forms(secret)}
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, MASK)
-    return text
+    return _IN_URLS.sub(lambda found: f"{found[1] or ''}{MASK}", text)
 
 
 def masked(settings: Any) -> Any:
     """Return nested settings with a mask for every value that stands under a key that names a secret."""
+    if isinstance(settings, str):
+        return redact(settings, ())
     if isinstance(settings, Mapping):
         return {key: MASK if is_secret_key(str(key)) else masked(value) for key, value in settings.items()}
     if isinstance(settings, (list, tuple)):

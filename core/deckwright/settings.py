@@ -58,7 +58,28 @@ def read_settings(settings_class: type[T], values: Mapping[str, Any]) -> T:
     try:
         return settings_class(**arguments)
     except (TypeError, ValueError) as error:
-        raise _setting_error(settings_class, arguments, error) from None
+        raise _setting_error(settings_class, arguments, values, error) from None
+
+
+def describe_settings(settings_class: Any) -> list[dict[str, Any]]:
+    """Return the name, type (in words), default and help of every setting of an attrs class; no default is None."""
+    types = {key: type_name for key, _, type_name in _readers(settings_class)}
+    described = []
+    for field in attrs.fields(settings_class):
+        if field.init:
+            default = field.default
+            if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+                default = default.factory()
+            described.append(
+                {
+                    "name": field.name,
+                    "type": types[field.name],
+                    "required": default is attrs.NOTHING,
+                    "default": None if default is attrs.NOTHING else default,
+                    "help": field.metadata.get("help", ""),
+                }
+            )
+    return described
 
 
 def unknown_setting(key: object, known: Iterable[str]) -> str:
@@ -78,7 +99,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f", did you mean {close[0]!r}?" if close else ""
 
 
-def _setting_error(settings_class: type[Any], arguments: Mapping[str, Any], error: Exception) -> SettingError:
+def _setting_error(
+    settings_class: type[Any], arguments: Mapping[str, Any], values: Mapping[str, Any], error: Exception
+) -> SettingError:
     """Find the setting behind an error of an attrs class; called only when there was one."""
     for field in attrs.fields(settings_class):
         if field.name not in arguments:
@@ -88,7 +111,7 @@ def _setting_error(settings_class: type[Any], arguments: Mapping[str, Any], erro
             try:
                 field.validator(None, field, arguments[field.name])
             except (TypeError, ValueError) as fault:
-                value = arguments[field.name]
+                value = values[field.name]
                 reason = _limit(str(fault.args[0]) if fault.args else type(fault).__name__)
                 if is_secret_key(field.name):
                     reason = redact(reason, texts_in(value))

@@ -60,8 +60,7 @@ class SpeechProvider(MediaProvider):
         return request.content
 
     def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
-        if request.output_path is None:
-            raise InvalidRequestError("A spoken word needs a file to go to; this request has no output_path.")
+        target = request.target
         language = request.params.get("language")
         if not language:
             raise InvalidRequestError("A spoken word needs a language; this request has none.")
@@ -70,8 +69,8 @@ class SpeechProvider(MediaProvider):
         if not text:
             raise InvalidRequestError(f"There is nothing in {request.content!r} that can be spoken.")
         pcm = trim_silence(self._synthesize(text, language))
-        request.output_path.write_bytes(encode_mp3(pcm))
-        return MediaResult(True, request.output_path, {"seconds": round(pcm.seconds, 3)})
+        target.write_bytes(encode_mp3(pcm))
+        return MediaResult(True, target, {"seconds": round(pcm.seconds, 3)})
 
 
 def clean_text(text: str) -> str:

@@ -340,3 +340,86 @@ class TestThreads:
             answers = [future.result() for future in [pool.submit(ask) for _ in range(4)]]
         assert len({id(answer) for answer in answers}) == 1
         assert Path("imports").read_text() == "x"
+
+
+class TestViews:
+    """What a registry hands out stays as it was, whatever others do meanwhile."""
+
+    def test_it_may_be_gone_through_while_others_register(self) -> None:
+        registry, stop = ProviderRegistry(), threading.Event()
+
+        def register() -> None:
+            for number in range(20_000):
+                registry.register_audio_provider(f"i{number}", object())  # type: ignore[arg-type]
+            stop.set()
+
+        writer = threading.Thread(target=register)
+        writer.start()
+        while not stop.is_set():
+            assert all(registry["audio"].values())
+            assert all(registry.for_pipeline("any")["audio"].values())
+        writer.join()
+        assert len(registry["audio"]) == 20_000
+
+    def test_there_is_one_default_registry_for_all_threads(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        import deckwright.registry as module
+
+        for _ in range(50):
+            monkeypatch.setattr(module, "_default_registry", None)
+            with ThreadPoolExecutor(8) as pool:
+                made = list(pool.map(lambda _: module.get_provider_registry(), range(8)))
+            assert len(set(map(id, made))) == 1
+
+    def test_those_registered_last_are_closed_first_whatever_their_type(self) -> None:
+        closed: list[str] = []
+
+        class Door:
+            def __init__(self, name: str) -> None:
+                self.close = lambda: closed.append(name)
+
+        registry = ProviderRegistry()
+        registry.register_sync_provider("a", Door("a"))  # type: ignore[arg-type]
+        registry.register_audio_provider("b", Door("b"))  # type: ignore[arg-type]
+        registry.register_image_provider("c", Door("c"))  # type: ignore[arg-type]
+        registry.close()
+        assert closed == ["c", "b", "a"]
+
+    def test_pipelines_are_a_list(self) -> None:
+        with pytest.raises(ValueError, match="a list of names, not 'vocabulary'"):
+            ProviderRegistry().set_pipeline_assignments("audio", "a", "vocabulary")
+
+
+class TestOddities:
+    """What is passed over is told."""
+
+    @pytest.mark.parametrize(
+        ("text", "remark"),
+        [
+            ("[buidl]", "deckwright.toml, line 1, buidl: nothing reads this section, did you mean 'build'?"),
+            (
+                "[apis.pcio]",
+                "deckwright.toml, line 1, apis.pcio: nothing reads this section, did you mean 'pico'?",
+            ),
+            (
+                '[plugins]\ndisable = ["pico"]',
+                "there is no plugin 'pico', did you mean 'deckwright_builtins.pico'?",
+            ),
+        ],
+    )
+    def test_in_a_configuration(self, clean_place: Path, text: str, remark: str) -> None:
+        path = clean_place / "deckwright.toml"
+        path.write_text(f'{text}\n[apis.base]\n[providers.audio.pico]\npipelines = ["*"]\n', encoding="utf-8")
+        [warning] = ProviderRegistry.from_config("deckwright.toml").warnings
+        assert remark in warning
+
+    def test_the_old_format_is_refused_beside_the_new_one(self) -> None:
+        providers = {"audio": {"pico": {"pipelines": ["*"]}}}
+        with pytest.raises(ConfigError, match="old format"):
+            ProviderRegistry.from_config({"providers": providers, "image": {"type": "openai"}})
+
+    def test_the_faults_of_all_sections_are_told_at_once(self) -> None:
+        with pytest.raises(ConfigError) as caught:
+            ProviderRegistry.from_config({"providers": {"audio": {"pico": {}}}, "plugins": {"pathes": []}})
+        assert len(caught.value.faults) == 2
+        assert "'pipelines'" in caught.value.faults[0]
+        assert "did you mean 'paths'" in caught.value.faults[1]

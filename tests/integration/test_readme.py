@@ -71,6 +71,8 @@ def test_every_command_of_the_readme_works(folder: Path, line: str) -> None:
 def test_every_program_of_the_documentation_works(folder: Path, block: str) -> None:
     done = run(folder, "-W", "error", "-c", block)
     assert done.returncode == 0, done.stderr
+    for name in re.findall(r'"(\w+\.(?:mp3|apkg))"', block):
+        assert (folder / name).stat().st_size > 1000
 
 
 @pytest.mark.parametrize("block", [block for block in PROGRAMS if "@hookimpl" in block])

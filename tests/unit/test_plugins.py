@@ -16,6 +16,7 @@ from deckwright import (
     ConfigError,
     MediaProvider,
     MediaResult,
+    ProviderConflictError,
     ProviderInfo,
     ProviderRegistry,
     SyncProvider,
@@ -606,11 +607,27 @@ class TestNames:
     def test_two_plugins_of_one_name_are_told_apart_by_where_they_are_from(self, write: Write) -> None:
         first, second = write("a/bells.py"), write("b/bells.py", BELL.replace('"bell"', '"drum"'))
         plugins = load(paths=[Path("a"), Path("b")])
-        loaded, failed = (record for record in plugins.records if record.name == "bells")
-        assert (loaded.status, loaded.provenance.location) == ("loaded", str(first))
-        assert (failed.status, failed.provenance.location) == ("failed", str(second))
-        assert str(first) in failed.problems[0]
-        assert "Rename one of them" in failed.problems[0]
+        assert found(plugins, "bells").provenance.location == str(first)
+        assert found(plugins, f"bells@{second}").status == "loaded"
+        assert plugins.make("audio", "drum", {})
+
+    def test_and_by_that_name_one_of_them_is_preferred(self, write: Write) -> None:
+        write("a/bells.py")
+        second = write(
+            "b/bells.py", BELL.replace("class Bell", "class Other").replace("Bell(config)", "Other(config)")
+        )
+        with pytest.raises(ProviderConflictError, match="offered by bells"):
+            load(paths=[Path("a"), Path("b")]).make("audio", "bell", {})
+        chosen = load(paths=[Path("a"), Path("b")], prefer=[f"bells@{second}"])
+        assert type(chosen.make("audio", "bell", {})).__name__ == "Other"
+
+    def test_a_name_that_no_plugin_has_is_remarked_upon(self, write: Write) -> None:
+        write("bells.py")
+        plugins = load(paths=[Path("bells.py")], disable=["pico"], prefer=["bels", "bells"])
+        assert plugins.unknown_names() == [
+            "plugins.disable: there is no plugin 'pico', did you mean 'deckwright_builtins.pico'?",
+            "plugins.prefer: there is no plugin 'bels', did you mean 'bells'?",
+        ]
 
     @pytest.mark.parametrize("again", ["bells.py", "./bells.py", "sub/../bells.py", "{absolute}", "."])
     def test_one_file_reached_twice_is_loaded_once(
@@ -710,3 +727,31 @@ class TestConflicts:
             self.made_by(Sounds("left"), Sounds("right"), Sounds("horns", name="horn"), name="horn")
             == "horns"
         )
+
+
+class TestExits:
+    """A plugin may even exit; everything else works."""
+
+    @pytest.mark.parametrize(
+        "hook", ["describe_media_providers", "register_media_provider", "media_generated"]
+    )
+    def test_from_any_hook(self, write: Write, hook: str) -> None:
+        write(
+            "quits.py",
+            f"from deckwright import hookimpl\n@hookimpl\ndef {hook}():\n    raise SystemExit('gone')\n",
+        )
+        with ProviderRegistry.from_config(
+            {"plugins": {"paths": ["quits.py"]}, "providers": {"audio": {"pico": {"pipelines": ["*"]}}}}
+        ) as registry:
+            assert list(registry["audio"]) == ["pico"]
+            assert registry.failures == ()
+
+    def test_a_module_with_an_object_that_cannot_be_looked_at_is_a_plugin_all_the_same(
+        self, write: Write
+    ) -> None:
+        lazy = (
+            "\nclass Lazy:\n    def __getattr__(self, name): raise RuntimeError('outside of context')\n"
+            "    __class__ = property(lambda self: self.nothing)\nlazy = Lazy()\n"
+        )
+        write("bells.py", BELL + lazy)
+        assert rings(load(paths=[Path("bells.py")]))

@@ -15,6 +15,7 @@ import pytest
 from deckwright import (
     MediaProvider,
     MediaRequest,
+    MediaResult,
     ProviderError,
     ProviderInfo,
     ProviderRegistry,
@@ -236,3 +237,39 @@ def test_a_secret_is_masked_however_it_is_written(written: Callable[[str], str])
 
 def test_the_longest_secret_is_masked_first_and_short_ones_are_left() -> None:
     assert redact("abcd abcdef ab", ["ab", "abcd", "abcdef"]) == "*** *** ab"
+
+
+class TestFromTheEnvironment:
+    """What comes from `${VAR}` is a secret wherever it stands, at set-up and later."""
+
+    def test_in_what_a_provider_says_when_it_is_used(
+        self, clean_place: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("LOGIN", "sk-LEAKLEAK")
+
+        class Door(MediaProvider):
+            supported_types = ("audio",)
+
+            def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
+                raise RuntimeError(f"denied to {self.config['login']}")
+
+        class Doors:
+            @hookimpl
+            def register_media_provider(self, type: str, name: str, config: dict[str, Any]) -> Any:
+                return Door(config) if name == "door" else None
+
+        config = {"providers": {"audio": {"door": {"login": "user ${LOGIN}", "pipelines": ["*"]}}}}
+        registry = ProviderRegistry.from_config(config, plugins=[Doors()])
+        result = registry.get("audio", "door").generate_audio("a", clean_place / "a.mp3")
+        assert result.error == "RuntimeError: denied to user ***"
+
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            ("GET https://me:pw12345@host/a failed", "GET https://***@host/a failed"),
+            ("https://host/?word=a&api_key=abc&x=1", "https://host/?word=a&api_key=***&x=1"),
+            ("nothing at https://host/?word=key", "nothing at https://host/?word=key"),
+        ],
+    )
+    def test_urls_lose_theirs_whoever_put_them_there(self, text: str, shown: str) -> None:
+        assert redact(text, ()) == shown

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from deckwright import (
-    InvalidRequestError,
     MediaProvider,
     MediaRequest,
     MediaResult,
@@ -53,8 +52,6 @@ class Pictogram(MediaProvider):
     config_class = PictogramSettings
 
     def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
-        if request.output_path is None:
-            raise InvalidRequestError("A picture needs a file to go to; this request has no output_path.")
         params = request.params
         emoji = self._matcher.find(
             request.content,
@@ -65,7 +62,7 @@ class Pictogram(MediaProvider):
         )
         if emoji is None:
             raise NotFoundError(f"No pictogram surely shows {request.content!r}.")
-        target = request.output_path.with_suffix(".svg")
+        target = request.target.with_suffix(".svg")
         try:
             shutil.copyfile(self._pictures / f"{'-'.join(f'{ord(char):04X}' for char in emoji)}.svg", target)
         except FileNotFoundError as error:

@@ -11,12 +11,12 @@ from typing import Any
 
 import attrs
 
-from deckwright.build.media import Kind, MediaMaker, Medium, Missing
+from deckwright.build.media import KINDS, Kind, MediaMaker, Medium, Missing
 from deckwright.build.notes import escape, make_notes
 from deckwright.build.notetype import note_type
 from deckwright.build.plan import Plan, make_plan
 from deckwright.config import Config
-from deckwright.errors import BuildError, told
+from deckwright.errors import FAULTS, BuildError, told
 from deckwright.providers.sync import Deck, SyncProvider, SyncResult
 from deckwright.registry import ProviderRegistry
 from deckwright.secrets import redact, secret_values
@@ -107,9 +107,12 @@ def run(plan: Plan, registry: ProviderRegistry, *, progress: Progress | None = N
                 "media_generated", request=request, result=result
             ),
         )
+        kinds = maker.kinds
+        # Of a type whose providers all failed, nothing can be made, and the report is to say so.
+        broken = {failure.type for failure in registry.failures}
         media: list[dict[str, Medium]] = [{} for _ in plan.words]
         missing: list[Missing] = []
-        for kind in maker.kinds:
+        for kind in kinds:
             started = time.perf_counter()
             for index, word in enumerate(plan.words):
                 tell(kind.label, index, len(plan.words))
@@ -144,7 +147,9 @@ def run(plan: Plan, registry: ProviderRegistry, *, progress: Progress | None = N
         words=len(plan.words),
         repeated=plan.repeated,
         cards=cards,
-        delivered={kind.label: _delivered(kind, media) for kind in maker.kinds},
+        delivered={
+            kind.label: _delivered(kind, media) for kind in KINDS if kind in kinds or kind.type in broken
+        },
         missing=tuple(missing),
         seconds=seconds,
         problems=(*refused, *registry.problems()),
@@ -154,7 +159,7 @@ def run(plan: Plan, registry: ProviderRegistry, *, progress: Progress | None = N
 def _hand_over(deck: Deck, provider: SyncProvider) -> SyncResult:
     try:
         return provider.sync_deck(deck)
-    except Exception as error:  # noqa: BLE001 - not every provider keeps the contract that it raises nothing
+    except FAULTS as error:
         message = redact(told(error), secret_values(getattr(provider, "config", {})))
         return SyncResult(success=False, processed_count=0, error_message=message)
 
@@ -162,7 +167,8 @@ def _hand_over(deck: Deck, provider: SyncProvider) -> SyncResult:
 def _deck(plan: Plan, media: list[dict[str, Medium]]) -> Deck:
     files = [medium for made in media for medium in made.values()]
     credits = sorted({medium.attribution for medium in files} - {""})
-    lines = [f"{len(plan.words)} words, made with Deckwright.", *credits]
+    count = len(plan.words)
+    lines = [f"{count} {'word' if count == 1 else 'words'}, made with Deckwright.", *credits]
     return Deck(
         name=plan.deck,
         note_type=note_type(),

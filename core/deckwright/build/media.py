@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any, cast
 import attrs
 
 from deckwright.build.words import Word
-from deckwright.errors import BadMediaError, NotFoundError, ProviderError, told
+from deckwright.errors import FAULTS, BadMediaError, NotFoundError, ProviderError, told, trace
 from deckwright.providers.media import MediaRequest, MediaResult
 from deckwright.secrets import secret_values
+
+logger = logging.getLogger(__name__)
 
 
 @attrs.frozen
@@ -139,18 +142,22 @@ def _ask(provider: Any, request: MediaRequest) -> MediaResult | ProviderError:
     if request.output_path is not None:
         # What another provider left behind must not pass for this one's work.
         request.output_path.unlink(missing_ok=True)
+    secrets = list(secret_values(getattr(provider, "config", {})))
     failure: ProviderError
     try:
-        result: MediaResult = provider.generate_media(request)
-        if result.success and result.file_path is not None and result.file_path.is_file():
-            if result.file_path.stat().st_size:
-                return result
-            failure = BadMediaError("it made an empty file")
-        elif result.success:
-            failure = BadMediaError("it says that it made a file, and there is none")
-        else:
+        result = provider.generate_media(request)
+        if not isinstance(result, MediaResult):
+            failure = BadMediaError(f"it returned {type(result).__name__}, not a MediaResult")
+        elif not result.success:
             failure = result.failure or ProviderError(result.error or "no reason given")
-    except Exception as error:  # noqa: BLE001 - not every provider keeps the contract that it raises nothing
+        elif result.file_path is None or not result.file_path.is_file():
+            failure = BadMediaError("it says that it made a file, and there is none")
+        elif not result.file_path.stat().st_size:
+            failure = BadMediaError("it made an empty file")
+        else:
+            return result
+    except FAULTS as error:
+        logger.debug("%s", trace(error, secrets))
         failure = error if isinstance(error, ProviderError) else ProviderError(told(error))
-    failure.redact(secret_values(getattr(provider, "config", {})))
+    failure.redact(secrets)
     return failure

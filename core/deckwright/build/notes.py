@@ -31,7 +31,9 @@ def make_notes(deck: str, words: Sequence[Word], media: Sequence[Mapping[str, Me
 
 def escape(text: str) -> str:
     """Turn text into HTML that shows it as it is, whatever HTML or Anki would otherwise make of it."""
-    escaped = html.escape(text).replace("{", "&#123;").replace("[", "&#91;")
+    # A backslash and a bracket begin a formula, however the bracket is written; a joiner without width parts them.
+    parted = text.replace("\\(", "\\\u2060(").replace("\\[", "\\\u2060[")
+    escaped = html.escape(parted).replace("{", "&#123;").replace("[", "&#91;")
     return "<br>".join(escaped.splitlines())
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import unicodedata
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from deckwright.errors import DataError
+from deckwright.errors import FAULTS, DataError, told, trace
 from deckwright.languages import language_in_name, language_tag
 from deckwright.registry import ProviderRegistry
+from deckwright.secrets import redact, secret_values
+
+logger = logging.getLogger(__name__)
 
 # Columns with a place of their own on the card; all others are shown as further facts.
 _KNOWN = ("word", "translation", "reading", "example", "tags", "language")
@@ -57,8 +62,16 @@ def read_rows(path: Path, registry: ProviderRegistry, pipeline: str) -> list[Any
         if suffix in endings:
             # The instance's own settings, for the folder of this file.
             settings = {**provider.config, "base_path": str(path.parent), "files": []}
-            reader = registry.plugins.make("data", registry.name_of("data", instance), settings)
-            rows = reader.load_data(path.name)
+            try:
+                reader = registry.plugins.make("data", registry.name_of("data", instance), settings)
+                with closing(reader):
+                    rows = reader.load_data(path.name)
+            except DataError:
+                raise
+            except FAULTS as error:
+                secrets = list(secret_values(settings))
+                logger.debug("%s", trace(error, secrets))
+                raise DataError(f"{path}: {redact(told(error), secrets)}.") from None
             if not isinstance(rows, list):
                 raise DataError(
                     f"{path}: a word list is a list; this is a {type(rows).__name__}.",
@@ -101,8 +114,8 @@ def make_words(rows: Iterable[Any], language: str | None, source: str) -> tuple[
         own = _text(columns.get("language"))
         if not own and not language:
             raise DataError(
-                f"{source}: nothing tells the language of its words.",
-                hint="Say it with --language, such as --language es, or give the list a column `language`.",
+                f"{source}: nothing tells the language of item {count}, {_text(columns['word'])!r:.40}.",
+                hint="Give the language of all, such as --language es, or fill a column `language` in the list.",
             )
         try:
             tag = language_tag(own or language or "")

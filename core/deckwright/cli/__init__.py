@@ -48,10 +48,17 @@ def deckwright(ctx: click.Context, verbose: bool) -> None:
     if verbose:
         logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
         logger.setLevel(logging.DEBUG)
+        for handler in logging.getLogger().handlers:
+            # Warnings of Deckwright's own are shown by each command, in its own words.
+            handler.addFilter(lambda record: record.levelno < logging.WARNING or not _is_ours(record.name))
     else:
         # Each command shows in its own words what the library would log.
         logger.addHandler(logging.NullHandler())
         logger.propagate = False
+
+
+def _is_ours(logger_name: str) -> bool:
+    return logger_name.partition(".")[0] == "deckwright"
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from deckwright.build.deck import BuildReport, Progress
     from deckwright.build.media import Missing
     from deckwright.build.plan import Plan
+    from deckwright.build.words import Word
 
 
 @click.command("build", short_help="Build a deck from a word list.")
@@ -58,6 +59,7 @@ def command(
 
     with ProviderRegistry.from_config(config) as registry:
         plan = make_plan(words, registry, language=language, output=output, deck=deck, pipeline=pipeline)
+        show_problems((), registry.plugins.remarks())
         if dry_run:
             _show_plan(plan, registry.problems(), as_json)
             return
@@ -66,7 +68,7 @@ def command(
     if as_json:
         print_json(_as_dict(report))
     else:
-        _show_report(report)
+        _show_report(report, plan.words)
     if report.failed or report.problems:
         raise click.exceptions.Exit(SOME_FAILED)
 
@@ -93,6 +95,11 @@ def _progress() -> Iterator[Progress]:
         yield tell
 
 
+def _facts(words: list[Word]) -> list[str]:
+    """Return the further columns: one of them may be a known one, misspelled."""
+    return list(dict.fromkeys(name for word in words for name in word.facts))
+
+
 def _show_plan(plan: Plan, problems: list[str], as_json: bool) -> None:
     providers = {type: list(instances) for type, instances in plan.providers.items() if instances}
     shown: dict[str, Any] = {
@@ -110,6 +117,8 @@ def _show_plan(plan: Plan, problems: list[str], as_json: bool) -> None:
     table.add_row("deck", plan.deck)
     table.add_row("words", _count(len(plan.words), plan.repeated))
     table.add_row("language", ", ".join(shown["languages"]))
+    if facts := _facts(plan.words):
+        table.add_row("also shown", ", ".join(facts))
     for type, instances in providers.items():
         table.add_row(type, (", " if type == "sync" else ", then ").join(instances))
     if plan.output is not None:
@@ -119,7 +128,7 @@ def _show_plan(plan: Plan, problems: list[str], as_json: bool) -> None:
     click.echo("Nothing was made: this was a dry run.")
 
 
-def _show_report(report: BuildReport) -> None:
+def _show_report(report: BuildReport, words: list[Word]) -> None:
     from rich.table import Table
 
     out = console()
@@ -132,6 +141,8 @@ def _show_report(report: BuildReport) -> None:
         table.add_row(label, f"{count} of {total}")
     table.add_row("failed", str(len(report.failed)))
     out.print(table)
+    if facts := _facts(words):
+        click.echo(f"On the cards as further facts: {', '.join(facts)}")
     _show_missing(report.missing)
     show_problems(report.problems)
     for instance, path in report.outputs.items():

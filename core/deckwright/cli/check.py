@@ -11,9 +11,9 @@ from deckwright.cli.common import json_option, print_json, show_problems
 
 
 @click.command("check", short_help="Check a configuration.")
-@click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("config", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @json_option
-def command(config: Path, as_json: bool) -> None:
+def command(config: Path | None, as_json: bool) -> None:
     """Check the configuration CONFIG: make every provider that it names, and use none.
 
     \b
@@ -28,13 +28,13 @@ def command(config: Path, as_json: bool) -> None:
     with ProviderRegistry.from_config(config) as registry:
         if registry.config:
             registry.config.section("build", BuildSettings)
-        problems = registry.problems()
+        problems, remarks = registry.problems(), registry.plugins.remarks()
         made = [f"{type}.{name}" for type in registry.plugins.types for name in registry[type]]
     if as_json:
         print_json({"providers": made, "problems": problems})
     else:
-        show_problems(problems)
+        show_problems(problems, remarks)
         click.echo(f"Set up: {', '.join(made) or 'nothing'}")
-        click.echo(f"Problems in {config}: {len(problems) or 'none'}")
+        click.echo(f"Problems{f' in {config}' if config else ''}: {len(problems) or 'none'}")
     if problems:
         raise click.exceptions.Exit(SOME_FAILED)

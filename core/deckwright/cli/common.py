@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,9 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, default=str))
 
 
-def show_problems(problems: list[str] | tuple[str, ...]) -> None:
-    """Print what is wrong on standard error, a paragraph each."""
+def show_problems(problems: Iterable[str], remarks: Iterable[str] = ()) -> None:
+    """Print what is wrong, and what is worth knowing, on standard error, a paragraph each."""
     for problem in problems:
         click.echo(f"{click.style('Warning:', fg='yellow', bold=True)} {problem}", err=True)
+    for remark in remarks:
+        click.echo(f"{click.style('Note:', bold=True)} {remark}", err=True)

@@ -27,4 +27,7 @@ def command(config: Path | None, as_json: bool) -> None:
     for record in plugins.records:
         table.add_row(record.name, record.status, str(record.provenance))
     console().print(table)
-    show_problems([f"{record}: {problem}" for record in plugins.records for problem in record.problems])
+    show_problems(
+        [f"{record}: {problem}" for record in plugins.records for problem in record.problems],
+        plugins.remarks(),
+    )

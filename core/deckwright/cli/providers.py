@@ -16,6 +16,7 @@ from deckwright.cli.common import config_option, console, json_option, plain_tab
 def command(config: Path | None, as_json: bool) -> None:
     """List the providers on offer, and those that the configuration sets up."""
     from deckwright.registry import ProviderRegistry
+    from deckwright.settings import describe_settings
 
     with ProviderRegistry.from_config(config) as registry:
         instances: dict[tuple[str, str], list[str]] = {}
@@ -31,6 +32,7 @@ def command(config: Path | None, as_json: bool) -> None:
                 "plugin": str(plugin),
                 "extra": info.extra,
                 "attribution": info.traits.attribution,
+                "settings": describe_settings(info.config_class) if info.config_class else [],
             }
             for info, plugin in registry.plugins.describe()
         ]
@@ -45,4 +47,4 @@ def command(config: Path | None, as_json: bool) -> None:
         for row in rows:
             table.add_row(row["type"], row["name"], ", ".join(row["configured"]), row.get("summary", ""))
         console().print(table)
-        show_problems(registry.problems())
+        show_problems(registry.problems(), registry.plugins.remarks())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from deckwright.settings import read_settings
@@ -20,13 +21,16 @@ class Provider:
     """
 
     config_class: ClassVar[type[Any] | None] = None
+    # For classes of the old contract whose own constructor does not call this one.
+    config: Mapping[str, Any] = MappingProxyType({})
+    logger = logging.getLogger("deckwright.providers")
 
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:
-        self.config: dict[str, Any] = {} if config is None else dict(config)
+        self.config = settings = {} if config is None else dict(config)
         self.logger = logging.getLogger(f"deckwright.providers.{type(self).__name__.lower()}")
-        self.validate_config(self.config)
+        self.validate_config(settings)
         if self.config_class is not None:
-            self.settings: Any = read_settings(self.config_class, self.config)
+            self.settings: Any = read_settings(self.config_class, settings)
         self._setup_from_config()
 
     def __repr__(self) -> str:

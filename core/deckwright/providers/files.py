@@ -121,7 +121,7 @@ class FileDataProvider(DataProvider):
             line = _unix_lines(content[: error.start].decode(encoding, "replace")).count("\n") + 1
             raise DataError(
                 f"{path}, line {line}: the byte 0x{content[error.start]:02X} is not {encoding.upper()}.",
-                hint="Save the file as UTF-8, or set the provider's `encoding`, where it has one, to what it is.",
+                hint='Save the file as UTF-8 (in Excel: "CSV UTF-8"). The provider csv also has a setting `encoding`.',
             ) from error
         except UnicodeError as error:
             raise DataError(f"{path} is not {encoding.upper()}: {error}.") from error

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from deckwright.errors import InvalidRequestError, ProviderError
+from deckwright.errors import FAULTS, InvalidRequestError, ProviderError, told, trace
 from deckwright.providers.base import Provider
 from deckwright.secrets import secret_values
 
@@ -37,7 +38,20 @@ class MediaRequest:
     type: str = attrs.field(validator=_not_empty)
     content: str = attrs.field(validator=_not_empty)
     params: dict[str, Any] = attrs.field(factory=dict)
-    output_path: Path | None = None
+    output_path: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
+
+    @property
+    def target(self) -> Path:
+        """The file to write, for providers that cannot do without one.
+
+        Raises:
+            InvalidRequestError: The request names none.
+        """
+        if self.output_path is None:
+            raise InvalidRequestError(
+                f"The request for {self.content!r} names no file: it has no output_path."
+            )
+        return self.output_path
 
 
 @attrs.define
@@ -66,17 +80,10 @@ class MediaProvider(Provider, ABC):
     everything else has a default.
 
     Attributes:
-        supported_types: What the provider delivers, `("audio",)`: an attribute of the class, or a property.
+        supported_types: What the provider delivers: `("audio",)`. A property does as well.
     """
 
     supported_types: Sequence[str]
-
-    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
-        if not hasattr(type(self), "supported_types"):
-            raise TypeError(
-                f"{type(self).__name__} does not say what it delivers: it has no supported_types."
-            )
-        super().__init__(config)
 
     @abstractmethod
     def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
@@ -96,20 +103,21 @@ class MediaProvider(Provider, ABC):
             return self._generate_media_impl(request)
         except ProviderError as error:
             return self._failed(error)
-        except Exception as error:  # noqa: BLE001 - a provider's fault must not end the build of the others
-            return self._failed(ProviderError(f"{type(error).__name__}: {error}"))
+        except FAULTS as error:
+            self.logger.debug("%s", trace(error, secret_values(self.config)))
+            return self._failed(ProviderError(told(error)))
 
     def generate_batch(self, requests: Sequence[MediaRequest]) -> list[MediaResult]:
         """Make several; one result a request, in the same order."""
         return [self.generate_media(request) for request in requests]
 
-    def generate_audio(self, text: str, output_path: Path, **params: Any) -> MediaResult:
+    def generate_audio(self, text: str, output_path: str | os.PathLike[str], **params: Any) -> MediaResult:
         """Make the sound of `text`; `params` as in `MediaRequest`."""
-        return self.generate_media(MediaRequest("audio", text, params, output_path))
+        return self.generate_media(MediaRequest("audio", text, params, Path(output_path)))
 
-    def generate_image(self, prompt: str, output_path: Path, **params: Any) -> MediaResult:
+    def generate_image(self, prompt: str, output_path: str | os.PathLike[str], **params: Any) -> MediaResult:
         """Make a picture of `prompt`; `params` as in `MediaRequest`."""
-        return self.generate_media(MediaRequest("image", prompt, params, output_path))
+        return self.generate_media(MediaRequest("image", prompt, params, Path(output_path)))
 
     def supports_type(self, media_type: str) -> bool:
         """Say whether the provider delivers this type."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from deckwright.errors import ProviderError
+from deckwright.errors import FAULTS, ProviderError, told
 from deckwright.providers.base import Provider
 from deckwright.secrets import redact, secret_values
 
@@ -132,7 +132,7 @@ class SyncProvider(Provider, ABC):
         """Say whether the target can be reached; a failure is logged, not raised."""
         try:
             return self._test_connection_impl()
-        except Exception as error:  # noqa: BLE001 - the answer to "can it be reached" is no, whatever is wrong
+        except FAULTS as error:
             self.logger.warning("%s cannot be reached: %s", type(self).__name__, self._told(error))
             return False
 
@@ -148,7 +148,7 @@ class SyncProvider(Provider, ABC):
         """Hand over notes. Whatever goes wrong is in the result; nothing is raised."""
         try:
             return self._sync_cards_impl(cards)
-        except Exception as error:  # noqa: BLE001 - a result in any case is the contract of this method
+        except FAULTS as error:
             return SyncResult(success=False, processed_count=0, error_message=self._told(error))
 
     def sync_single_card(self, card: dict[str, Any]) -> SyncResult:
@@ -184,6 +184,6 @@ class SyncProvider(Provider, ABC):
             ]
         )
 
-    def _told(self, error: Exception) -> str:
-        text = str(error) if isinstance(error, ProviderError) else f"{type(error).__name__}: {error}"
+    def _told(self, error: BaseException) -> str:
+        text = str(error) if isinstance(error, ProviderError) else told(error)
         return redact(text, secret_values(self.config))

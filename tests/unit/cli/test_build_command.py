@@ -465,11 +465,10 @@ def test_a_fault_of_a_plugin_is_told_without_a_traceback_and_with_one_on_request
     write("odd.toml", 'plugins.paths = ["odd.py"]\n' + ONLY_PICO.replace("data.csv", "data.odd"))
     write("words.odd", "hola")
     done = run("build", "words.odd", "-c", "odd.toml", "-l", "es")
-    assert done.code == 1
-    assert "ZeroDivisionError: oops" in done.err
-    assert "--verbose" in done.err
+    assert done.code == 2
+    assert "words.odd: ZeroDivisionError: oops" in done.err
     shown = in_a_process("--verbose", "build", "words.odd", "-c", "odd.toml", "-l", "es")
-    assert (shown.returncode, b"odd.py" in shown.stderr, b"Traceback" in shown.stderr) == (1, True, True)
+    assert (shown.returncode, b"odd.py" in shown.stderr, b"Traceback" in shown.stderr) == (2, True, True)
 
 
 ODD_READER = """
@@ -496,3 +495,27 @@ def describe_media_providers():
 def register_media_provider(type, name, config):
     return Odd(config) if (type, name) == ("data", "odd") else None
 """
+
+
+def test_a_file_gets_the_ending_that_anki_needs(run: Run, words: Path) -> None:
+    done = run("build", words, "-l", "es", "-o", "fruit")
+    assert done.code == 0
+    assert Path("fruit.apkg").exists()
+    assert "fruit.apkg" in done.out
+
+
+def test_further_columns_are_told_since_one_may_be_a_known_one_misspelled(run: Run, folder: Path) -> None:
+    write("words.csv", "word,translaton\nhola,hi\n")
+    done = run("build", "words.csv", "-l", "es")
+    assert "On the cards as further facts: translaton" in done.out
+
+
+def test_a_type_of_which_no_provider_works_is_in_the_report(run: Run, folder: Path) -> None:
+    write("words.csv", "word\nhola\n")
+    broken = '[providers.audio.pico]\npipelines = ["*"]\nvolume = 99\n'
+    sound = '[providers.data.csv]\npipelines = ["*"]\n[providers.sync.apkg]\npipelines = ["*"]\n'
+    write("broken.toml", broken + sound)
+    done = run("build", "words.csv", "-l", "es", "-c", "broken.toml")
+    assert done.code == 3
+    assert "0 of 1" in done.out
+    assert "line 3, providers.audio.pico.volume: 99 is not allowed" in done.err

@@ -173,13 +173,35 @@ class TestMediaProvider:
     def test_its_repr_shows_no_settings(self) -> None:
         assert "s3cr3t" not in repr(Bell({"api_key": "s3cr3t-key"}))
 
-    def test_a_class_that_does_not_say_what_it_delivers_is_refused(self) -> None:
+    def test_a_class_that_does_not_say_what_it_delivers_delivers_nothing(self, tmp_path: Path) -> None:
         class Mute(MediaProvider):
             def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
-                return MediaResult(False)
+                return MediaResult(True)
 
-        with pytest.raises(TypeError, match="Mute does not say what it delivers"):
-            Mute()
+        result = Mute().generate_audio("ding", tmp_path / "a.mp3")
+        assert not result.success
+        assert "supported_types" in str(result.error)
+
+    def test_a_class_that_calls_no_constructor_of_ours_still_tells_its_faults(self, tmp_path: Path) -> None:
+        class Bare(Bell):
+            def __init__(self) -> None:
+                pass
+
+        assert Bare().generate_audio("silence", tmp_path / "a.mp3").error == "It cannot be heard."
+
+    def test_a_file_may_be_named_by_text(self, tmp_path: Path) -> None:
+        assert Bell().generate_audio("ding", f"{tmp_path}/a.mp3").file_path == tmp_path / "a.mp3"
+
+    def test_a_request_without_a_file_is_told(self) -> None:
+        with pytest.raises(InvalidRequestError, match="'ding' names no file"):
+            _ = MediaRequest("audio", "ding").target
+
+    def test_one_that_exits_is_a_failure_like_any_other(self, tmp_path: Path) -> None:
+        class Quitter(Bell):
+            def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
+                raise SystemExit("no licence")
+
+        assert Quitter().generate_audio("ding", tmp_path / "a.mp3").error == "SystemExit: no licence"
 
     def test_settings_are_read_when_a_class_is_given_for_them(self) -> None:
         @attrs.define
