@@ -114,7 +114,7 @@ def test_a_wrong_type_is_told_with_the_key_and_what_it_should_be(key: str, given
 def test_a_value_outside_its_limits_is_told_with_the_limit() -> None:
     assert told(speed=9) == "speed: 9 is not allowed ('speed' must be <= 2)"
     assert told(speed=0) == "speed: 0 is not allowed ('speed' must be >= 0.5)"
-    assert told(takes="0") == "takes: 0 is not allowed ('takes' must be >= 1)"
+    assert told(takes="0") == "takes: '0' is not allowed ('takes' must be >= 1)"
 
 
 def test_a_missing_setting_is_told() -> None:
