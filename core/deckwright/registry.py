@@ -121,7 +121,7 @@ class ProviderRegistry:
         else:
             registry.config = Config.load(config)
         registry._setup_media_providers()
-        if strict and (problems := registry.problems()):
+        if strict and (problems := [*registry.problems(), *registry.warnings]):
             registry.close()
             raise ProvidersFailedError(problems)
         return registry
@@ -269,11 +269,11 @@ class ProviderRegistry:
         return self._plugins
 
     def problems(self) -> list[str]:
-        """Return everything that is wrong, in words: of plugins, of providers, and odd settings."""
+        """Return everything that does not work, in words: plugins, and configured providers."""
         of_plugins = [
             f"Plugin {plugin}: {problem}" for plugin in self.plugins.records for problem in plugin.problems
         ]
-        return [*of_plugins, *map(str, self._failures), *self._warnings]
+        return [*of_plugins, *map(str, self._failures)]
 
     # Changing
 

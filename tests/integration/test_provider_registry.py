@@ -204,22 +204,34 @@ class TestFailures:
         assert nobody.error_type == "UnknownProviderError"
         assert nobody.plugin == ""
 
-    def test_problems_are_all_of_them_in_words(self, faulty: Path) -> None:
-        problems = ProviderRegistry.from_config("deckwright.toml").problems()
-        assert len(problems) == 5
+    def test_problems_and_warnings_are_all_of_them_in_words(self, faulty: Path) -> None:
+        registry = ProviderRegistry.from_config("deckwright.toml")
+        problems = registry.problems()
+        assert len(problems) == 4
         assert problems[0].startswith("Plugin broken_plugin (file ")
         assert "ZeroDivisionError" in problems[0]
-        assert sum("providers." in problem for problem in problems) == 4
-        assert "stroks: unknown setting, did you mean 'strokes'?" in problems[4]
+        assert sum("providers." in problem for problem in problems) == 3
+        [warning] = registry.warnings
+        assert "stroks: unknown setting, did you mean 'strokes'?" in warning
 
     def test_each_is_logged_once(self, faulty: Path, caplog: pytest.LogCaptureFixture) -> None:
-        problems = ProviderRegistry.from_config("deckwright.toml").problems()
+        registry = ProviderRegistry.from_config("deckwright.toml")
+        problems = [*registry.problems(), *registry.warnings]
         told = [record.getMessage() for record in caplog.records]
         assert sorted(told) == sorted(problems)
         assert {record.levelno for record in caplog.records} == {logging.WARNING}
 
+    def test_where_each_comes_from_is_logged_for_those_who_look(
+        self, faulty: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG, logger="deckwright")
+        ProviderRegistry.from_config("deckwright.toml")
+        traces = [record.getMessage() for record in caplog.records if record.levelno == logging.DEBUG]
+        assert any("broken_plugin.py" in text and "Traceback" in text for text in traces)
+
     def test_strict_raises_them_all_together(self, faulty: Path) -> None:
-        problems = ProviderRegistry.from_config("deckwright.toml").problems()
+        registry = ProviderRegistry.from_config("deckwright.toml")
+        problems = [*registry.problems(), *registry.warnings]
         with pytest.raises(ProvidersFailedError) as caught:
             ProviderRegistry.from_config("deckwright.toml", strict=True)
         assert list(caught.value.problems) == problems

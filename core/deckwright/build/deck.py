@@ -38,7 +38,8 @@ class BuildReport:
         delivered: How many sounds, pictures and so on there are, by label, each of how many.
         missing: What words have to do without, and why.
         seconds: How long each stage took.
-        problems: What is wrong with providers, plugins or settings, whether or not it showed in the deck.
+        problems: Providers, plugins and targets that do not work, whether or not it showed in the deck.
+        warnings: What is odd about the configuration or worth knowing of the plugins.
     """
 
     deck: str
@@ -50,6 +51,7 @@ class BuildReport:
     missing: tuple[Missing, ...]
     seconds: dict[str, float]
     problems: tuple[str, ...]
+    warnings: tuple[str, ...]
 
     @property
     def failed(self) -> tuple[Missing, ...]:
@@ -153,6 +155,7 @@ def run(plan: Plan, registry: ProviderRegistry, *, progress: Progress | None = N
         missing=tuple(missing),
         seconds=seconds,
         problems=(*refused, *registry.problems()),
+        warnings=(*registry.warnings, *registry.plugins.remarks()),
     )
 
 

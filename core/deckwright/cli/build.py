@@ -59,9 +59,8 @@ def command(
 
     with ProviderRegistry.from_config(config) as registry:
         plan = make_plan(words, registry, language=language, output=output, deck=deck, pipeline=pipeline)
-        show_problems((), registry.plugins.remarks())
         if dry_run:
-            _show_plan(plan, registry.problems(), as_json)
+            _show_plan(plan, [*registry.problems(), *registry.warnings], as_json)
             return
         with _progress() as progress:
             report = run(plan, registry, progress=progress)
@@ -144,7 +143,7 @@ def _show_report(report: BuildReport, words: list[Word]) -> None:
     if facts := _facts(words):
         click.echo(f"On the cards as further facts: {', '.join(facts)}")
     _show_missing(report.missing)
-    show_problems(report.problems)
+    show_problems(report.problems, report.warnings)
     for instance, path in report.outputs.items():
         click.echo(
             f"The deck is in {click.style(path, bold=True)}" if path else f"The deck went to {instance}."
@@ -197,4 +196,5 @@ def _as_dict(report: BuildReport) -> dict[str, Any]:
         ],
         "seconds": {stage: round(seconds, 3) for stage, seconds in report.seconds.items()},
         "problems": report.problems,
+        "warnings": report.warnings,
     }

@@ -28,7 +28,8 @@ def command(config: Path | None, as_json: bool) -> None:
     with ProviderRegistry.from_config(config) as registry:
         if registry.config:
             registry.config.section("build", BuildSettings)
-        problems, remarks = registry.problems(), registry.plugins.remarks()
+        problems = [*registry.problems(), *registry.warnings]
+        remarks = registry.plugins.remarks()
         made = [f"{type}.{name}" for type in registry.plugins.types for name in registry[type]]
     if as_json:
         print_json({"providers": made, "problems": problems})

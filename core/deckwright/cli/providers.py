@@ -47,4 +47,4 @@ def command(config: Path | None, as_json: bool) -> None:
         for row in rows:
             table.add_row(row["type"], row["name"], ", ".join(row["configured"]), row.get("summary", ""))
         console().print(table)
-        show_problems(registry.problems(), registry.plugins.remarks())
+        show_problems([*registry.problems(), *registry.warnings], registry.plugins.remarks())

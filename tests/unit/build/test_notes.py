@@ -147,3 +147,10 @@ def test_a_deck_is_named_as_asked_or_configured_or_for_its_list(build: Build, tm
     assert build(path, config=configured).deck.name == "Deutsch::Verben"
     assert build(path, config=configured, deck="Mine").deck.name == "Mine"
     assert build(["gehen"]).deck.name == "Deckwright"
+
+
+def test_a_formula_is_text_too() -> None:
+    shown = html.unescape(escape(r"\(x^2\) and \[y\]"))
+    assert r"\(" not in shown
+    assert r"\[" not in shown
+    assert shown.replace("\u2060", "") == r"\(x^2\) and \[y\]"
