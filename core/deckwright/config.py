@@ -1,7 +1,7 @@
 """The configuration: TOML or JSON in, settings of each configured provider out, every fault with its place.
 
 `Config` holds what was written; `${VAR}` is replaced when a value is asked for, so that a variable that is
-not set concerns only those who need it. `provider_configs()` is the one reading of the `providers` section.
+not set concerns only those who need it. What the `providers` section means is read in `provider_configs`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache, cached_property
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,18 +18,13 @@ import tomli
 
 from deckwright.errors import ConfigError, SettingError
 from deckwright.places import lines_of
-from deckwright.secrets import FromEnvironment, masked, secret_values, texts_in
-from deckwright.settings import did_you_mean, read_settings, setting_names, unknown_setting
+from deckwright.secrets import FromEnvironment, secret_values, texts_in
+from deckwright.settings import read_settings, setting_names, unknown_setting
 
 T = TypeVar("T")
 
 # Looked for in the working directory when no configuration is named.
 FILE_NAMES = ("deckwright.toml", "deckwright.json")
-# What an instance says to the registry rather than to its provider.
-REGISTRY_KEYS = frozenset({"type", "pipelines"})
-EVERY_PIPELINE = "*"
-# What the old format had at the top, each with one provider in it.
-OLD_SECTIONS = ("data", "audio", "image", "sync")
 # Tables and lists within each other; what goes deeper is a mistake, or meant to do harm.
 DEEPEST = 100
 
@@ -44,12 +39,12 @@ class Config:
     """A configuration.
 
     Args:
-        data: What is configured, nested as in the file.
+        written: What is configured, nested as in the file.
         path: The file it was read from, for messages; None when there is none.
     """
 
-    def __init__(self, data: Mapping[str, Any], *, path: Path | None = None, text: str = "") -> None:
-        self._data = data
+    def __init__(self, written: Mapping[str, Any], *, path: Path | None = None, text: str = "") -> None:
+        self.written = written
         self._text = text
         self.path = path
 
@@ -107,7 +102,7 @@ class Config:
         Raises:
             ConfigError: A variable in it is not set and has no default.
         """
-        result: dict[str, Any] = self._replaced_or_told(self._data, "")
+        result: dict[str, Any] = self._replaced_or_told(self.written, "")
         return result
 
     def section(self, name: str, settings_class: type[T]) -> T:
@@ -126,38 +121,6 @@ class Config:
             return read_settings(settings_class, table)
         except SettingError as error:
             raise ConfigError(f"{self.where(f'{name}.{error.key}')}: {error.problem}") from None
-
-    def provider_configs(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """Read the `providers` section.
-
-        Returns:
-            Type, then instance, to what is configured: its settings as written, with shared ones from
-            `[apis]` and `[TYPE_generation]` merged in beneath, `type` always the provider's name, and
-            `pipelines` always a list.
-
-        Raises:
-            ConfigError: It is missing, empty or wrong in itself: every fault that was found.
-        """
-        return _ProvidersReader(self, self._data).read()
-
-    def odd_sections(self, configs: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
-        """Return a remark for every section that nothing reads: a slip of the pen, or an old program's."""
-        known = {"providers", "plugins", "build", "apis", *(f"{type}_generation" for type in configs)}
-        odd = [(str(key), str(key), known) for key in self._data if key not in known]
-        names = {config["type"] for instances in configs.values() for config in instances.values()}
-        apis = self._data.get("apis")
-        if isinstance(apis, Mapping):
-            odd += [
-                (f"apis.{key}", str(key), {"base", *names}) for key in apis if key not in {"base", *names}
-            ]
-        return [
-            f"{self.where(path)}: nothing reads this section{did_you_mean(key, near)}"
-            for path, key, near in odd
-        ]
-
-    def is_shared_by_all(self, key: str, instance_path: str) -> bool:
-        """Say whether a setting of an instance is from `[apis.base]`, which may hold what only others need."""
-        return self._lookup(f"{instance_path}.{key}") is None and self._lookup(f"apis.base.{key}") is not None
 
     def resolved(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Return the settings of one instance with the variables replaced, and no table or list shared.
@@ -188,7 +151,7 @@ class Config:
         return lines_of(self._text, is_json=self.is_json)
 
     def _lookup(self, key: str, default: Any = None) -> Any:
-        value: Any = self._data
+        value: Any = self.written
         for part in key.split("."):
             if not isinstance(value, Mapping) or part not in value:
                 return default
@@ -238,169 +201,12 @@ class Config:
         return marked
 
 
-class _ProvidersReader:
-    """Reads the `providers` section and gathers every fault in it."""
-
-    def __init__(self, config: Config, data: Mapping[str, Any]) -> None:
-        self._config = config
-        self._data = data
-        self._faults: list[str] = []
-
-    def read(self) -> dict[str, dict[str, dict[str, Any]]]:
-        found: dict[str, dict[str, dict[str, Any]]] = {}
-        for type_name, section in self._sections():
-            shared = self._shared_settings(type_name)
-            configs = found[type_name] = {}
-            for key, table in section.items():
-                config = self._instance(type_name, key, table, shared)
-                if config is not None:
-                    configs[key] = config
-        self._faults += file_conflicts(
-            (f"providers.data.{key}", config.get("files")) for key, config in found.get("data", {}).items()
-        )
-        if not self._faults and not any(found.values()):
-            self._fault("providers", "is empty; a configuration names at least one provider.")
-        if self._faults:
-            raise ConfigError(tuple(dict.fromkeys(self._faults)))
-        return found
-
-    def _fault(self, key: str, problem: str) -> None:
-        self._faults.append(f"{self._config.where(key)}: {problem}")
-
-    def _sections(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        providers = self._data.get("providers")
-        old = {key: self._data[key] for key in OLD_SECTIONS if _is_old_format(self._data.get(key))}
-        for key, value in old.items():
-            self._old_format(key, key, value)
-        if providers is None:
-            if not old:
-                near = did_you_mean("providers", [key for key in self._data if isinstance(key, str)])
-                self._fault("providers", f"the section is missing; a configuration needs one{near}")
-        elif not isinstance(providers, Mapping):
-            self._fault("providers", "should be a table of types, such as [providers.audio.native].")
-        else:
-            for type_name, section in providers.items():
-                key = f"providers.{type_name}"
-                if not isinstance(section, Mapping):
-                    self._fault(key, "should be a table of instances, such as [providers.audio.native].")
-                elif _is_old_format(section):
-                    self._old_format(key, type_name, section)
-                else:
-                    yield type_name, section
-
-    def _instance(
-        self, type_name: str, key: str, table: Any, shared: Callable[[str], dict[str, Any]]
-    ) -> dict[str, Any] | None:
-        if not isinstance(table, dict) and not isinstance(table, Mapping):
-            self._fault(f"providers.{type_name}.{key}", "should be a table of settings.")
-            return None
-        name = table.get("type", type_name)
-        if name == type_name:
-            name = key
-        elif not isinstance(name, str) or not name:
-            self._fault(f"providers.{type_name}.{key}.type", "should be the name of a provider.")
-            return None
-        pipelines = table.get("pipelines")
-        if not _is_list_of_names(pipelines):
-            if pipelines is None:
-                problem = (
-                    "missing required 'pipelines' field; pipelines = [\"*\"] opens it to every pipeline."
-                )
-                self._fault(f"providers.{type_name}.{key}", problem)
-            else:
-                problem = 'should be a list of names, such as ["vocabulary"], or ["*"] for every pipeline.'
-                self._fault(f"providers.{type_name}.{key}.pipelines", problem)
-            return None
-        config = {**shared(name), **table}
-        config["type"] = name
-        return config
-
-    def _shared_settings(self, type_name: str) -> Callable[[str], dict[str, Any]]:
-        """Return a function from a provider's name to the settings that all instances of it share."""
-        apis = self._table("apis")
-        base = self._table("base", apis, "apis.base")
-        generation = self._table(f"{type_name}_generation")
-        defaults = self._table("providers", generation, f"{type_name}_generation.providers")
-
-        @cache
-        def shared(name: str) -> dict[str, Any]:
-            return {
-                **base,
-                **self._table(name, defaults, f"{type_name}_generation.providers.{name}"),
-                **self._table(name, apis, f"apis.{name}"),
-            }
-
-        return shared
-
-    def _table(self, key: str, parent: Mapping[str, Any] | None = None, path: str = "") -> Mapping[str, Any]:
-        table = (self._data if parent is None else parent).get(key, {})
-        if not isinstance(table, Mapping):
-            self._fault(path or key, "should be a table.")
-            return {}
-        return table
-
-    def _old_format(self, path: str, type_name: str, section: Mapping[str, Any]) -> None:
-        name = section["type"]
-        settings = {key: value for key, value in section.items() if key != "type"}
-        settings = {"pipelines": [EVERY_PIPELINE], **settings}
-        shown = masked(settings)
-        if self._config.is_json:
-            lines = json.dumps({"providers": {type_name: {name: shown}}}, indent=2, default=str)
-        else:
-            header = f"[providers.{_toml_key(type_name)}.{_toml_key(name)}]"
-            lines = "\n".join(
-                [header, *(f"{_toml_key(key)} = {_toml_value(value)}" for key, value in shown.items())]
-            )
-        indented = lines.replace("\n", "\n    ")
-        self._fault(path, f"this is the old format. Update it by writing instead:\n    {indented}")
-
-
-def file_conflicts(claims: Iterable[tuple[str, Any]]) -> list[str]:
-    """Return a fault for each file that two owners claim; claims are of owner and list of files."""
-    owners: dict[str, str] = {}
-    conflicts = []
-    for owner, files in claims:
-        for file in files if _is_list_of_names(files) else ():
-            if owners.setdefault(file, owner) != owner:
-                conflicts.append(f"{file!r} is managed by both {owners[file]} and {owner}")
-    return [f"File conflicts detected: {conflict}." for conflict in conflicts]
-
-
 def secrets_in(settings: Mapping[str, Any]) -> list[str]:
     """Return every value that must not be shown of settings as written: a secret's, or from the environment."""
     found = list(secret_values(settings))
     for text in texts_in(settings):
         found += [os.environ.get(name) or default for name, default in _VARIABLE.findall(text)]
     return found
-
-
-def _toml_key(key: object) -> str:
-    key = str(key)
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
-
-
-def _toml_value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        items = (f"{_toml_key(key)} = {_toml_value(inner)}" for key, inner in value.items())
-        return f"{{{', '.join(items)}}}"
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_toml_value, value))}]"
-    return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _is_old_format(section: Any) -> bool:
-    """Tell `{"type": "forvo", ...}`, where a table of instances should be."""
-    return isinstance(section, Mapping) and isinstance(section.get("type"), str)
-
-
-def _is_list_of_names(value: Any) -> bool:
-    if not isinstance(value, (list, tuple)):
-        return False
-    try:
-        # Joining refuses anything but text, and asks every item faster than a loop.
-        return bool("".join(value)) and "" not in value
-    except TypeError:
-        return False
 
 
 def _parse(path: Path, text: str) -> Mapping[str, Any]:

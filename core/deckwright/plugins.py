@@ -20,11 +20,11 @@ import attrs
 import pluggy
 
 from deckwright import discovery
-from deckwright.config import REGISTRY_KEYS
 from deckwright.discovery import Candidate, Provenance
 from deckwright.errors import FAULTS, PluginError, ProviderConflictError, UnknownProviderError, told, trace
 from deckwright.hooks import ProviderInfo, ProviderType
 from deckwright.plugin_checks import PluginChecks, new_manager
+from deckwright.provider_configs import REGISTRY_KEYS
 from deckwright.secrets import redact, secret_values
 from deckwright.settings import did_you_mean, setting_names
 

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import attrs
 
-from deckwright.config import EVERY_PIPELINE, REGISTRY_KEYS, Config, file_conflicts, secrets_in
+from deckwright.config import Config, secrets_in
 from deckwright.errors import (
     FAULTS,
     ConfigError,
@@ -28,6 +28,15 @@ from deckwright.errors import (
 )
 from deckwright.hooks import ProviderInfo
 from deckwright.plugins import Plugins, PluginSettings
+from deckwright.provider_configs import (
+    EVERY_PIPELINE,
+    REGISTRY_KEYS,
+    ProviderConfigs,
+    file_conflicts,
+    is_from_base,
+    odd_sections,
+    read_provider_configs,
+)
 from deckwright.providers.data import DataProvider
 from deckwright.providers.media import MediaProvider
 from deckwright.providers.sync import SyncProvider
@@ -128,16 +137,16 @@ class ProviderRegistry:
 
     # The four steps from a configuration to providers
 
-    def _extract_provider_configs(self) -> dict[str, dict[str, dict[str, Any]]]:
+    def _extract_provider_configs(self) -> ProviderConfigs:
         """Return what is configured: type, then instance, to settings with `type` and `pipelines`."""
-        return self._config_or_found().provider_configs()
+        return read_provider_configs(self._config_or_found())
 
     def _setup_media_providers(self) -> None:
         """Make and register every configured provider, of whatever type."""
         config = self._config_or_found()
         configs = self._read_all(config)
         plugins = self.plugins
-        for warning in (*config.odd_sections(configs), *plugins.unknown_names()):
+        for warning in (*odd_sections(config, configs), *plugins.unknown_names()):
             self._warn(warning)
         observed = plugins.observe("provider_registered")
         for type, instances in configs.items():
@@ -163,10 +172,10 @@ class ProviderRegistry:
                             "provider_registered", type=type, instance=instance, name=name, provider=provider
                         )
 
-    def _read_all(self, config: Config) -> dict[str, dict[str, dict[str, Any]]]:
+    def _read_all(self, config: Config) -> ProviderConfigs:
         """Read every section that is wrong in itself if it is wrong, so that all the faults are told at once."""
         faults: list[str] = []
-        configs: dict[str, dict[str, dict[str, Any]]] = {}
+        configs: ProviderConfigs = {}
         try:
             configs = self._extract_provider_configs()
         except ConfigError as error:
@@ -455,7 +464,7 @@ class ProviderRegistry:
         config, path = self._config_or_found(), f"providers.{type}.{instance}"
         known = self.plugins.known_settings(type, name) or frozenset()
         for key in settings:
-            if key not in known and not config.is_shared_by_all(key, path):
+            if key not in known and not is_from_base(config, key, type, instance):
                 self._warn(f"{config.where(path)}: {unknown_setting(key, known - REGISTRY_KEYS)}")
 
     def _warn(self, warning: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 import tomli
 
 from deckwright import Config, ConfigError
+from deckwright.provider_configs import read_provider_configs
 
 pytestmark = pytest.mark.usefixtures("clean_place")
 
@@ -31,7 +32,7 @@ def load(text: str, name: str = "deckwright.toml") -> Config:
 
 def fault(text: str, name: str = "deckwright.toml") -> str:
     with pytest.raises(ConfigError) as caught:
-        load(text, name).provider_configs()
+        read_provider_configs(load(text, name))
     return str(caught.value)
 
 
@@ -40,7 +41,7 @@ class TestLoading:
         as_toml = load(TOML)
         as_json = load(json.dumps(tomli.loads(TOML)), "deckwright.json")
         assert as_toml.to_dict() == as_json.to_dict()
-        assert as_toml.provider_configs() == as_json.provider_configs()
+        assert read_provider_configs(as_toml) == read_provider_configs(as_json)
 
     def test_a_path_may_be_text(self, clean_place: Path) -> None:
         load(TOML)
@@ -59,7 +60,7 @@ class TestLoading:
     def test_without_one_the_embedded_default_needs_no_account_key_or_network(self) -> None:
         config = Config.find()
         assert config.path is None
-        assert list(config.provider_configs()["audio"]) == ["pico", "espeak"]
+        assert list(read_provider_configs(config)["audio"]) == ["pico", "espeak"]
         assert "${" not in str(config.to_dict())
 
     @pytest.mark.parametrize(
@@ -248,7 +249,7 @@ class TestOldFormat:
         old = {"audio": {"type": "forvo", "country": 'e"s', "n": 3, "yes": True, "two words": [1, "a"]}}
         told = fault(json.dumps(old), "deckwright.json") if name.endswith("json") else self.told(old)
         _, _, advice = told.partition("writing instead:\n")
-        found = load(advice, name).provider_configs()
+        found = read_provider_configs(load(advice, name))
         assert found["audio"]["forvo"] == {
             "type": "forvo",
             "pipelines": ["*"],
@@ -260,7 +261,7 @@ class TestOldFormat:
 
     def told(self, data: dict[str, Any]) -> str:
         with pytest.raises(ConfigError) as caught:
-            Config(data).provider_configs()
+            read_provider_configs(Config(data))
         return str(caught.value)
 
     def test_secrets_are_not_repeated(self) -> None:

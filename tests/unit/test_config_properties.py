@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deckwright import Config, DeckwrightError, MediaProvider, ProviderRegistry, SettingError, hookimpl
+from deckwright.provider_configs import read_provider_configs
 from deckwright.settings import read_settings
 
 pytestmark = pytest.mark.usefixtures("clean_place")
@@ -92,9 +93,9 @@ class AnyPlugin:
 
 def use(config: Config) -> None:
     """Do with a configuration whatever can be done with one."""
-    for read in (config.to_dict, config.provider_configs, lambda: config.get("providers.audio")):
+    for read in (Config.to_dict, read_provider_configs, lambda config: config.get("providers.audio")):
         with suppress(DeckwrightError):
-            read()
+            read(config)
     for strict in (False, True):
         with suppress(DeckwrightError):
             registry = ProviderRegistry.from_config(config, plugins=[AnyPlugin()], strict=strict)

@@ -165,6 +165,7 @@ class TestArrows:
         "speech",
         "discovery",
         "config",
+        "provider_configs",
         "plugin_checks",
         "plugins",
         "registry",
