@@ -35,6 +35,7 @@ from deckwright import (
     hookimpl,
 )
 
+EXTRA = "deckwright[offline]"
 # The keys of a card that are not fields of its note.
 _ABOUT_THE_CARD = {"guid", "tags", "deck", "note_type"}
 _PLAIN_STYLE = ".card { font-family: sans-serif; font-size: 20px; text-align: center; }"
@@ -67,7 +68,7 @@ class Apkg(SyncProvider):
 
     def _test_connection_impl(self) -> bool:
         _genanki()
-        with tempfile.TemporaryDirectory(dir=self._path(self.settings.deck).parent):
+        with tempfile.TemporaryDirectory(dir=self.destination(self.settings.deck).parent):
             return True
 
     def sync_deck(self, deck: Deck) -> SyncResult:
@@ -78,7 +79,7 @@ class Apkg(SyncProvider):
             Whatever goes wrong is in the result; nothing is raised, and a file that was there stays.
         """
         try:
-            return _write(deck.output or self._path(deck.name), [deck], deck.media)
+            return _write(self.destination(deck.name, deck.output), [deck], deck.media)
         except Exception as error:  # noqa: BLE001 - a result in any case is the contract of this method
             return SyncResult(success=False, processed_count=0, error_message=self._told(error))
 
@@ -95,7 +96,7 @@ class Apkg(SyncProvider):
     def _sync_cards_impl(self, cards: list[dict[str, Any]]) -> SyncResult:
         kept = [*self._cards, *cards]
         decks = self._decks(kept)
-        result = _write(self._path(decks[0].name if decks else self.settings.deck), decks, self._media)
+        result = _write(self.destination(decks[0].name if decks else self.settings.deck), decks, self._media)
         self._cards = kept
         return attrs.evolve(result, processed_count=len(cards))
 
@@ -129,12 +130,17 @@ class Apkg(SyncProvider):
         )
         return NoteType(_stable_id(f"note type {name}"), name, tuple(fields), tuple(templates), _PLAIN_STYLE)
 
-    def _path(self, deck_name: str) -> Path:
-        if self.settings.path is not None:
-            return Path(self.settings.path)
-        slug = re.sub(r"\W+", "-", deck_name).strip("-").lower()
-        # Three bytes for each of 80 letters stay within the 255 that a file's name may have.
-        return Path(f"{slug[:80] or 'deck'}.apkg")
+    def destination(self, deck: str, output: Path | None = None) -> Path:
+        """Return the file: the one asked for, else the configured one, else one named after the deck."""
+        path = output or self.settings.path
+        if path is None:
+            slug = re.sub(r"\W+", "-", deck).strip("-").lower()
+            # Three bytes for each of 80 letters stay within the 255 that a file's name may have.
+            return Path(f"{slug[:80] or 'deck'}.apkg")
+        path = Path(path)
+        if path.suffix.lower() == ".apkg" or path.is_dir():
+            return path
+        return path.with_name(f"{path.name}.apkg")  # Anki opens no other
 
 
 def _note(card: dict[str, Any], note_type: NoteType) -> Note:
@@ -145,8 +151,6 @@ def _note(card: dict[str, Any], note_type: NoteType) -> Note:
 
 def _write(path: Path, decks: Sequence[Deck], media: Iterable[Path]) -> SyncResult:
     """Write the package beside `path`, and move it there once it is complete."""
-    if path.suffix.lower() != ".apkg" and not path.is_dir():
-        path = path.with_name(f"{path.name}.apkg")  # Anki opens no other
     package = _genanki().Package([_genanki_deck(deck) for deck in decks])
     try:
         media_by_name = _media_by_name(media)
@@ -241,7 +245,7 @@ def _genanki() -> Any:
         import genanki
     except (ImportError, OSError) as error:
         raise MissingDependencyError(
-            f"Anki packages need the package genanki ({error}).", hint='pip install "deckwright[offline]"'
+            f"Anki packages need the package genanki ({error}).", hint=f'pip install "{EXTRA}"'
         ) from error
     return genanki
 
@@ -255,7 +259,7 @@ def describe_media_providers() -> list[ProviderInfo]:
             "apkg",
             "Writes an Anki package, a file that Anki imports",
             config_class=ApkgSettings,
-            extra="deckwright[offline]",
+            extra=EXTRA,
         )
     ]
 

@@ -18,7 +18,7 @@ import tomli
 
 from deckwright.errors import ConfigError, SettingError
 from deckwright.places import lines_of
-from deckwright.secrets import FromEnvironment, secret_values, texts_in
+from deckwright.secrets import FromEnvironment, redact, secret_values, texts_in
 from deckwright.settings import read_settings, setting_names, unknown_setting
 
 T = TypeVar("T")
@@ -120,7 +120,9 @@ class Config:
         try:
             return read_settings(settings_class, table)
         except SettingError as error:
-            raise ConfigError(f"{self.where(f'{name}.{error.key}')}: {error.problem}") from None
+            raise ConfigError(
+                f"{self.where(f'{name}.{error.key}')}: {redact(error.problem, secret_values(table))}"
+            ) from None
 
     def resolved(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Return the settings of one instance with the variables replaced, and no table or list shared.
@@ -134,7 +136,7 @@ class Config:
             if kind is str:
                 if "${" in value:
                     replaced[key] = self._replaced_text(value, key)
-            elif (kind is dict or kind is list) and key != "pipelines":
+            elif kind is dict or kind is list:
                 replaced[key] = self._replaced(value, key)
         return {**settings, **replaced} if replaced else settings
 

@@ -44,7 +44,7 @@ def odd_sections(config: Config, configs: ProviderConfigs) -> list[str]:
     """Return a remark for every section that nothing reads: a slip of the pen, or an old program's."""
     known = {"providers", "plugins", "build", "apis", *(f"{type}_generation" for type in configs)}
     odd = [(str(key), str(key), known) for key in config.written if key not in known]
-    names = {settings["type"] for instances in configs.values() for settings in instances.values()}
+    names = {str(settings["type"]) for instances in configs.values() for settings in instances.values()}
     apis = config.written.get("apis")
     if isinstance(apis, Mapping):
         odd += [(f"apis.{key}", str(key), {"base", *names}) for key in apis if key not in {"base", *names}]

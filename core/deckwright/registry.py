@@ -30,6 +30,7 @@ from deckwright.hooks import ProviderInfo
 from deckwright.plugins import Plugins, PluginSettings
 from deckwright.provider_configs import (
     EVERY_PIPELINE,
+    OLD_SECTIONS,
     REGISTRY_KEYS,
     ProviderConfigs,
     file_conflicts,
@@ -46,7 +47,7 @@ from deckwright.settings import unknown_setting
 logger = logging.getLogger(__name__)
 
 # The types that the methods of the specification are named for. Any other type is reached by `get`.
-SPECIFIED_TYPES = ("data", "audio", "image", "sync")
+SPECIFIED_TYPES = OLD_SECTIONS
 
 Key = tuple[str, str]
 # Type, then instance, to provider.
@@ -275,6 +276,7 @@ class ProviderRegistry:
                     settings = config.section("plugins", PluginSettings) if config else None
                     folder = config.folder if config else None
                     self._plugins = Plugins(settings, objects=self._objects, folder=folder)
+                    self._forget_views()  # they hold every type, and now there may be more
         return self._plugins
 
     def problems(self) -> list[str]:
@@ -447,10 +449,11 @@ class ProviderRegistry:
 
     def get_provider_info(self) -> dict[str, dict[str, Any]]:
         """Return `{"audio_providers": {"count": 2, "names": [...]}, ...}` for every type."""
-        return {
-            f"{type}_providers": {"count": len(providers), "names": list(providers)}
-            for type, providers in self._providers.items()
-        }
+        with self._lock:
+            return {
+                f"{type}_providers": {"count": len(providers), "names": list(providers)}
+                for type, providers in self._providers.items()
+            }
 
     # What went wrong
 
@@ -471,9 +474,8 @@ class ProviderRegistry:
         self._warnings.append(warning)
         logger.warning("%s", warning)
 
-    def _without_secrets(self, type: str, instance: str, text: str, settings: object = None) -> str:
-        written = self._written.get((type, instance), {})
-        return redact(text, [*secrets_in(written), *secret_values(settings)])
+    def _without_secrets(self, type: str, instance: str, text: str) -> str:
+        return redact(text, secrets_in(self._written.get((type, instance), {})))
 
     def _record_failure(self, type: str, instance: str, error: BaseException) -> None:
         path = f"providers.{type}.{instance}"

@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_plus
 
 MASK = "***"
 _SECRET_KEY = re.compile(
-    r"key$|secret|token|passw|passphrase|pwd$|credential|auth(?!ors?$)|bearer|cookie", re.IGNORECASE
+    r"keys?$|secret|token|passw|passphrase|pwd$|credential|auth(?!ors?$)|bearer|cookie", re.IGNORECASE
 )
 # What URLs carry, whoever put it there: https://name:password@host/?api_key=...
 _IN_URLS = re.compile(
@@ -27,9 +27,7 @@ class FromEnvironment(str):
         values: Those values.
     """
 
-    __slots__ = ("values",)
-
-    values: tuple[str, ...]
+    values: tuple[str, ...] = ()
 
 
 def is_secret_key(key: str) -> bool:
@@ -72,9 +70,11 @@ def masked(settings: Any) -> Any:
 
 
 def texts_in(value: object) -> Iterator[str]:
-    """Yield every text in nested values."""
+    """Yield every text in nested values, and every whole number as text."""
     if isinstance(value, str):
         yield value
+    elif isinstance(value, int) and not isinstance(value, bool):
+        yield str(value)
     elif isinstance(value, Mapping):
         for inner in value.values():
             yield from texts_in(inner)

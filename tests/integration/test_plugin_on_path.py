@@ -161,3 +161,66 @@ from deckwright import ProviderInfo
 def describe_media_providers():
     return [ProviderInfo("audio", "pico", "A bell that is called pico")]
 """
+
+
+CREDITED_ARTIST = """
+from deckwright import MediaProvider, MediaResult, ProviderInfo, Traits, hookimpl
+
+class Artist(MediaProvider):
+    supported_types = ("image",)
+
+    def _generate_media_impl(self, request):
+        path = request.target.with_suffix(".svg")
+        path.write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+        return MediaResult(True, path)
+
+@hookimpl
+def describe_media_providers():
+    return [ProviderInfo("image", "artist", traits=Traits(attribution="Drawn by A. Artist"))]
+
+@hookimpl
+def register_media_provider(type, name, config):
+    return Artist(config) if name == "artist" else None
+"""
+CLOSED_DOOR = """
+from deckwright import SyncProvider, SyncResult, hookimpl
+
+class Door(SyncProvider):
+    def _test_connection_impl(self):
+        return False
+
+    def _sync_cards_impl(self, cards):
+        return None
+
+    def sync_deck(self, deck):
+        token = self.config.get("token")
+        return SyncResult(False, 0, error_message=f"refused {token}") if token else None
+
+@hookimpl
+def register_media_provider(type, name, config):
+    return Door(config) if name == "door" else None
+"""
+
+
+def test_the_credit_that_a_plugin_describes_is_on_every_card(folder: Folder) -> None:
+    folder.write("plugin.py", CREDITED_ARTIST)
+    providers = PROVIDERS.replace("bell", "pico") + '[providers.image.artist]\npipelines = ["*"]\n'
+    folder.write("deckwright.toml", f'[plugins]\npaths = ["plugin.py"]\n{providers}')
+    done = folder.build()
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(folder.path / "spanish.apkg") as package:
+        assert b"Drawn by A. Artist" in package.read("collection.anki2")
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"), [("", "it returned NoneType"), ('token = "s3cr3t-key"', "refused ***")]
+)
+def test_a_target_that_fails_is_told_and_the_others_get_the_deck(
+    folder: Folder, setting: str, told: str
+) -> None:
+    folder.write("plugin.py", CLOSED_DOOR)
+    providers = PROVIDERS.replace("bell", "pico") + f'[providers.sync.door]\npipelines = ["*"]\n{setting}\n'
+    folder.write("deckwright.toml", f'[plugins]\npaths = ["plugin.py"]\n{providers}')
+    done = folder.build()
+    assert (done.returncode, told in done.stderr, "s3cr3t" in done.stderr) == (3, True, False), done.stderr
+    assert (folder.path / "spanish.apkg").exists()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from deckwright import (
     ProvidersFailedError,
     hookimpl,
 )
-from deckwright.secrets import is_secret_key, redact, secret_values
+from deckwright.secrets import FromEnvironment, is_secret_key, redact, secret_values
 
 pytestmark = pytest.mark.usefixtures("clean_place")
 
@@ -273,3 +275,16 @@ class TestFromTheEnvironment:
     )
     def test_urls_lose_theirs_whoever_put_them_there(self, text: str, shown: str) -> None:
         assert redact(text, ()) == shown
+
+
+def test_text_from_the_environment_is_text_in_every_other_way() -> None:
+    text = FromEnvironment("Bearer abcdef")
+    text.values = ("abcdef",)
+    for again in (
+        copy.deepcopy(text),
+        *(pickle.loads(pickle.dumps(text, protocol)) for protocol in range(6)),
+    ):
+        assert (again, again.values) == ("Bearer abcdef", ("abcdef",))
+    assert json.dumps({"a": text}) == '{"a": "Bearer abcdef"}'
+    assert {text: 1}["Bearer abcdef"] == 1
+    assert list(secret_values({"any": FromEnvironment("x")})) == []

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,12 @@ from deckwright.build.notes import escape, make_notes
 from deckwright.build.notetype import note_type
 from deckwright.build.plan import Plan, make_plan
 from deckwright.config import Config
-from deckwright.errors import FAULTS, BuildError, told
+from deckwright.errors import FAULTS, BuildError, told, trace
 from deckwright.providers.sync import Deck, SyncProvider, SyncResult
 from deckwright.registry import ProviderRegistry
 from deckwright.secrets import redact, secret_values
+
+logger = logging.getLogger(__name__)
 
 # Called with what is being done, how much of it is done, and how much there is.
 Progress = Callable[[str, int, int], None]
@@ -105,6 +109,7 @@ def run(plan: Plan, registry: ProviderRegistry, *, progress: Progress | None = N
         maker = MediaMaker(
             plan.providers,
             Path(folder),
+            partial(_attribution, registry),
             lambda request, result: registry.plugins.notify(
                 "media_generated", request=request, result=result
             ),
@@ -160,11 +165,17 @@ def run(plan: Plan, registry: ProviderRegistry, *, progress: Progress | None = N
 
 
 def _hand_over(deck: Deck, provider: SyncProvider) -> SyncResult:
+    """Have a provider take the deck; give a result whatever it does."""
+    secrets = list(secret_values(getattr(provider, "config", {})))
     try:
-        return provider.sync_deck(deck)
+        result = provider.sync_deck(deck)
+        if isinstance(result, SyncResult):
+            return attrs.evolve(result, error_message=redact(str(result.error_message), secrets))
+        message = f"it returned {type(result).__name__}, not a SyncResult"
     except FAULTS as error:
-        message = redact(told(error), secret_values(getattr(provider, "config", {})))
-        return SyncResult(success=False, processed_count=0, error_message=message)
+        logger.debug("%s", trace(error, secrets))
+        message = redact(told(error), secrets)
+    return SyncResult(success=False, processed_count=0, error_message=message)
 
 
 def _deck(plan: Plan, media: list[dict[str, Medium]]) -> Deck:
@@ -180,6 +191,11 @@ def _deck(plan: Plan, media: list[dict[str, Medium]]) -> Deck:
         output=plan.output,
         description="<br>".join(map(escape, lines)),
     )
+
+
+def _attribution(registry: ProviderRegistry, type: str, instance: str) -> str:
+    info = registry.info_of(type, instance)
+    return info.traits.attribution if info else ""
 
 
 def _delivered(kind: Kind, media: list[dict[str, Medium]]) -> tuple[int, int]:

@@ -78,6 +78,7 @@ class MediaMaker:
     Args:
         providers: Those that the pipeline may see: type, then instance, to provider.
         folder: Where the files go.
+        attribution: Gives the credit that is always due to the provider of a type and instance.
         observe: Called with each request and what came of it in the end.
     """
 
@@ -85,10 +86,12 @@ class MediaMaker:
         self,
         providers: Mapping[str, Mapping[str, Any]],
         folder: Path,
+        attribution: Callable[[str, str], str],
         observe: Callable[[MediaRequest, MediaResult], None],
     ) -> None:
         self._providers = providers
         self._folder = folder
+        self._attribution = attribution
         self._observe = observe
         # Providers that it is pointless to ask again in this run, with the reason.
         self._out: dict[tuple[str, str], ProviderError] = {}
@@ -114,7 +117,7 @@ class MediaMaker:
                 result = _ask(provider, request)
                 if isinstance(result, MediaResult):
                     self._observe(request, result)
-                    return self._kept(result, instance)
+                    return self._kept(result, kind, instance)
                 failure = result
                 if failure.out_for_run:
                     self._out[key] = failure
@@ -124,7 +127,7 @@ class MediaMaker:
         failed = kind.required or not all(isinstance(reason, NotFoundError) for reason in reasons.values())
         return Missing(word, kind, reasons, failed)
 
-    def _kept(self, result: MediaResult, instance: str) -> Medium:
+    def _kept(self, result: MediaResult, kind: Kind, instance: str) -> Medium:
         """Name a file by its content, so that the same sound or picture is the same file in every build."""
         path = cast("Path", result.file_path)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:20]
@@ -134,7 +137,8 @@ class MediaMaker:
             path.replace(kept)
         else:
             shutil.copyfile(path, kept)
-        return Medium(kept, instance, result.metadata.get("attribution", ""))
+        credit = (result.metadata or {}).get("attribution") or self._attribution(kind.type, instance)
+        return Medium(kept, instance, str(credit))
 
 
 def _ask(provider: Any, request: MediaRequest) -> MediaResult | ProviderError:
@@ -149,7 +153,9 @@ def _ask(provider: Any, request: MediaRequest) -> MediaResult | ProviderError:
         if not isinstance(result, MediaResult):
             failure = BadMediaError(f"it returned {type(result).__name__}, not a MediaResult")
         elif not result.success:
-            failure = result.failure or ProviderError(result.error or "no reason given")
+            failure = ProviderError(str(result.error or "no reason given"))
+            if isinstance(result.failure, ProviderError):
+                failure = result.failure
         elif result.file_path is None or not result.file_path.is_file():
             failure = BadMediaError("it says that it made a file, and there is none")
         elif not result.file_path.stat().st_size:

@@ -66,11 +66,12 @@ def read_rows(path: Path, registry: ProviderRegistry, pipeline: str) -> list[Any
                 reader = registry.plugins.make("data", registry.name_of("data", instance), settings)
                 with closing(reader):
                     rows = reader.load_data(path.name)
-            except DataError:
-                raise
             except FAULTS as error:
                 secrets = list(secret_values(settings))
                 logger.debug("%s", trace(error, secrets))
+                if isinstance(error, DataError):
+                    error.redact(secrets)
+                    raise error from None
                 raise DataError(f"{path}: {redact(told(error), secrets)}.") from None
             if not isinstance(rows, list):
                 raise DataError(

@@ -32,9 +32,8 @@ class _Commands(click.Group):
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["--help", "-h"]})
 @click.version_option(__version__, prog_name="deckwright")
-@click.option("-v", "--verbose", is_flag=True, help="Log what is done, and show where an error comes from.")
-@click.pass_context
-def deckwright(ctx: click.Context, verbose: bool) -> None:
+@click.option("-v", "--verbose", is_flag=True, help="Show where an error comes from.")
+def deckwright(verbose: bool) -> None:
     """Turn a list of words into Anki flashcards with sound and pictures.
 
     \b
@@ -43,7 +42,6 @@ def deckwright(ctx: click.Context, verbose: bool) -> None:
     No account, key or configuration is needed. A configuration (deckwright.toml) chooses other sources of
     sound and pictures; plugins add more of them.
     """  # noqa: D301 - click needs the character itself to leave a line as it is
-    ctx.obj = verbose
     logger = logging.getLogger("deckwright")
     if verbose:
         logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
@@ -80,17 +78,15 @@ def main() -> None:
 
 
 def _explain(error: Exception) -> int:
-    from deckwright.errors import BuildError, DeckwrightError, ProvidersFailedError
+    from deckwright.errors import BuildError, DeckwrightError, ProvidersFailedError, told, trace
 
-    if "-v" in sys.argv or "--verbose" in sys.argv:
-        import traceback
-
-        traceback.print_exception(error)
+    if logging.getLogger("deckwright").isEnabledFor(logging.DEBUG):
+        click.echo(trace(error), err=True)
     if isinstance(error, DeckwrightError):
         click.echo(f"{click.style('Error:', fg='red', bold=True)} {error}", err=True)
         return CANNOT if isinstance(error, BuildError | ProvidersFailedError) else WRONG_INPUT
     click.echo(
-        f"{click.style('Error:', fg='red', bold=True)} {type(error).__name__}: {error}\n"
+        f"{click.style('Error:', fg='red', bold=True)} {told(error)}\n"
         "  This is a fault of Deckwright or of a plugin. `deckwright --verbose ...` shows where it comes from.",
         err=True,
     )

@@ -106,9 +106,8 @@ def _show_plan(plan: Plan, problems: list[str], as_json: bool) -> None:
         "words": len(plan.words),
         "languages": sorted({word.language for word in plan.words}),
     }
-    if plan.output is not None:
-        shown["output"] = str(plan.output)
-        shown["replaces"] = plan.output.exists()
+    files = [provider.destination(plan.deck, plan.output) for provider in plan.providers["sync"].values()]
+    shown["outputs"] = [{"path": file, "replaced": file.exists()} for file in files if file]
     if as_json:
         print_json({**shown, "repeated": plan.repeated, "providers": providers, "problems": problems})
         return
@@ -120,8 +119,8 @@ def _show_plan(plan: Plan, problems: list[str], as_json: bool) -> None:
         table.add_row("also shown", ", ".join(facts))
     for type, instances in providers.items():
         table.add_row(type, (", " if type == "sync" else ", then ").join(instances))
-    if plan.output is not None:
-        table.add_row("output", f"{plan.output}{' (replaced)' if shown['replaces'] else ''}")
+    for file in shown["outputs"]:
+        table.add_row("output", f"{file['path']}{' (replaced)' if file['replaced'] else ''}")
     console().print(table)
     show_problems(problems)
     click.echo("Nothing was made: this was a dry run.")

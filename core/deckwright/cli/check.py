@@ -32,7 +32,7 @@ def command(config: Path | None, as_json: bool) -> None:
         remarks = registry.plugins.remarks()
         made = [f"{type}.{name}" for type in registry.plugins.types for name in registry[type]]
     if as_json:
-        print_json({"providers": made, "problems": problems})
+        print_json({"providers": made, "problems": problems, "remarks": remarks})
     else:
         show_problems(problems, remarks)
         click.echo(f"Set up: {', '.join(made) or 'nothing'}")

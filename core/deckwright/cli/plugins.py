@@ -20,6 +20,7 @@ def command(config: Path | None, as_json: bool) -> None:
 
     chosen = Config.load(config) if config else Config.find()
     plugins = Plugins(chosen.section("plugins", PluginSettings), folder=chosen.folder)
+    plugins.describe()  # finds out who wins where several offer the same
     if as_json:
         print_json([attrs.asdict(record) for record in plugins.records])
         return
@@ -29,5 +30,5 @@ def command(config: Path | None, as_json: bool) -> None:
     console().print(table)
     show_problems(
         [f"{record}: {problem}" for record in plugins.records for problem in record.problems],
-        plugins.remarks(),
+        [*plugins.unknown_names(), *plugins.remarks()],
     )

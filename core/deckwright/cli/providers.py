@@ -40,8 +40,8 @@ def command(config: Path | None, as_json: bool) -> None:
             owner = registry.plugins.owner(type, name)
             rows.append({"type": type, "name": name, "configured": configured, "plugin": str(owner or "")})
         if as_json:
-            failures = [str(failure) for failure in registry.failures]
-            print_json({"providers": rows, "failed": failures})
+            problems = [*registry.problems(), *registry.warnings]
+            print_json({"providers": rows, "problems": problems, "remarks": registry.plugins.remarks()})
             return
         table = plain_table("type", "name", "configured as", "what it is")
         for row in rows:

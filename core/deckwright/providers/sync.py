@@ -159,6 +159,15 @@ class SyncProvider(Provider, ABC):
         """Return the notes of this type that the target holds; by default none are known."""
         return []
 
+    def destination(self, deck: str, output: Path | None = None) -> Path | None:
+        """Return the file that a deck would be written to; by default there is none.
+
+        Args:
+            deck: The deck's name.
+            output: The file that was asked for, if any.
+        """
+        return None
+
     def sync_deck(self, deck: Deck) -> SyncResult:
         """Hand over a whole deck: its templates, then its media, then its notes.
 

@@ -238,3 +238,18 @@ def test_progress_is_told_from_nothing_to_all(build: Build, maker: Any) -> None:
 def test_a_program_can_take_the_report_apart(build: Build, maker: Any) -> None:
     report = build(["uno"], audio={"voice": maker(refuse(NotFoundError("none")))}).report
     assert attrs.asdict(report)["words"] == 1
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        None,
+        MediaResult(False, error=7),  # type: ignore[arg-type]
+        MediaResult(False, failure=ValueError("no")),  # type: ignore[arg-type]
+    ],
+)
+def test_a_result_that_is_none_ends_nothing(build: Build, maker: Any, result: Any) -> None:
+    odd = maker(sound_of)
+    odd.generate_media = lambda request: result
+    built = build(["uno"], audio={"odd": odd, "voice": maker(sound_of)})
+    assert built.report.delivered["sounds"] == (1, 1)

@@ -365,7 +365,7 @@ def test_a_dry_run_says_what_would_be_replaced(run: Run, words: Path) -> None:
     Path("words.apkg").write_bytes(b"old")
     assert "words.apkg (replaced)" in run("build", words, "-c", "bell.toml", "-n", "-o", "words.apkg").out
     plan = json.loads(run("build", words, "-c", "bell.toml", "-n", "-o", "words.apkg", "--json").out)
-    assert (plan["output"], plan["replaces"]) == ("words.apkg", True)
+    assert plan["outputs"] == [{"path": "words.apkg", "replaced": True}]
     assert Path("words.apkg").read_bytes() == b"old"
 
 
@@ -498,6 +498,7 @@ def register_media_provider(type, name, config):
 
 
 def test_a_file_gets_the_ending_that_anki_needs(run: Run, words: Path) -> None:
+    assert "fruit.apkg\n" in run("build", words, "-l", "es", "-o", "fruit", "--dry-run").out.replace(" ", "")
     done = run("build", words, "-l", "es", "-o", "fruit")
     assert done.code == 0
     assert Path("fruit.apkg").exists()

@@ -96,7 +96,7 @@ def test_a_provider_that_failed_is_told_beside_those_that_work(run: Run, folder:
     assert "broken.toml, line" in done.err
     assert "bell" in done.out
     report = json.loads(run("providers", "-c", "broken.toml", "--json").out)
-    assert "providers.audio.pico.speed" in report["failed"][0]
+    assert "providers.audio.pico.speed" in report["problems"][0]
 
 
 # plugins
