@@ -8,11 +8,12 @@ import tempfile
 import timeit
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pluggy
 from measure import Figure, from_times, ratio
 
-from deckwright import MediaProvider, MediaResult, ProviderRegistry, hooks
+from deckwright import ProviderRegistry, hooks
 
 PLUGIN = """
 from deckwright import MediaProvider, MediaResult, ProviderInfo, hookimpl
@@ -62,14 +63,7 @@ def from_config() -> Iterator[Figure]:
 
 
 def many_plugins() -> Iterator[Figure]:
-    """10,000 instances over 1,000 plugins, against loading the plugins and calling the class by hand."""
-
-    class Voice(MediaProvider):
-        supported_types = ("audio",)
-
-        def _generate_media_impl(self, request):  # type: ignore[no-untyped-def]
-            return MediaResult(False)
-
+    """10,000 instances over 1,000 plugins, against loading the plugins and calling their classes by hand."""
     names = [f"bench_voice_{n}" for n in range(1000)]
     instances = {f"i{n}": {"type": names[n % 1000], "pipelines": ["*"], "volume": 1} for n in range(10_000)}
     config = {"plugins": {"modules": names}, "providers": {"audio": instances}}
@@ -78,19 +72,21 @@ def many_plugins() -> Iterator[Figure]:
         for name in names:
             sys.modules.pop(name, None)
 
+    def constructed(modules: list[ModuleType]) -> list[object]:
+        return [modules[n % 1000].Voice({"volume": 1}) for n in range(10_000)]
+
     def imported() -> object:
         forget()
-        for name in names:
-            importlib.import_module(name)
-        return [Voice({"volume": 1}) for _ in range(10_000)]
+        return constructed([importlib.import_module(name) for name in names])
 
     def loaded() -> object:
         forget()
         manager = pluggy.PluginManager("deckwright")
         manager.add_hookspecs(hooks)
-        for name in names:
-            manager.register(importlib.import_module(name))
-        return [Voice({"volume": 1}) for _ in range(10_000)]
+        modules = [importlib.import_module(name) for name in names]
+        for module in modules:
+            manager.register(module)
+        return constructed(modules)
 
     def through_registry() -> object:
         forget()

@@ -396,6 +396,8 @@ class Plugins:
 
     def _checked(self, made: Any, plugin: PluginRecord, key: Key, config: dict[str, Any]) -> Any:
         contract: Any = self._types[key[0]].contract
+        if contract in made.__class__.__mro__:  # as isinstance, which asks an abstract class the long way
+            return made
         if isinstance(made, type) and issubclass(made, contract):
             made = made(config) if _takes_config(made) else made()
         if isinstance(made, contract):
