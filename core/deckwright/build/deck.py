@@ -118,7 +118,12 @@ def run(plan: Plan, registry: ProviderRegistry, *, progress: Progress | None = N
         # Of a type whose providers all failed, nothing can be made, and the report is to say so.
         broken = {failure.type for failure in registry.failures}
         media: list[dict[str, Medium]] = [{} for _ in plan.words]
-        missing: list[Missing] = []
+        missing = [
+            Missing(word, kind, reasons={}, failed=True)
+            for kind in KINDS
+            if kind.type in broken and kind not in kinds
+            for word in plan.words
+        ]
         for kind in kinds:
             started = time.perf_counter()
             for index, word in enumerate(plan.words):

@@ -163,7 +163,7 @@ def test_whatever_a_word_is_made_of_it_is_shown_as_text(collection: Callable[...
     [note] = anki.notes()
     for card in note.cards():
         for shown in (Shown(card.question()), Shown(card.answer())):
-            assert word in shown.text
+            assert word in shown.text.replace("\u2060", "")  # which parts a backslash and a bracket
             assert "script" not in shown.tags
         assert not card.question_av_tags()
 

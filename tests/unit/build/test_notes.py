@@ -80,7 +80,8 @@ class Shown(HTMLParser):
 def printable(text: str) -> str:
     """Return text as one may see it, without what has neither ink nor width."""
     composed = unicodedata.normalize("NFC", text)
-    return "".join(char for char in composed if char >= " " or char in "\n\t").replace("\ufeff", "").strip()
+    unseen = "\ufeff\u2060"
+    return "".join(c for c in composed if (c >= " " or c in "\n\t") and c not in unseen).strip()
 
 
 def test_anki_shows_every_word_as_it_was_written(anki_collection: Callable[[], Any], tmp_path: Path) -> None:

@@ -519,4 +519,5 @@ def test_a_type_of_which_no_provider_works_is_in_the_report(run: Run, folder: Pa
     done = run("build", "words.csv", "-l", "es", "-c", "broken.toml")
     assert done.code == 3
     assert "0 of 1" in done.out
+    assert "Without sounds: 1 (hola)" in done.out
     assert "line 3, providers.audio.pico.volume: 99 is not allowed" in done.err
