@@ -391,9 +391,10 @@ class ProviderRegistry:
         files = config.get("files") if config else getattr(provider, "managed_files", None)
         files = files if isinstance(files, (list, tuple)) else ()
         with self._lock:
-            taken = [(self._files.get(file, name), [file]) for file in files]
-            if conflicts := file_conflicts([*taken, (name, files)]):
-                raise RegistrationError("\n".join(conflicts))
+            if files:
+                taken = [(self._files.get(file, name), [file]) for file in files]
+                if conflicts := file_conflicts([*taken, (name, files)]):
+                    raise RegistrationError("\n".join(conflicts))
             if name in self._providers["data"]:
                 self._files = {file: owner for file, owner in self._files.items() if owner != name}
             self._files.update(dict.fromkeys(files, name))
