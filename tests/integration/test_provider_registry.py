@@ -435,3 +435,11 @@ class TestOddities:
         assert len(caught.value.faults) == 2
         assert "'pipelines'" in caught.value.faults[0]
         assert "did you mean 'paths'" in caught.value.faults[1]
+
+
+def test_a_pipeline_may_be_named_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIPE", "vocabulary")
+    registry = ProviderRegistry.from_config({"providers": {"audio": {"pico": {"pipelines": ["${PIPE}"]}}}})
+    assert registry.get_pipeline_assignments("audio", "pico") == ["vocabulary"]
+    assert list(registry.for_pipeline("vocabulary")["audio"]) == ["pico"]
+    assert not registry.for_pipeline("other")["audio"]
