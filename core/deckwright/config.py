@@ -136,10 +136,9 @@ class Config:
             if kind is str:
                 if "${" in value:
                     replaced[key] = self._replaced_text(value, key)
-            elif kind is dict or kind is list:
-                # The pipelines stay with the registry, which changes nothing in them: no copy is needed.
-                if key != "pipelines" or "${" in "".join(value):
-                    replaced[key] = self._replaced(value, key)
+            # The pipelines stay with the registry, which changes nothing in them: no copy is needed.
+            elif (kind is dict or kind is list) and (key != "pipelines" or "${" in "".join(value)):
+                replaced[key] = self._replaced(value, key)
         return {**settings, **replaced} if replaced else settings
 
     def where(self, key: str) -> str:
