@@ -102,7 +102,7 @@ def many_plugins() -> Iterator[Figure]:
             yield ratio(
                 what.format("loading (import, pluggy's register)"), through_registry, loaded, 1.5, tries=5
             )
-            yield ratio(what.format("only importing"), through_registry, imported, tries=5)
+            yield ratio(what.format("only importing"), through_registry, imported, 1.5, tries=5)
         finally:
             sys.path.remove(folder)
 
