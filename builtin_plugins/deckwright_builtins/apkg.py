@@ -1,21 +1,9 @@
-"""Writes a deck as an Anki package: one `.apkg` file with notes, cards, sounds and pictures, ready to import.
-
-Importing a later build of the same deck updates the notes that are there and adds the new ones. Anki tells
-old from new by whole seconds: of two builds within the same second, it takes the second one for the first.
-"""
+"""Writes a deck as an Anki package: one `.apkg` file, ready to import."""
 
 from __future__ import annotations
 
-import contextlib
-import filecmp
-import hashlib
-import itertools
-import json
 import re
-import sqlite3
 import tempfile
-import time
-import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +13,6 @@ import attrs
 from deckwright import (
     CardTemplate,
     Deck,
-    MissingDependencyError,
     Note,
     NoteType,
     ProviderError,
@@ -34,8 +21,9 @@ from deckwright import (
     SyncResult,
     hookimpl,
 )
+from deckwright.extras import OFFLINE_EXTRA
+from deckwright.packages import WrittenPackage, require_genanki, stable_id, write_package
 
-EXTRA = "deckwright[offline]"
 # The keys of a card that are not fields of its note.
 _ABOUT_THE_CARD = {"guid", "tags", "deck", "note_type"}
 _PLAIN_STYLE = ".card { font-family: sans-serif; font-size: 20px; text-align: center; }"
@@ -67,7 +55,7 @@ class Apkg(SyncProvider):
         self._cards: list[dict[str, Any]] = []
 
     def _test_connection_impl(self) -> bool:
-        _genanki()
+        require_genanki()
         with tempfile.TemporaryDirectory(dir=self.destination(self.settings.deck).parent):
             return True
 
@@ -79,7 +67,7 @@ class Apkg(SyncProvider):
             Whatever goes wrong is in the result; nothing is raised, and a file that was there stays.
         """
         try:
-            return _write(self.destination(deck.name, deck.output), [deck], deck.media)
+            return _result(write_package(self.destination(deck.name, deck.output), [deck], deck.media))
         except Exception as error:  # noqa: BLE001 - a result in any case is the contract of this method
             return SyncResult(success=False, processed_count=0, error_message=self._told(error))
 
@@ -96,9 +84,10 @@ class Apkg(SyncProvider):
     def _sync_cards_impl(self, cards: list[dict[str, Any]]) -> SyncResult:
         kept = [*self._cards, *cards]
         decks = self._decks(kept)
-        result = _write(self.destination(decks[0].name if decks else self.settings.deck), decks, self._media)
+        path = self.destination(decks[0].name if decks else self.settings.deck)
+        package = write_package(path, decks, self._media)
         self._cards = kept
-        return attrs.evolve(result, processed_count=len(cards))
+        return attrs.evolve(_result(package), processed_count=len(cards))
 
     def _decks(self, cards: Iterable[dict[str, Any]]) -> list[Deck]:
         """Sort loose cards into decks, each with the notes of one note type."""
@@ -128,7 +117,7 @@ class Apkg(SyncProvider):
         templates = (
             CardTemplate(part["name"], part["front"], part["back"]) for part in self._templates[name]
         )
-        return NoteType(_stable_id(f"note type {name}"), name, tuple(fields), tuple(templates), _PLAIN_STYLE)
+        return NoteType(stable_id(f"note type {name}"), name, tuple(fields), tuple(templates), _PLAIN_STYLE)
 
     def destination(self, deck: str, output: Path | None = None) -> Path:
         """Return the file: the one asked for, else the configured one, else one named after the deck."""
@@ -145,109 +134,13 @@ class Apkg(SyncProvider):
 
 def _note(card: dict[str, Any], note_type: NoteType) -> Note:
     fields = {name: str(card.get(name, "")) for name in note_type.fields}
-    guid = card.get("guid") or _genanki().guid_for(note_type.name, next(iter(fields.values()), ""))
+    guid = card.get("guid") or require_genanki().guid_for(note_type.name, next(iter(fields.values()), ""))
     return Note(str(guid), fields, tuple(card.get("tags") or ()))
 
 
-def _write(path: Path, decks: Sequence[Deck], media: Iterable[Path]) -> SyncResult:
-    """Write the package beside `path`, and move it there once it is complete."""
-    package = _genanki().Package([_genanki_deck(deck) for deck in decks])
-    try:
-        media_by_name = _media_by_name(media)
-        if path.is_dir():
-            raise ProviderError(f"{path} is a folder; the package needs the name of a file.")
-        if not path.parent.is_dir():
-            raise ProviderError(f"{path} cannot be written: there is no folder {path.parent}.")
-        with tempfile.TemporaryDirectory(prefix=".apkg-", dir=path.parent) as folder:
-            collection, finished = Path(folder, "collection.anki2"), Path(folder, "finished.apkg")
-            cards = _write_collection(collection, package)
-            _zip(finished, collection, media_by_name)
-            size = finished.stat().st_size
-            finished.replace(path)
-    except OSError as error:
-        culprit = f" ({error.filename})" if error.filename and Path(error.filename).is_file() else ""
-        raise ProviderError(f"{path} cannot be written: {error.strerror or error}{culprit}.") from error
-    except sqlite3.OperationalError as error:
-        raise ProviderError(f"{path} cannot be written: {error}.") from error
-    notes = sum(len(deck.notes) for deck in decks)
-    return SyncResult(True, notes, {"path": path, "cards": cards, "bytes": size})
-
-
-def _write_collection(file: Path, package: Any) -> int:
-    """Write the notes and cards as the database that Anki reads; return the number of cards."""
-    # genanki's own write_to_file leaves a temporary file behind at every call.
-    with contextlib.closing(sqlite3.connect(file)) as database:
-        now = time.time()
-        package.write_to_db(database.cursor(), now, itertools.count(int(now * 1000)))
-        database.commit()
-        return int(database.execute("SELECT count(*) FROM cards").fetchone()[0])
-
-
-def _zip(target: Path, collection: Path, media: dict[str, Path]) -> None:
-    # Sound and pictures are compressed already. A file may be dated before 1980, where the dates of zip begin.
-    with zipfile.ZipFile(target, "w", strict_timestamps=False) as package:
-        package.write(collection, "collection.anki2", zipfile.ZIP_DEFLATED)
-        package.writestr("media", json.dumps(dict(enumerate(media))), zipfile.ZIP_DEFLATED)
-        for number, file in enumerate(media.values()):
-            package.write(file, str(number))
-
-
-def _media_by_name(files: Iterable[Path]) -> dict[str, Path]:
-    """Return each file by the name that notes call it by, having made sure that Anki will keep them apart."""
-    media: dict[str, Path] = {}
-    names: dict[str, str] = {}
-    for file in map(Path, files):
-        if not file.is_file():
-            raise ProviderError(f"The media file {file} does not exist.")
-        if lost := re.search(r'[?<>:"|*\[\]^\\\x00-\x1f]', file.name):
-            raise ProviderError(
-                f"Anki cannot keep the media file {file.name!r} under this name: it drops {lost[0]!r}."
-            )
-        # Not every system tells upper from lower case, and the deck is to work on all of them.
-        name = names.setdefault(file.name.lower(), file.name)
-        first = media.setdefault(name, file)
-        if first != file and not (name == file.name and filecmp.cmp(first, file, shallow=False)):
-            raise ProviderError(f"Two different media files have one name: {first} and {file}.")
-    return media
-
-
-def _genanki_deck(deck: Deck) -> Any:
-    genanki = _genanki()
-    note_type = deck.note_type
-    model = genanki.Model(
-        note_type.id,
-        note_type.name,
-        fields=[{"name": name} for name in note_type.fields],
-        templates=[
-            {"name": card.name, "qfmt": card.front, "afmt": card.back} for card in note_type.templates
-        ],
-        css=note_type.css,
-    )
-    made = genanki.Deck(_stable_id(deck.name), deck.name, deck.description)
-    for note in deck.notes:
-        unknown = [name for name in note.fields if name not in note_type.fields]
-        if unknown:
-            raise ProviderError(f"The note type {note_type.name!r} has no field {unknown[0]!r}.")
-        # Stripped: to Anki a field of spaces is empty, to genanki it is not. 0x1f is what separates fields.
-        fields = [note.fields.get(name, "").replace("\x1f", " ").strip() for name in note_type.fields]
-        tags = ["_".join(tag.split()) for tag in note.tags if tag.strip()]
-        made.add_note(genanki.Note(model, fields, guid=note.guid, tags=tags))
-    return made
-
-
-def _stable_id(name: str) -> int:
-    """Return the same number for the same name, in the range that genanki draws from: 2^30 up to 2^31."""
-    return (1 << 30) + int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % (1 << 30)
-
-
-def _genanki() -> Any:
-    try:
-        import genanki
-    except (ImportError, OSError) as error:
-        raise MissingDependencyError(
-            f"Anki packages need the package genanki ({error}).", hint=f'pip install "{EXTRA}"'
-        ) from error
-    return genanki
+def _result(package: WrittenPackage) -> SyncResult:
+    metadata = {"path": package.path, "cards": package.cards, "bytes": package.bytes}
+    return SyncResult(True, package.notes, metadata)
 
 
 @hookimpl
@@ -259,7 +152,7 @@ def describe_media_providers() -> list[ProviderInfo]:
             "apkg",
             "Writes an Anki package, a file that Anki imports",
             config_class=ApkgSettings,
-            extra=EXTRA,
+            extra=OFFLINE_EXTRA,
         )
     ]
 

@@ -131,7 +131,16 @@ class ProviderError(DeckwrightError):
 
 
 class TransientError(ProviderError):
-    """A time-out, a lost connection, a server's own fault: another try may succeed."""
+    """A time-out, a lost connection, a server's own fault: another try may succeed.
+
+    Attributes:
+        reply_lost: The request was sent and its reply never came: the service may have done, and charged for,
+            what it was asked.
+    """
+
+    def __init__(self, message: str, *, reply_lost: bool = False, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.reply_lost = reply_lost
 
 
 class RateLimitedError(ProviderError):

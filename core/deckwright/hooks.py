@@ -33,10 +33,14 @@ class Traits:
     Attributes:
         attribution: Whom to credit for what the provider delivers, in one line; empty when nobody.
         reads: For data providers, the endings of the files they read as word lists: `(".csv", ".tsv")`.
+        requests_per_item: How many requests to a service one sound or picture takes; 0 when it asks none.
+        cacheable: Whether what it delivers may be kept for other decks than the one it was asked for.
     """
 
     attribution: str = ""
     reads: tuple[str, ...] = ()
+    requests_per_item: int = 0
+    cacheable: bool = True
 
 
 @attrs.frozen

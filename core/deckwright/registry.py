@@ -165,6 +165,9 @@ class ProviderRegistry:
                     else:
                         self._assignments[key] = tuple(settings["pipelines"])
                     self._register_provider_by_type(type, instance, provider)
+                    # A class of the old contract may have no such thing.
+                    for warning in getattr(provider, "warnings", ()):
+                        self._warn(f"{config.where(f'providers.{type}.{instance}')}: {warning}")
                 except FAULTS as error:
                     self._record_failure(type, instance, error)
                 else:

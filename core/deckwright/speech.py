@@ -13,9 +13,8 @@ from abc import abstractmethod
 import attrs
 
 from deckwright.errors import InvalidRequestError, MissingDependencyError, NotFoundError
+from deckwright.extras import OFFLINE_EXTRA
 from deckwright.providers.media import MediaProvider, MediaRequest, MediaResult
-
-OFFLINE_EXTRA = "deckwright[offline]"
 
 # MP3, mono, at this rate is the one format that every Anki plays; for one voice it cannot be told from more.
 BIT_RATE = 48

@@ -22,7 +22,8 @@ from deckwright import (
     TransientError,
     hookimpl,
 )
-from deckwright.speech import OFFLINE_EXTRA, Pcm, SpeechProvider
+from deckwright.extras import OFFLINE_EXTRA
+from deckwright.speech import Pcm, SpeechProvider
 from deckwright_builtins.espeak.process import Worker, WorkerDiedError, WorkerHungError
 
 # espeak-ng cuts the path of its data off after 159 bytes.

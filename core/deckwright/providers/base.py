@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -17,12 +17,14 @@ class Provider:
         config_class: The attrs class of the settings; None to take them as they are.
         config: The settings as they were handed in.
         settings: An instance of `config_class`, when there is one.
+        warnings: What its user should know of these settings, which work as they are.
         logger: A logger of this provider's own.
     """
 
     config_class: ClassVar[type[Any] | None] = None
     # For classes of the old contract whose own constructor does not call this one.
     config: Mapping[str, Any] = MappingProxyType({})
+    warnings: Sequence[str] = ()
     logger = logging.getLogger("deckwright.providers")
 
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:
@@ -42,6 +44,17 @@ class Provider:
 
     def _setup_from_config(self) -> None:
         """Take what is needed from `self.config` or `self.settings`; open nothing yet."""
+
+    def check_connection(self) -> str:
+        """Try whether what the provider needs can be reached and used, spending as little as possible.
+
+        Returns:
+            What was found, in one line; empty when there is nothing to reach.
+
+        Raises:
+            ProviderError: It cannot be used; the hint says what to do.
+        """
+        return ""
 
     def close(self) -> None:
         """Let go of whatever was opened on first use. May be called again."""

@@ -131,6 +131,14 @@ class MediaProvider(Provider, ABC):
         """Say what the requests would cost in US dollars: `total_cost`, `per_request`, `requests_count`."""
         return {"total_cost": 0.0, "per_request": 0.0, "requests_count": len(requests)}
 
+    def ask_cost_estimate(self, requests: Sequence[MediaRequest]) -> dict[str, float]:
+        """Say the same as `get_cost_estimate`, having asked the service, where it tells prices for nothing.
+
+        Raises:
+            ProviderError: The service cannot be asked.
+        """
+        return self.get_cost_estimate(requests)
+
     def _failed(self, error: ProviderError) -> MediaResult:
         error.redact(secret_values(self.config))
         return MediaResult(success=False, error=error.message, failure=error)

@@ -136,6 +136,19 @@ class SyncProvider(Provider, ABC):
             self.logger.warning("%s cannot be reached: %s", type(self).__name__, self._told(error))
             return False
 
+    def check_connection(self) -> str:
+        """Try whether the target can be reached.
+
+        Returns:
+            What was found, in one line.
+
+        Raises:
+            ProviderError: It cannot be reached.
+        """
+        if not self._test_connection_impl():
+            raise ProviderError("it cannot be reached")
+        return "can be reached"
+
     def sync_templates(self, note_type: str, templates: list[dict[str, Any]]) -> SyncResult:
         """Hand over the card templates of a note type: dicts of `name`, `front`, `back`."""
         return SyncResult(success=True, processed_count=0)

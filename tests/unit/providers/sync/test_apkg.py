@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 import pytest
 
-from deckwright import CardTemplate, Deck, Note, NoteType, SettingError
+from deckwright import CardTemplate, Deck, Note, NoteType, SettingError, packages
 from deckwright_builtins import apkg
 from deckwright_builtins.apkg import Apkg
 
@@ -54,7 +54,7 @@ def deck(tmp_path: Path) -> Deck:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Sets the time at which packages are built, in seconds: Anki tells old from new by it."""
-    return lambda seconds: monkeypatch.setattr(apkg.time, "time", lambda: float(seconds))
+    return lambda seconds: monkeypatch.setattr(packages.time, "time", lambda: float(seconds))
 
 
 def write(deck: Deck) -> Path:

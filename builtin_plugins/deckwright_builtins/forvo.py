@@ -1,0 +1,282 @@
+"""Words spoken by people: the pronunciations of forvo.com, by its API.
+
+It takes a key of your own. By Forvo's terms of use, a word counts as two requests (one to find it, one to fetch
+it), what was fetched is not kept for other uses, and speakers are credited.
+"""
+
+from __future__ import annotations
+
+import functools
+import unicodedata
+from collections.abc import Iterable
+from datetime import datetime, timedelta, timezone
+from typing import Any, Literal
+from urllib.parse import quote
+
+import attrs
+
+from deckwright import (
+    AuthenticationError,
+    BadMediaError,
+    InvalidRequestError,
+    MediaProvider,
+    MediaRequest,
+    MediaResult,
+    MissingDependencyError,
+    NotFoundError,
+    ProviderError,
+    ProviderInfo,
+    QuotaError,
+    RateLimitedError,
+    SettingError,
+    Traits,
+    hookimpl,
+)
+from deckwright.extras import ONLINE_EXTRA
+from deckwright.http import HttpMediaProvider, HttpSettings, Reply, error_for, is_url
+
+CREDIT = "Pronunciations by Forvo (forvo.com)"
+# Each plan has a host of its own, and a key works on that host only.
+_HOSTS = {
+    "free": "https://apifree.forvo.com",
+    "commercial": "https://apicommercial.forvo.com",
+    "corporate": "https://apicorporate.forvo.com/api2/v1.1",
+}
+# By Forvo's own codes; all others are the ISO 639 codes of BCP 47 tags.
+_LANGUAGES = {"nb": "no", "fil": "tl", "cmn": "zh"}
+# What Forvo calls countries whose ISO names are others, and that pycountry does not know by these names.
+_COUNTRY_NAMES = {
+    "brunei": "BRN",
+    "burma": "MMR",
+    "cape verde": "CPV",
+    "cote d'ivoire": "CIV",
+    "democratic republic of the congo": "COD",
+    "east timor": "TLS",
+    "ivory coast": "CIV",
+    "kosovo": "XKX",
+    "macau": "MAC",
+    "macedonia": "MKD",
+    "micronesia": "FSM",
+    "palestine": "PSE",
+    "russia": "RUS",
+    "swaziland": "SWZ",
+    "turkey": "TUR",
+    "uk": "GBR",
+    "vatican city": "VAT",
+}
+_RESET_HOUR = 22  # UTC; as Forvo's users report
+
+
+@attrs.define(kw_only=True)
+class ForvoSettings(HttpSettings):
+    """Whose pronunciations are taken, and by which key."""
+
+    api_key: str = attrs.field(
+        validator=attrs.validators.min_len(1), metadata={"help": "the key of your Forvo plan"}
+    )
+    plan: Literal["free", "commercial", "corporate"] = attrs.field(
+        default="free", metadata={"help": "what you have paid for; a key works for its own plan only"}
+    )
+    base_url: str | None = attrs.field(
+        default=None,
+        validator=attrs.validators.optional(is_url),
+        metadata={"help": "where Forvo is; by the plan, when not set"},
+    )
+    usernames: list[str] = attrs.field(factory=list, metadata={"help": "speakers to prefer, the best first"})
+    country_priorities: list[str] = attrs.field(
+        factory=list, metadata={"help": 'countries to prefer, the best first: "MX", "MEX" or "Mexico"'}
+    )
+    priority_groups: list[list[str]] = attrs.field(
+        factory=list, metadata={"help": "groups of countries, the best first, within which votes decide"}
+    )
+    sex: Literal["m", "f"] | None = attrs.field(default=None, metadata={"help": "only men (m) or women (f)"})
+    audio_format: Literal["mp3", "ogg"] = attrs.field(
+        default="mp3", metadata={"help": "mp3 is played everywhere; ogg not on iPhones"}
+    )
+
+
+class Forvo(HttpMediaProvider):
+    """Fetches the best pronunciation of a word: by speaker, then by country, then by votes."""
+
+    config_class = ForvoSettings
+    settings: ForvoSettings
+    supported_types = ("audio",)
+
+    def _setup_from_config(self) -> None:
+        groups = self.settings.priority_groups or [[country] for country in self.settings.country_priorities]
+        key = "priority_groups" if self.settings.priority_groups else "country_priorities"
+        # Country to the place of its group.
+        self._groups: dict[str, int] = {}
+        for place, group in enumerate(groups):
+            for country in group:
+                code = country_code(country)
+                if code is None:
+                    raise SettingError(
+                        key,
+                        f"{country!r} is no country.",
+                        hint='A country is an ISO 3166 code or an English name: "MX", "MEX", "Mexico".',
+                    )
+                self._groups.setdefault(code, place)
+
+    @property
+    def base_url(self) -> str:
+        """Where Forvo is."""
+        return (self.settings.base_url or _HOSTS[self.settings.plan]).rstrip("/")
+
+    def check_connection(self) -> str:
+        """Ask for one word, which uses one request of the day."""
+        self._items("hello", "en", limit=1)
+        return "the key is accepted (this used one request of your plan)"
+
+    def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
+        word = unicodedata.normalize("NFC", " ".join(request.content.split()))
+        tag = str(request.params.get("language") or "").replace("_", "-")
+        language, _, region = tag.partition("-")
+        language = _LANGUAGES.get(language.lower(), language.lower())
+        items = [item for item in self._items(word, language) if isinstance(item, dict)]
+        if not items:
+            raise NotFoundError(f"Forvo has no pronunciation of {word!r}.")
+        best = max(items, key=lambda item: self._rank(item, region))
+        url = best.get(f"path{self.settings.audio_format}")
+        if not isinstance(url, str) or not url:
+            raise BadMediaError(f"Forvo names no {self.settings.audio_format} file for {word!r}.")
+        path = self.http.download(url, request.target, "audio")
+        speaker, country = str(best.get("username") or "someone"), str(best.get("country") or "")
+        return MediaResult(
+            True,
+            path,
+            {
+                "word": word,
+                "language": language,
+                "country": country,
+                "username": speaker,
+                "votes": _number(best.get("num_positive_votes")),
+                "rate": _number(best.get("rate")),
+                "id": best.get("id"),
+                "attribution": f"Pronounced by {speaker}{f' ({country})' if country else ''}. {CREDIT}",
+            },
+        )
+
+    def _items(self, word: str, language: str, limit: int | None = None) -> list[Any]:
+        """Return what Forvo knows of a word."""
+        pairs = {"word": word}
+        if language:
+            pairs["language"] = language
+        if self.settings.sex:
+            pairs["sex"] = self.settings.sex
+        if limit:
+            pairs["limit"] = str(limit)
+        path = "/".join(f"{name}/{quote(value, safe='')}" for name, value in pairs.items())
+        key = quote(self.settings.api_key, safe="")
+        if self._is_corporate:
+            url = f"{self.base_url}/{key}/word-pronunciations/{path}"
+        else:
+            url = f"{self.base_url}/key/{key}/format/json/action/word-pronunciations/{path}"
+        answer = self.http.request("GET", url).json()
+        if isinstance(answer, dict) and isinstance(answer.get("data"), dict):
+            answer = answer["data"]  # as the corporate plan has it
+        items = answer.get("items", []) if isinstance(answer, dict) else None
+        if not isinstance(items, list):
+            raise ProviderError("Forvo answered in a form that is not known.")
+        return items
+
+    @property
+    def _is_corporate(self) -> bool:
+        return "/api2/" in f"{self.base_url}/"
+
+    def _rank(self, item: dict[str, Any], region: str) -> tuple[int, int, int, int]:
+        """Return how good a pronunciation is; more is better."""
+        names = self.settings.usernames
+        by = item.get("username")
+        speaker = len(names) - names.index(by) if by in names else 0
+        groups = self._groups or ({code: 0} if region and (code := country_code(region)) else {})
+        place = groups.get(country_code(str(item.get("country") or "")) or "") if groups else None
+        country = 0 if place is None else 1 + max(groups.values()) - place
+        return speaker, country, _number(item.get("num_positive_votes")), _number(item.get("rate"))
+
+    def _explain(self, reply: Reply) -> ProviderError | None:
+        """Tell Forvo's errors apart: a list with one text, whatever the status is."""
+        if reply.content.lstrip().startswith(b"["):
+            return _error(reply.json(), reply)
+        if reply.status in (301, 302, 303, 307, 308, 403, 404):
+            # To unknown words Forvo may answer with its page for lost visitors, which is refused to programs.
+            return NotFoundError(
+                f"Forvo does not know this word, or keeps this program out (status {reply.status})."
+            )
+        return error_for(reply)
+
+
+@functools.cache
+def country_code(text: str) -> str | None:
+    """Return the ISO 3166 alpha-3 code of a country by any of its codes or its English name; None if it is none.
+
+    Raises:
+        MissingDependencyError: pycountry is not installed.
+    """
+    text = text.strip()
+    if not text:
+        return None
+    try:
+        import pycountry
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"Countries need the package pycountry ({error}).", hint=f'pip install "{ONLINE_EXTRA}"'
+        ) from error
+    try:
+        return str(pycountry.countries.lookup(text).alpha_3)
+    except LookupError:
+        return _COUNTRY_NAMES.get(text.lower())
+
+
+def next_reset(now: datetime) -> datetime:
+    """Return when Forvo's day ends: at 22:00 UTC."""
+    today = now.astimezone(timezone.utc).replace(hour=_RESET_HOUR, minute=0, second=0, microsecond=0)
+    return today if today > now else today + timedelta(days=1)
+
+
+def _error(answer: Iterable[Any], reply: Reply) -> ProviderError:
+    said = " ".join(map(str, answer))
+    if "limit" in said.lower():
+        resets_at = next_reset(datetime.now(timezone.utc))
+        return QuotaError(
+            f"Forvo's requests for today are used up ({said}).",
+            resets_at=resets_at,
+            hint=f"There will be more at {resets_at:%H:%M} UTC.",
+        )
+    if "domain" in said.lower():
+        return AuthenticationError(
+            f"Forvo refuses the key ({said}).",
+            hint="Check api_key, and that `plan` is the one that the key is for.",
+        )
+    if reply.status == 429:
+        return RateLimitedError(f"Forvo asks for a pause ({said}).", retry_after=reply.retry_after)
+    return InvalidRequestError(f"Forvo does not take the request ({said}).")
+
+
+def _number(value: Any) -> int:
+    """Return a number that Forvo writes as a number or as text."""
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return 0
+
+
+@hookimpl
+def describe_media_providers() -> list[ProviderInfo]:
+    """Offer `forvo`."""
+    return [
+        ProviderInfo(
+            "audio",
+            "forvo",
+            "Words spoken by people, from forvo.com; needs a key",
+            config_class=ForvoSettings,
+            extra=ONLINE_EXTRA,
+            traits=Traits(attribution=CREDIT, requests_per_item=2, cacheable=False),
+        )
+    ]
+
+
+@hookimpl
+def register_media_provider(type: str, name: str, config: dict[str, Any]) -> MediaProvider | None:
+    """Make `forvo`."""
+    return Forvo(config) if (type, name) == ("audio", "forvo") else None

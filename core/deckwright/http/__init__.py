@@ -1,0 +1,13 @@
+"""HTTP for providers that speak to a service: one layer for the built-in plugins and everybody else's.
+
+A provider derives from `HttpProvider` (or `HttpMediaProvider`, for sound and pictures), its settings from
+`HttpSettings`; then `self.http` is an `HttpClient` with the user's time-outs, retries and limits, made on first
+use and closed with the provider. Its two verbs are `request`, for the service itself, and `download`, for the
+files that a service points to, which are trusted with nothing.
+"""
+
+from deckwright.http.provider import HttpMediaProvider, HttpProvider
+from deckwright.http.reply import Reply, error_for
+from deckwright.http.settings import HttpSettings, is_url
+
+__all__ = ["HttpMediaProvider", "HttpProvider", "HttpSettings", "Reply", "error_for", "is_url"]

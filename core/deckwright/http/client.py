@@ -1,0 +1,347 @@
+"""The HTTP client of one provider: httpx, with the user's time-outs, retries and limits, and secrets kept out of sight.
+
+Imported on first use: it needs the packages of the extra `online`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urljoin
+
+import httpx
+import tenacity
+
+from deckwright.errors import (
+    BadMediaError,
+    NotFoundError,
+    ProviderError,
+    RateLimitedError,
+    TransientError,
+)
+from deckwright.http.addresses import DownloadGuard
+from deckwright.http.reply import Reply, error_for
+from deckwright.http.settings import HttpSettings
+from deckwright.media_files import keep_media, temporary_beside
+from deckwright.secrets import redact
+
+T = TypeVar("T")
+Explain = Callable[[Reply], "ProviderError | None"]
+
+# Bytes. The largest reply with pictures in it, ten of some megabytes as base64, stays well below.
+LARGEST_REPLY = 100_000_000
+LARGEST_FILE = 30_000_000
+# What is read of a reply that is only to be looked at for its error.
+_LARGEST_ERROR = 65_536
+# A reply that comes drop by drop is given up after so many times the time-out.
+_PATIENCE = 10
+_MOST_REDIRECTS = 5
+# Requests that keep their distance here may draw closer on their way; seconds.
+_MARGIN = 0.1
+# What a client unpacks, and so what it asks for; of others, a small reply could be made to fill the memory.
+_ENCODINGS = ("", "identity", "gzip", "deflate")
+# Those that write URLs and headers into their logs.
+_LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks")
+_DEFAULT_BACKOFF = tenacity.wait_exponential_jitter(initial=0.5, max=10.0, jitter=0.5)
+
+
+class HttpClient:
+    """Makes requests for one provider. It may be used from several threads.
+
+    Args:
+        settings: How.
+        base_url: Where the service is; what is downloaded may be there, or at any public address.
+        headers: Sent to the service with every request, and never with a download.
+        secrets: What is masked in every message and log.
+        explain: Returns the error that a reply stands for, or None when it is none.
+        reuse_connections: Whether a connection may serve several requests. Not every server can do that.
+        logger: Where retries are logged.
+    """
+
+    def __init__(
+        self,
+        settings: HttpSettings,
+        base_url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        secrets: Iterable[str] = (),
+        explain: Explain = error_for,
+        reuse_connections: bool = True,
+        logger: logging.Logger | None = None,
+    ) -> None:
+        self._settings = settings
+        self._secrets = tuple(secrets)
+        self._explain = explain
+        self._logger = logger or logging.getLogger(__name__)
+        self._guard = DownloadGuard(base_url)
+        self._places = threading.BoundedSemaphore(settings.max_concurrent)
+        self._limiter = _limiter(settings.requests_per_second)
+        self._closed = threading.Event()
+        self._not_before = 0.0
+        self._mask = _Mask(self._secrets)
+        for name in _LOGGERS:
+            logging.getLogger(name).addFilter(self._mask)
+        common: dict[str, Any] = {
+            # The places above are the limit; to wait for one of them is no fault of the service.
+            "timeout": httpx.Timeout(settings.timeout, pool=None),
+            "limits": httpx.Limits(
+                max_connections=settings.max_concurrent,
+                max_keepalive_connections=settings.max_concurrent if reuse_connections else 0,
+            ),
+        }
+        about = {"user-agent": settings.user_agent, "accept-encoding": "gzip, deflate"}
+        self._api = httpx.Client(headers={**about, **(headers or {})}, **common)
+        self._web = httpx.Client(headers={**about, "accept-encoding": "identity"}, **common)
+
+    def close(self) -> None:
+        """Close all connections, and end all waiting for another try."""
+        self._closed.set()
+        self._api.close()
+        self._web.close()
+        for name in _LOGGERS:
+            logging.getLogger(name).removeFilter(self._mask)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        idempotent: bool = True,
+        largest: int = LARGEST_REPLY,
+    ) -> Reply:
+        """Make a request of the service, again where that may help.
+
+        Args:
+            method: `"GET"`, `"POST"`.
+            url: The whole address.
+            json: What to send as JSON.
+            headers: Beside those of every request.
+            idempotent: Whether making it twice does no harm. One that is not, and may cost money, is not made
+                again when its reply was lost.
+            largest: How many bytes the reply may have.
+
+        Raises:
+            ProviderError: Of the kind that fits; see `deckwright.errors`.
+        """
+
+        def once() -> Reply:
+            request = self._api.build_request(method, url, json=json, headers=headers)
+            with self._sent(self._api, request) as response:
+                reply = _reply(response, self._body(response, largest))
+            if error := self._explain(reply):
+                raise error
+            return reply
+
+        return self._retried(once, idempotent=idempotent)
+
+    def download(self, url: str, target: Path, type: str, *, largest: int = LARGEST_FILE) -> Path:
+        """Fetch a sound or picture that a service points to.
+
+        Nothing of the provider's goes along: no key, no cookie. The address must be a public one, or the
+        service's own, and so must every one that it is redirected to.
+
+        Args:
+            url: Where it is.
+            target: Where it goes. Nothing is there before it is complete.
+            type: What it should be: `"audio"` or `"image"`.
+            largest: How many bytes it may have.
+
+        Returns:
+            The file: `target`, with the ending of its content.
+
+        Raises:
+            BadMediaError: It is something else, too large, or at an address that is not fetched.
+            ProviderError: As for `request`.
+        """
+
+        def once() -> Path:
+            with ExitStack() as stack:
+                response = self._final(stack, url)
+                if response.status_code >= 400:
+                    raise self._refusal(_reply(response, self._body(response, _LARGEST_ERROR)))
+                temporary = stack.enter_context(temporary_beside(target))
+                with temporary.open("wb") as file:
+                    for chunk in self._chunks(response, largest):
+                        file.write(chunk)
+                try:
+                    return keep_media(temporary, target, type)
+                except BadMediaError as error:
+                    with temporary.open("rb") as file:
+                        reply = _reply(response, file.read(_LARGEST_ERROR))
+                    # A service may tell an error with a friendly status.
+                    raise self._explained(reply) or BadMediaError(
+                        f"From {reply.host}: {error.message}"
+                    ) from None
+
+        return self._retried(once)
+
+    # One request
+
+    @contextmanager
+    def _sent(self, client: httpx.Client, request: httpx.Request) -> Iterator[httpx.Response]:
+        """Send a request when its turn has come; turn what httpx raises into errors of this package."""
+        host = request.url.host
+        with self._places:
+            self._wait_for_turn()
+            try:
+                response = client.send(request, stream=True)
+                try:
+                    yield response
+                finally:
+                    response.close()
+            except httpx.HTTPError as error:
+                raise _transient(host, error) from None
+            except RuntimeError as error:  # httpx, when the client was closed meanwhile
+                raise TransientError(f"{host}: the request was given up ({error}).") from None
+
+    def _final(self, stack: ExitStack, url: str) -> httpx.Response:
+        """Return the response at the end of all redirects, each of which was looked at."""
+        for _ in range(_MOST_REDIRECTS + 1):
+            self._guard.require(url)
+            request = self._web.build_request("GET", url, extensions={"trace": self._guard.trace})
+            hop = stack.enter_context(ExitStack())
+            response = hop.enter_context(self._sent(self._web, request))
+            if not response.has_redirect_location:
+                return response
+            url = urljoin(url, response.headers["location"])
+            hop.close()
+        raise BadMediaError(f"{response.url.host} redirects in circles.")
+
+    def _wait_for_turn(self) -> None:
+        """Wait until the service and the rate limit allow one more request."""
+        while (pause := self._not_before - time.monotonic()) > 0:
+            if self._closed.wait(pause):
+                return
+        if self._limiter is not None:
+            while not self._limiter():
+                if self._closed.wait(0.01):
+                    return
+
+    def _body(self, response: httpx.Response, largest: int) -> bytes:
+        return b"".join(self._chunks(response, largest))
+
+    def _chunks(self, response: httpx.Response, largest: int) -> Iterator[bytes]:
+        """Yield the body of a response, as long as it is neither too large nor too slow."""
+        host = response.url.host
+        too_large = BadMediaError(f"{host} sends more than {largest // 1_000_000} MB; it was given up.")
+        encoding = response.headers.get("content-encoding", "").strip().lower()
+        if encoding not in _ENCODINGS:
+            raise BadMediaError(f"{host} answers with an encoding that was not asked for: {encoding!r:.40}.")
+        if int(response.headers.get("content-length") or 0) > largest:
+            raise too_large
+        started, size = time.monotonic(), 0
+        for chunk in response.iter_bytes():
+            size += len(chunk)
+            if size > largest:
+                raise too_large
+            if time.monotonic() - started > _PATIENCE * self._settings.timeout:
+                raise TransientError(f"{host} answers too slowly; it was given up.", reply_lost=True)
+            yield chunk
+
+    def _refusal(self, reply: Reply) -> ProviderError:
+        """Return the error of a download. Where a file is, another key may be asked for, or none at all."""
+        error = self._explained(reply) or error_for(reply)
+        if error is None or (error.out_for_run and not self._explained(reply)):
+            return NotFoundError(f"{reply.host} does not give out the file ({reply.status}).")
+        return error
+
+    def _explained(self, reply: Reply) -> ProviderError | None:
+        """Ask the provider about what came in place of a file, when it is of a form that it may know."""
+        return self._explain(reply) if reply.content.lstrip()[:1] in (b"[", b"{") else None
+
+    # Several tries
+
+    def _retried(self, once: Callable[[], T], *, idempotent: bool = True) -> T:
+        retrying = tenacity.Retrying(
+            retry=lambda state: self._is_worth_another_try(state, idempotent),
+            stop=tenacity.stop_after_attempt(1 + self._settings.max_retries),
+            wait=self._pause,
+            sleep=tenacity.sleep_using_event(self._closed),
+            before_sleep=self._log_retry,
+            reraise=True,
+        )
+        try:
+            return retrying(once)
+        except ProviderError as error:
+            error.redact(self._secrets)
+            raise
+
+    def _is_worth_another_try(self, state: tenacity.RetryCallState, idempotent: bool) -> bool:
+        error = _error_of(state)
+        if self._closed.is_set():
+            return False
+        if isinstance(error, RateLimitedError):
+            return (error.retry_after or 0.0) <= self._settings.longest_wait
+        if isinstance(error, BadMediaError):
+            return state.attempt_number == 1
+        return isinstance(error, TransientError) and (idempotent or not error.reply_lost)
+
+    def _pause(self, state: tenacity.RetryCallState) -> float:
+        error = _error_of(state)
+        if not isinstance(error, RateLimitedError) or error.retry_after is None:
+            return _DEFAULT_BACKOFF(state)
+        # All of this provider's requests wait, not only the one that was told so.
+        self._not_before = max(self._not_before, time.monotonic() + error.retry_after)
+        return error.retry_after
+
+    def _log_retry(self, state: tenacity.RetryCallState) -> None:
+        error = _error_of(state)
+        self._logger.debug(
+            "Trying again in %.1f s: %s", state.upcoming_sleep, redact(str(error), self._secrets)
+        )
+
+
+class _Mask(logging.Filter):
+    """Masks secrets in the records of loggers that would show them."""
+
+    def __init__(self, secrets: tuple[str, ...]) -> None:
+        super().__init__()
+        self._secrets = secrets
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redact(record.getMessage(), self._secrets), ()
+        return True
+
+
+def _limiter(requests_per_second: float | None) -> Callable[[], bool] | None:
+    """Return a function that says whether one more request may be made now, and counts it if so."""
+    if requests_per_second is None:
+        return None
+    from pyrate_limiter import InMemoryBucket, Limiter, Rate, SingleBucketFactory
+
+    seconds = max(1.0, 1.0 / requests_per_second) + _MARGIN
+    bucket = InMemoryBucket([Rate(max(1, int(requests_per_second)), int(1000 * seconds))])
+    # Without the thread that would empty the bucket in the background, and never end.
+    limiter = Limiter(SingleBucketFactory(bucket, schedule_leak=False))
+
+    def may_send() -> bool:
+        bucket.leak(time.monotonic_ns() // 1_000_000)  # by the clock that the bucket goes by
+        return bool(limiter.try_acquire(blocking=False))
+
+    return may_send
+
+
+def _reply(response: httpx.Response, content: bytes) -> Reply:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Reply(response.status_code, headers, content, response.url.host)
+
+
+def _transient(host: str, error: httpx.HTTPError) -> TransientError:
+    """Tell a request that never got there from one whose reply was lost."""
+    reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)):
+        return TransientError(f"{host} cannot be reached ({reason}).")
+    if isinstance(error, httpx.TimeoutException):
+        return TransientError(f"{host} did not answer in time ({reason}).", reply_lost=True)
+    return TransientError(f"The connection to {host} was lost ({reason}).", reply_lost=True)
+
+
+def _error_of(state: tenacity.RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None

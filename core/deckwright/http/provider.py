@@ -1,0 +1,98 @@
+"""Providers that speak to a service: with a client of their own, made on first use."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from deckwright.errors import MissingDependencyError, ProviderError
+from deckwright.extras import ONLINE_EXTRA
+from deckwright.http.reply import Reply, error_for
+from deckwright.http.settings import HttpSettings
+from deckwright.providers.base import Provider
+from deckwright.providers.media import MediaProvider, MediaRequest, MediaResult
+from deckwright.secrets import secret_values
+
+if TYPE_CHECKING:
+    from deckwright.http.client import HttpClient
+
+
+class HttpProvider(Provider):
+    """A provider that speaks to a service over HTTP.
+
+    Its `config_class` derives from `HttpSettings`. It says where the service is (`base_url`), what goes with
+    every request (`_headers`), and what its errors look like (`_explain`).
+
+    Attributes:
+        reuse_connections: Whether a connection may serve several requests.
+    """
+
+    settings: HttpSettings
+    reuse_connections: ClassVar[bool] = True
+
+    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+        self._client: HttpClient | None = None
+        self._client_lock = threading.Lock()
+        super().__init__(config)
+
+    @property
+    def base_url(self) -> str:
+        """Where the service is, without a slash at the end; by default the setting of that name."""
+        return str(getattr(self.settings, "base_url", "")).rstrip("/")
+
+    def _headers(self) -> dict[str, str]:
+        """Return the headers of every request to the service."""
+        return {}
+
+    def _explain(self, reply: Reply) -> ProviderError | None:
+        """Return the error that a reply stands for, or None when it is none; by default its status tells.
+
+        It is asked about every reply, since some services tell an error with status 200.
+        """
+        return error_for(reply)
+
+    @property
+    def http(self) -> HttpClient:
+        """The client.
+
+        Raises:
+            MissingDependencyError: The packages for it are not installed.
+        """
+        with self._client_lock:
+            if self._client is None:
+                try:
+                    from deckwright.http.client import HttpClient
+                except (ImportError, OSError) as error:
+                    raise MissingDependencyError(
+                        f"Services on the network need packages that are not there ({error}).",
+                        hint=f'pip install "{ONLINE_EXTRA}"',
+                    ) from error
+                self._client = HttpClient(
+                    self.settings,
+                    self.base_url,
+                    headers=self._headers(),
+                    secrets=secret_values(self.config),
+                    explain=self._explain,
+                    reuse_connections=self.reuse_connections,
+                    logger=self.logger,
+                )
+            return self._client
+
+    def close(self) -> None:
+        """Close all connections. The next request opens new ones."""
+        with self._client_lock:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+
+class HttpMediaProvider(HttpProvider, MediaProvider, ABC):
+    """A service of sounds or pictures."""
+
+    def generate_batch(self, requests: Sequence[MediaRequest]) -> list[MediaResult]:
+        """Make several, as many at once as `max_concurrent` allows; one result a request, in the same order."""
+        with ThreadPoolExecutor(self.settings.max_concurrent) as pool:
+            return list(pool.map(self.generate_media, requests))

@@ -1,0 +1,56 @@
+"""The settings that every provider shares which speaks to a service."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import attrs
+
+from deckwright._version import __version__
+
+
+def is_url(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
+    """Validate a setting that is the address of a service.
+
+    Raises:
+        ValueError: It is not an `http` or `https` URL with a host.
+    """
+    try:
+        parts = urlsplit(value)
+        complete = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        complete = False
+    if not complete:
+        raise ValueError("an address begins with https:// or http:// and names a host")
+
+
+@attrs.define(kw_only=True)
+class HttpSettings:
+    """How to speak to a service. A provider's own settings class derives from this one."""
+
+    timeout: float = attrs.field(
+        default=30.0,
+        validator=attrs.validators.gt(0),
+        metadata={"help": "seconds without a sign of life after which a request is given up"},
+    )
+    max_retries: int = attrs.field(
+        default=3,
+        validator=attrs.validators.ge(0),
+        metadata={"help": "how often a request that may yet succeed is made again"},
+    )
+    longest_wait: float = attrs.field(
+        default=60.0,
+        validator=attrs.validators.ge(0),
+        metadata={"help": "seconds; when the service asks for a longer wait, the next provider is asked"},
+    )
+    max_concurrent: int = attrs.field(
+        default=4, validator=attrs.validators.ge(1), metadata={"help": "how many requests at once"}
+    )
+    requests_per_second: float | None = attrs.field(
+        default=None,
+        validator=attrs.validators.optional(attrs.validators.gt(0)),
+        metadata={"help": "how many requests in any second, rounded down; no limit when not set"},
+    )
+    user_agent: str = attrs.field(
+        default=f"Deckwright/{__version__}", metadata={"help": "what the service is told that calls it"}
+    )

@@ -1,0 +1,160 @@
+"""Anki packages: `.apkg` files with notes, cards, sounds and pictures, ready to import.
+
+Importing a later package of the same deck updates the notes that are there and adds the new ones. Anki tells
+old from new by whole seconds: of two packages within the same second, it takes the second one for the first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import filecmp
+import hashlib
+import itertools
+import json
+import re
+import sqlite3
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from deckwright.errors import MissingDependencyError, ProviderError
+from deckwright.extras import OFFLINE_EXTRA
+from deckwright.providers.sync import Deck
+
+
+@attrs.frozen
+class WrittenPackage:
+    """A package that was written.
+
+    Attributes:
+        path: Where it is.
+        notes: How many notes it has.
+        cards: How many cards.
+        bytes: Its size.
+    """
+
+    path: Path
+    notes: int
+    cards: int
+    bytes: int
+
+
+def write_package(path: Path, decks: Sequence[Deck], media: Iterable[Path]) -> WrittenPackage:
+    """Write decks and media files as one package, beside `path` first and there once it is complete.
+
+    Args:
+        path: The file; one that is there is replaced.
+        decks: The decks.
+        media: The files that their notes refer to by their bare names.
+
+    Raises:
+        ProviderError: It cannot be written; a file that was there stays.
+        MissingDependencyError: genanki is not installed.
+    """
+    package = require_genanki().Package([_genanki_deck(deck) for deck in decks])
+    try:
+        media_by_name = _media_by_name(media)
+        if path.is_dir():
+            raise ProviderError(f"{path} is a folder; the package needs the name of a file.")
+        if not path.parent.is_dir():
+            raise ProviderError(f"{path} cannot be written: there is no folder {path.parent}.")
+        with tempfile.TemporaryDirectory(prefix=".apkg-", dir=path.parent) as folder:
+            collection, finished = Path(folder, "collection.anki2"), Path(folder, "finished.apkg")
+            cards = _write_collection(collection, package)
+            _zip(finished, collection, media_by_name)
+            size = finished.stat().st_size
+            finished.replace(path)
+    except OSError as error:
+        culprit = f" ({error.filename})" if error.filename and Path(error.filename).is_file() else ""
+        raise ProviderError(f"{path} cannot be written: {error.strerror or error}{culprit}.") from error
+    except sqlite3.OperationalError as error:
+        raise ProviderError(f"{path} cannot be written: {error}.") from error
+    notes = sum(len(deck.notes) for deck in decks)
+    return WrittenPackage(path, notes, cards, size)
+
+
+def _write_collection(file: Path, package: Any) -> int:
+    """Write the notes and cards as the database that Anki reads; return the number of cards."""
+    # genanki's own write_to_file leaves a temporary file behind at every call.
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        now = time.time()
+        package.write_to_db(database.cursor(), now, itertools.count(int(now * 1000)))
+        database.commit()
+        return int(database.execute("SELECT count(*) FROM cards").fetchone()[0])
+
+
+def _zip(target: Path, collection: Path, media: dict[str, Path]) -> None:
+    # Sound and pictures are compressed already. A file may be dated before 1980, where the dates of zip begin.
+    with zipfile.ZipFile(target, "w", strict_timestamps=False) as package:
+        package.write(collection, "collection.anki2", zipfile.ZIP_DEFLATED)
+        package.writestr("media", json.dumps(dict(enumerate(media))), zipfile.ZIP_DEFLATED)
+        for number, file in enumerate(media.values()):
+            package.write(file, str(number))
+
+
+def _media_by_name(files: Iterable[Path]) -> dict[str, Path]:
+    """Return each file by the name that notes call it by, having made sure that Anki will keep them apart."""
+    media: dict[str, Path] = {}
+    names: dict[str, str] = {}
+    for file in map(Path, files):
+        if not file.is_file():
+            raise ProviderError(f"The media file {file} does not exist.")
+        if lost := re.search(r'[?<>:"|*\[\]^\\\x00-\x1f]', file.name):
+            raise ProviderError(
+                f"Anki cannot keep the media file {file.name!r} under this name: it drops {lost[0]!r}."
+            )
+        # Not every system tells upper from lower case, and the deck is to work on all of them.
+        name = names.setdefault(file.name.lower(), file.name)
+        first = media.setdefault(name, file)
+        if first != file and not (name == file.name and filecmp.cmp(first, file, shallow=False)):
+            raise ProviderError(f"Two different media files have one name: {first} and {file}.")
+    return media
+
+
+def _genanki_deck(deck: Deck) -> Any:
+    genanki = require_genanki()
+    note_type = deck.note_type
+    model = genanki.Model(
+        note_type.id,
+        note_type.name,
+        fields=[{"name": name} for name in note_type.fields],
+        templates=[
+            {"name": card.name, "qfmt": card.front, "afmt": card.back} for card in note_type.templates
+        ],
+        css=note_type.css,
+    )
+    made = genanki.Deck(stable_id(deck.name), deck.name, deck.description)
+    for note in deck.notes:
+        unknown = [name for name in note.fields if name not in note_type.fields]
+        if unknown:
+            raise ProviderError(f"The note type {note_type.name!r} has no field {unknown[0]!r}.")
+        # Stripped: to Anki a field of spaces is empty, to genanki it is not. 0x1f is what separates fields.
+        fields = [note.fields.get(name, "").replace("\x1f", " ").strip() for name in note_type.fields]
+        tags = ["_".join(tag.split()) for tag in note.tags if tag.strip()]
+        made.add_note(genanki.Note(model, fields, guid=note.guid, tags=tags))
+    return made
+
+
+def stable_id(name: str) -> int:
+    """Return the same number for the same name, in the range that genanki draws from: 2^30 up to 2^31."""
+    return (1 << 30) + int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % (1 << 30)
+
+
+def require_genanki() -> Any:
+    """Return genanki, with which packages are made.
+
+    Raises:
+        MissingDependencyError: It is not installed.
+    """
+    try:
+        import genanki
+    except (ImportError, OSError) as error:
+        raise MissingDependencyError(
+            f"Anki packages need the package genanki ({error}).", hint=f'pip install "{OFFLINE_EXTRA}"'
+        ) from error
+    return genanki
