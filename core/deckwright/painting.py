@@ -8,7 +8,9 @@ from typing import Any
 
 import attrs
 
+from deckwright.errors import InvalidRequestError, NotFoundError, ProviderError
 from deckwright.http.provider import HttpMediaProvider
+from deckwright.http.reply import Reply, error_for
 from deckwright.http.settings import HttpSettings
 from deckwright.languages import LANGUAGE_CODES
 from deckwright.providers.media import MediaRequest
@@ -20,10 +22,16 @@ DEFAULT_PROMPT = (
 _LANGUAGE_NAMES = {code: name.title() for name, code in LANGUAGE_CODES.items()}
 
 
+def _is_key(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
+    # It goes into a header, which takes nothing else; what is pasted or read from a file easily ends in a line break.
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError("a key has no spaces, line breaks or characters beyond ASCII")
+
+
 def _has_known_fields(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
     try:
         value.format(meaning="", word="", translation="", language="")
-    except (KeyError, IndexError, ValueError):
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError):
         raise ValueError("known are {meaning}, {word}, {translation} and {language}") from None
 
 
@@ -31,7 +39,9 @@ def _has_known_fields(instance: object, attribute: attrs.Attribute[str], value: 
 class PaintingSettings(HttpSettings):
     """How pictures are asked for and paid."""
 
-    api_key: str = attrs.field(validator=attrs.validators.min_len(1), metadata={"help": "your key"})
+    api_key: str = attrs.field(
+        validator=[attrs.validators.min_len(1), _is_key], metadata={"help": "your key"}
+    )
     prompt: str = attrs.field(
         default=DEFAULT_PROMPT,
         validator=_has_known_fields,
@@ -60,7 +70,6 @@ class PaintingSettings(HttpSettings):
 class PaintingProvider(HttpMediaProvider, ABC):
     """A service that paints a picture for each request, at one price."""
 
-    settings: PaintingSettings
     supported_types = ("image",)
 
     @abstractmethod
@@ -71,6 +80,14 @@ class PaintingProvider(HttpMediaProvider, ABC):
         """Say what the requests would cost in US dollars: by `cost_per_image`, or else by the usual price."""
         each = self.settings.cost_per_image
         return estimate(self._usual_price() if each is None else each, requests)
+
+
+def painting_error(reply: Reply, said: str | None = None) -> ProviderError | None:
+    """Return what `error_for` does, but for 404: any prompt can be painted, so it is a setting that is wrong."""
+    error = error_for(reply, said)
+    if isinstance(error, NotFoundError):
+        return InvalidRequestError(error.message, hint="Check `base_url` and `model`.")
+    return error
 
 
 def estimate(each: float, requests: Sequence[MediaRequest]) -> dict[str, float]:

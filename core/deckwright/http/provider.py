@@ -30,7 +30,6 @@ class HttpProvider(Provider):
         reuse_connections: Whether a connection may serve several requests.
     """
 
-    settings: HttpSettings
     reuse_connections: ClassVar[bool] = True
 
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:

@@ -1,0 +1,50 @@
+"""Local servers that speak the protocols of online services, and fail on demand.
+
+With them a provider is tested without an account, a key or a network:
+
+    from deckwright.testing.servers import ForvoServer, forvo
+
+    with ForvoServer(quota=1) as server:
+        provider = MyProvider({"api_key": server.key, "base_url": server.base_url})
+        server.fail(forvo.TOO_MANY_REQUESTS)
+        ...
+        assert server.used == 1
+
+Each server does what its service does, and keeps what it received in `requests`. What can go wrong with any of
+them is in `faults`; what each service reports as an error is in the module of its name. To try one by hand, run
+`python -m deckwright.testing.servers forvo`.
+"""
+
+from deckwright.testing.servers.base import Exchange, Fault, LocalServer, Received, Reply
+from deckwright.testing.servers.faults import (
+    Dropped,
+    GzipBomb,
+    HtmlPage,
+    LostReply,
+    Oversized,
+    Redirect,
+    Slow,
+    Truncated,
+)
+from deckwright.testing.servers.forvo import ForvoServer
+from deckwright.testing.servers.openai import OpenAIServer
+from deckwright.testing.servers.runware import RunwareServer
+
+__all__ = [
+    "Dropped",
+    "Exchange",
+    "Fault",
+    "ForvoServer",
+    "GzipBomb",
+    "HtmlPage",
+    "LocalServer",
+    "LostReply",
+    "OpenAIServer",
+    "Oversized",
+    "Received",
+    "Redirect",
+    "Reply",
+    "RunwareServer",
+    "Slow",
+    "Truncated",
+]
