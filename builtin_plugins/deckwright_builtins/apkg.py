@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +13,14 @@ import attrs
 from deckwright import (
     CardTemplate,
     Deck,
-    Note,
-    NoteType,
-    ProviderError,
     ProviderInfo,
     SyncProvider,
     SyncResult,
     hookimpl,
 )
 from deckwright.extras import OFFLINE_EXTRA
-from deckwright.packages import WrittenPackage, require_genanki, stable_id, write_package
-
-# The keys of a card that are not fields of its note.
-_ABOUT_THE_CARD = {"guid", "tags", "deck", "note_type"}
-_PLAIN_STYLE = ".card { font-family: sans-serif; font-size: 20px; text-align: center; }"
+from deckwright.packages import WrittenPackage, require_genanki, write_package
+from deckwright.providers.sync import decks_of
 
 
 @attrs.define
@@ -50,7 +44,7 @@ class Apkg(SyncProvider):
     config_class = ApkgSettings
 
     def _setup_from_config(self) -> None:
-        self._templates: dict[str, list[dict[str, Any]]] = {}
+        self._templates: dict[str, list[CardTemplate]] = {}
         self._media: list[Path] = []
         self._cards: list[dict[str, Any]] = []
 
@@ -73,7 +67,9 @@ class Apkg(SyncProvider):
 
     def sync_templates(self, note_type: str, templates: list[dict[str, Any]]) -> SyncResult:
         """Keep the templates of a note type, dicts of `name`, `front`, `back`, for the file to come."""
-        self._templates[note_type] = list(templates)
+        self._templates[note_type] = [
+            CardTemplate(part["name"], part["front"], part["back"]) for part in templates
+        ]
         return SyncResult(success=True, processed_count=len(templates))
 
     def sync_media(self, files: Sequence[Path]) -> SyncResult:
@@ -83,41 +79,11 @@ class Apkg(SyncProvider):
 
     def _sync_cards_impl(self, cards: list[dict[str, Any]]) -> SyncResult:
         kept = [*self._cards, *cards]
-        decks = self._decks(kept)
+        decks = decks_of(kept, self._templates, deck=self.settings.deck)
         path = self.destination(decks[0].name if decks else self.settings.deck)
         package = write_package(path, decks, self._media)
         self._cards = kept
         return attrs.evolve(_result(package), processed_count=len(cards))
-
-    def _decks(self, cards: Iterable[dict[str, Any]]) -> list[Deck]:
-        """Sort loose cards into decks, each with the notes of one note type."""
-        by_note_type: dict[str, list[dict[str, Any]]] = {}
-        for card in cards:
-            by_note_type.setdefault(self._note_type_name(card), []).append(card)
-        decks = []
-        for name, group in by_note_type.items():
-            note_type = self._note_type(name, group)
-            by_deck: dict[str, list[Note]] = {}
-            for card in group:
-                by_deck.setdefault(card.get("deck") or self.settings.deck, []).append(_note(card, note_type))
-            decks += [Deck(deck_name, note_type, tuple(notes)) for deck_name, notes in by_deck.items()]
-        return decks
-
-    def _note_type_name(self, card: dict[str, Any]) -> str:
-        name = card.get("note_type") or next(iter(self._templates), None)
-        if name not in self._templates:
-            raise ProviderError(
-                f"There are no templates for the note type {name!r}.",
-                hint="Call sync_templates before sync_cards.",
-            )
-        return str(name)
-
-    def _note_type(self, name: str, cards: Iterable[dict[str, Any]]) -> NoteType:
-        fields = dict.fromkeys(key for card in cards for key in card if key not in _ABOUT_THE_CARD)
-        templates = (
-            CardTemplate(part["name"], part["front"], part["back"]) for part in self._templates[name]
-        )
-        return NoteType(stable_id(f"note type {name}"), name, tuple(fields), tuple(templates), _PLAIN_STYLE)
 
     def destination(self, deck: str, output: Path | None = None) -> Path:
         """Return the file: the one asked for, else the configured one, else one named after the deck."""
@@ -130,12 +96,6 @@ class Apkg(SyncProvider):
         if path.suffix.lower() == ".apkg" or path.is_dir():
             return path
         return path.with_name(f"{path.name}.apkg")  # Anki opens no other
-
-
-def _note(card: dict[str, Any], note_type: NoteType) -> Note:
-    fields = {name: str(card.get(name, "")) for name in note_type.fields}
-    guid = card.get("guid") or require_genanki().guid_for(note_type.name, next(iter(fields.values()), ""))
-    return Note(str(guid), fields, tuple(card.get("tags") or ()))
 
 
 def _result(package: WrittenPackage) -> SyncResult:

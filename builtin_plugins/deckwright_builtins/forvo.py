@@ -84,7 +84,10 @@ class ForvoSettings(HttpSettings):
     )
     usernames: list[str] = attrs.field(factory=list, metadata={"help": "speakers to prefer, the best first"})
     country_priorities: list[str] = attrs.field(
-        factory=list, metadata={"help": 'countries to prefer, the best first: "MX", "MEX" or "Mexico"'}
+        factory=list,
+        metadata={
+            "help": 'countries to prefer, the best first: "MX", "MEX" or "Mexico"; after priority_groups'
+        },
     )
     priority_groups: list[list[str]] = attrs.field(
         factory=list, metadata={"help": "groups of countries, the best first, within which votes decide"}
@@ -103,11 +106,12 @@ class Forvo(HttpMediaProvider):
     supported_types = ("audio",)
 
     def _setup_from_config(self) -> None:
-        groups = self.settings.priority_groups or [[country] for country in self.settings.country_priorities]
-        key = "priority_groups" if self.settings.priority_groups else "country_priorities"
+        settings = self.settings
+        groups = [("priority_groups", group) for group in settings.priority_groups]
+        groups += [("country_priorities", [country]) for country in settings.country_priorities]
         # Country to the place of its group.
         self._groups: dict[str, int] = {}
-        for place, group in enumerate(groups):
+        for place, (key, group) in enumerate(groups):
             for country in group:
                 code = country_code(country)
                 if code is None:
@@ -130,8 +134,8 @@ class Forvo(HttpMediaProvider):
 
     def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
         word = unicodedata.normalize("NFC", " ".join(request.content.split()))
-        tag = str(request.params.get("language") or "").replace("_", "-")
-        language, _, region = tag.partition("-")
+        language, *subtags = str(request.params.get("language") or "").replace("_", "-").split("-")
+        region = next((subtag for subtag in subtags if len(subtag) == 2), "")
         language = _LANGUAGES.get(language.lower(), language.lower())
         items = [item for item in self._items(word, language) if isinstance(item, dict)]
         if not items:
@@ -196,8 +200,8 @@ class Forvo(HttpMediaProvider):
 
     def _explain(self, reply: Reply) -> ProviderError | None:
         """Tell Forvo's errors apart: a list with one text, whatever the status is."""
-        if reply.content.lstrip().startswith(b"["):
-            return _error(reply.json(), reply)
+        if reply.content.lstrip().startswith(b"[") and (said := reply.json()):
+            return _error(said, reply)
         if reply.status in (301, 302, 303, 307, 308, 403, 404):
             # To unknown words Forvo may answer with its page for lost visitors, which is refused to programs.
             return NotFoundError(
@@ -236,7 +240,7 @@ def next_reset(now: datetime) -> datetime:
 
 def _error(answer: Iterable[Any], reply: Reply) -> ProviderError:
     said = " ".join(map(str, answer))
-    if "limit" in said.lower():
+    if "day" in said.lower():
         resets_at = next_reset(datetime.now(timezone.utc))
         return QuotaError(
             f"Forvo's requests for today are used up ({said}).",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from deckwright import (
     AuthenticationError,
     BadMediaError,
     ContentPolicyError,
+    InvalidRequestError,
     MediaProvider,
     MediaRequest,
     MediaResult,
@@ -30,9 +31,9 @@ from deckwright import (
     hookimpl,
 )
 from deckwright.extras import ONLINE_EXTRA
-from deckwright.http import Reply, error_for, is_url
+from deckwright.http import Reply, is_url
 from deckwright.media_files import write_media
-from deckwright.painting import PaintingProvider, PaintingSettings, prompt_for
+from deckwright.painting import PaintingProvider, PaintingSettings, painting_error, prompt_for
 from deckwright.settings import did_you_mean
 
 DEFAULT_MODEL = "gpt-image-2.6-sunburst"
@@ -53,6 +54,7 @@ _TOKEN_PRICES = {DEFAULT_MODEL: {"text_input": 5.0, "image_input": 8.0, "output"
 # US dollars for 1024 x 1024 pixels, to go by before anything is known: of gpt-image-2, as third parties tell it.
 _PRICE_BY_QUALITY = {"low": 0.006, "medium": 0.053, "high": 0.211}
 _USUAL_PIXELS = 1024 * 1024
+_PRICED = ("text_input", "image_input", "output")
 _QUOTA_CODES = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
 
 
@@ -60,6 +62,12 @@ def _is_size(instance: object, attribute: attrs.Attribute[str], value: str) -> N
     parts = value.split("x")
     if value != "auto" and not (len(parts) == 2 and all(part.isdecimal() for part in parts)):
         raise ValueError('a size is "auto" or like "1024x1024"')
+
+
+def _are_prices(instance: object, attribute: attrs.Attribute[Any], value: Mapping[str, Any]) -> None:
+    numbers = all(isinstance(price, (int, float)) and price >= 0 for price in value.values())
+    if not (numbers and set(value) <= set(_PRICED)):
+        raise ValueError(f"prices are numbers, of {', '.join(_PRICED)}")
 
 
 @attrs.define(kw_only=True)
@@ -79,8 +87,16 @@ class OpenAISettings(PaintingSettings):
     size: str = attrs.field(
         default="1024x1024", validator=_is_size, metadata={"help": "pixels, such as 1536x1024, or auto"}
     )
-    width: int | None = attrs.field(default=None, metadata={"help": "with height, the same as size"})
-    height: int | None = attrs.field(default=None, metadata={"help": "with width, the same as size"})
+    width: int | None = attrs.field(
+        default=None,
+        validator=attrs.validators.optional(attrs.validators.gt(0)),
+        metadata={"help": "with height, the same as size"},
+    )
+    height: int | None = attrs.field(
+        default=None,
+        validator=attrs.validators.optional(attrs.validators.gt(0)),
+        metadata={"help": "with width, the same as size"},
+    )
     quality: str = attrs.field(default="low", metadata={"help": "low, medium, high, xhigh, max or auto"})
     output_format: Literal["jpeg", "png", "webp"] = attrs.field(
         default="jpeg", metadata={"help": "the kind of file"}
@@ -98,6 +114,7 @@ class OpenAISettings(PaintingSettings):
     )
     token_prices: dict[str, float] | None = attrs.field(
         default=None,
+        validator=attrs.validators.optional(_are_prices),
         metadata={"help": "US dollars for a million tokens: text_input, image_input and output"},
     )
 
@@ -138,7 +155,7 @@ class OpenAI(PaintingProvider):
         try:
             models = self.http.request("GET", f"{self.base_url}/models").json()["data"]
             known = {str(entry["id"]): entry for entry in models}
-        except (NotFoundError, KeyError, TypeError):
+        except (InvalidRequestError, KeyError, TypeError):
             return "it answers, and does not tell its models"
         if model not in known:
             near = did_you_mean(model, known)
@@ -207,25 +224,27 @@ class OpenAI(PaintingProvider):
     def _cost(self, usage: dict[str, Any]) -> float | None:
         """Return what was charged, by the tokens used; None where their prices are not known."""
         prices = self.settings.token_prices or _TOKEN_PRICES.get(self.settings.model)
-        details = usage.get("input_tokens_details") or {}
-        if not prices or "output_tokens" not in usage:
+        if prices is None:
             return self.settings.cost_per_image
-        text = details.get("text_tokens", usage.get("input_tokens", 0))
-        million = (
-            text * prices.get("text_input", 0.0)
-            + details.get("image_tokens", 0) * prices.get("image_input", 0.0)
-            + usage["output_tokens"] * prices.get("output", 0.0)
-        )
-        return float(million) / 1_000_000
+        try:
+            details = usage.get("input_tokens_details") or {}
+            used = {
+                "text_input": details.get("text_tokens", usage.get("input_tokens", 0)),
+                "image_input": details.get("image_tokens", 0),
+                "output": usage["output_tokens"],
+            }
+            return float(sum(used[name] * price for name, price in prices.items())) / 1_000_000
+        except (AttributeError, KeyError, TypeError, ValueError):  # nothing known to reckon with
+            return self.settings.cost_per_image
 
     def _explain(self, reply: Reply) -> ProviderError | None:
         if reply.status < 400:
-            return error_for(reply)
+            return painting_error(reply)
         try:
             error = reply.json()["error"]
             code, said = str(error.get("code") or error.get("type") or ""), str(error.get("message") or "")
         except (TransientError, KeyError, TypeError, AttributeError):
-            return error_for(reply)
+            return painting_error(reply)
         number = reply.headers.get("x-request-id")
         message = f"{said or code} ({code or reply.status}{f', request {number}' if number else ''})"
         if code in _QUOTA_CODES:
@@ -240,7 +259,7 @@ class OpenAI(PaintingProvider):
             )
         if reply.status == 409:  # two requests at cross purposes, as the official client takes it
             return TransientError(message)
-        return error_for(reply, message)
+        return painting_error(reply, message)
 
 
 def _decoded(encoded: object) -> bytes:

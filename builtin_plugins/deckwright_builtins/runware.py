@@ -34,10 +34,18 @@ from deckwright import (
     TransientError,
     hookimpl,
 )
+from deckwright.errors import FAULTS, told
 from deckwright.extras import ONLINE_EXTRA
-from deckwright.http import Reply, error_for, is_url
+from deckwright.http import Reply, is_url
 from deckwright.media_files import write_media
-from deckwright.painting import PaintingProvider, PaintingSettings, estimate, prompt_for
+from deckwright.painting import (
+    PaintingProvider,
+    PaintingSettings,
+    estimate,
+    painting_error,
+    prompt_for,
+)
+from deckwright.secrets import secret_values
 
 DEFAULT_MODEL = "runware:101@1"  # FLUX.1 dev
 # US dollars for a picture by FLUX.1 dev of 512 x 512 pixels in 28 steps; of 1024 x 1024 it is twice as much.
@@ -53,11 +61,6 @@ Task = dict[str, Any]
 Outcome: TypeAlias = "dict[str, Any] | ProviderError"
 
 
-def _is_multiple_of_64(instance: object, attribute: attrs.Attribute[int], value: int) -> None:
-    if value <= 0 or value % 64:
-        raise ValueError("width and height are multiples of 64")
-
-
 @attrs.define(kw_only=True)
 class RunwareSettings(PaintingSettings):
     """What is painted, by which model."""
@@ -71,8 +74,17 @@ class RunwareSettings(PaintingSettings):
         metadata={"help": "a model by its AIR id, source:id@version"},
     )
     negative_prompt: str = attrs.field(default="", metadata={"help": "what should not be in the picture"})
-    width: int = attrs.field(default=512, validator=_is_multiple_of_64, metadata={"help": "pixels"})
-    height: int = attrs.field(default=512, validator=_is_multiple_of_64, metadata={"help": "pixels"})
+    # Which sizes there are depends on the model, and the service says so.
+    width: int = attrs.field(
+        default=512,
+        validator=attrs.validators.gt(0),
+        metadata={"help": "pixels; of most models, a multiple of 64"},
+    )
+    height: int = attrs.field(
+        default=512,
+        validator=attrs.validators.gt(0),
+        metadata={"help": "pixels; of most models, a multiple of 64"},
+    )
     steps: int | None = attrs.field(
         default=None, metadata={"help": "how long it is painted at; the model's own, when not set"}
     )
@@ -114,10 +126,7 @@ class Runware(PaintingProvider):
     def check_connection(self) -> str:
         """Ask for the balance, which costs nothing."""
         task = {"taskType": "accountManagement", "taskUUID": str(uuid.uuid4()), "operation": "getDetails"}
-        outcome = self._send([task])[task["taskUUID"]]
-        if isinstance(outcome, ProviderError):
-            raise outcome
-        balance = outcome.get("balance")
+        balance = self._outcome(task).get("balance")
         if not isinstance(balance, Mapping):
             return "the key is accepted"
         return f"the key is accepted; the balance is {balance.get('amount')} {balance.get('currency', '')}".strip()
@@ -136,10 +145,7 @@ class Runware(PaintingProvider):
     def _generate_together(self, requests: Sequence[MediaRequest]) -> list[MediaResult]:
         """Make several in one request; one result a request, in the same order."""
         tasks = [self._task_for(request) for request in requests]
-        try:
-            outcomes = self._run([task for task in tasks if not isinstance(task, ProviderError)])
-        except ProviderError as error:
-            return [self._failed(error) for _ in requests]
+        outcomes = self._run([task for task in tasks if not isinstance(task, ProviderError)])
 
         def result(request: MediaRequest, task: Task | ProviderError) -> MediaResult:
             outcome = task if isinstance(task, ProviderError) else outcomes[task["taskUUID"]]
@@ -149,6 +155,8 @@ class Runware(PaintingProvider):
                 path = self._fetched(outcome, request.target)
             except ProviderError as error:
                 return self._failed(error)
+            except FAULTS as error:  # the pictures of the others are paid for
+                return self._failed(ProviderError(told(error)))
             about = {"model": self.settings.model, "seed": outcome.get("seed"), "cost": outcome.get("cost")}
             return MediaResult(True, path, {**about, "task": outcome["taskUUID"]})
 
@@ -188,32 +196,40 @@ class Runware(PaintingProvider):
     # Tasks and what became of them
 
     def _run(self, tasks: Sequence[Task]) -> dict[str, Outcome]:
-        """Have tasks carried out, each once.
+        """Have tasks carried out, each once; return what became of each, by UUID.
 
         A request whose reply was lost may have been carried out and charged. So what became of its tasks is
         asked before those that the service knows nothing of are sent again, under the same UUIDs.
         """
         outcomes: dict[str, Outcome] = {}
-        for is_last in (*[False] * self.settings.max_retries, True):
-            waiting = [task for task in tasks if task["taskUUID"] not in outcomes]
-            if not waiting:
-                break
+        tries = 1 + self.settings.max_retries
+        while waiting := [task for task in tasks if task["taskUUID"] not in outcomes]:
+            tries -= 1
             try:
                 outcomes |= self._send(waiting)
-            except TransientError as error:
-                if not error.reply_lost:
-                    raise
-                outcomes |= self._recovered([task["taskUUID"] for task in waiting])
-                if is_last and len(outcomes) < len(tasks):
-                    raise
+            except ProviderError as error:
+                is_lost = isinstance(error, TransientError) and error.reply_lost
+                if is_lost:
+                    outcomes |= self._recovered([task["taskUUID"] for task in waiting])
+                if not (is_lost and tries):
+                    outcomes = {**{task["taskUUID"]: error for task in waiting}, **outcomes}
         return outcomes
+
+    def _outcome(self, task: Task, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Make a request with one task that costs nothing; return what came of it."""
+        outcome = self._send([task], headers)[task["taskUUID"]]
+        if isinstance(outcome, ProviderError):
+            outcome.redact(secret_values(self.config))
+            raise outcome
+        return outcome
 
     def _send(self, tasks: Sequence[Task], headers: Mapping[str, str] | None = None) -> dict[str, Outcome]:
         """Make one request; return what became of each of its tasks, by UUID."""
-        answer = self._ask(tasks, headers, idempotent=False)
+        reply = self._ask(tasks, headers, idempotent=False)
+        answer = reply.json()
         outcomes: dict[str, Outcome] = {}
         for failure in _dicts(answer.get("errors")):
-            outcomes[str(failure.get("taskUUID"))] = _error(failure)
+            outcomes[str(failure.get("taskUUID"))] = _error(failure, reply)
         for item in _dicts(answer.get("data")):
             outcomes[str(item.get("taskUUID"))] = item
         silent = ProviderError("Runware does not say what became of this picture.")
@@ -225,7 +241,11 @@ class Runware(PaintingProvider):
 
         def ask() -> dict[str, Outcome]:
             asked = [{"taskType": "getTaskDetails", "taskUUID": id} for id in ids]
-            details = self._ask(asked).get("data")
+            try:
+                details = self._ask(asked).json().get("data")
+            except ProviderError as error:
+                # It stays unknown whether they were charged, so they are not sent again.
+                return dict.fromkeys(ids, error)
             return {
                 item["taskUUID"]: item
                 for item in _within(details)
@@ -241,14 +261,10 @@ class Runware(PaintingProvider):
 
     def _ask(
         self, tasks: Sequence[Task], headers: Mapping[str, str] | None = None, *, idempotent: bool = True
-    ) -> dict[str, Any]:
-        reply = self.http.request(
+    ) -> Reply:
+        return self.http.request(
             "POST", self.base_url, json=list(tasks), headers=headers, idempotent=idempotent
         )
-        answer = reply.json()
-        if not isinstance(answer, dict):
-            raise ProviderError("Runware answered in a form that is not known.")
-        return answer
 
     def _fetched(self, outcome: dict[str, Any], target: Path) -> Path:
         if url := outcome.get("imageURL"):
@@ -270,11 +286,8 @@ class Runware(PaintingProvider):
     def ask_cost_estimate(self, requests: Sequence[MediaRequest]) -> dict[str, float]:
         """Have one picture priced in a dry run, which neither runs nor costs anything; all cost the same."""
         task = self._task(prompt_for(requests[0], self.settings) if requests else "a picture")
-        outcome = self._send([task], _DRY_RUN)[task["taskUUID"]]
-        if isinstance(outcome, ProviderError):
-            raise outcome
         try:
-            each = float(outcome["cost"])
+            each = float(self._outcome(task, _DRY_RUN)["cost"])
         except (KeyError, TypeError, ValueError):
             raise ProviderError("Runware tells no price.") from None
         return estimate(each, requests)
@@ -283,23 +296,25 @@ class Runware(PaintingProvider):
         """Tell an error of the whole request from those of some tasks: the body says more than the status."""
         try:
             answer = reply.json()
-        except TransientError:
-            return error_for(reply)
-        failures = list(_dicts(answer.get("errors"))) if isinstance(answer, dict) else []
+        except TransientError as error:
+            # What was asked for may have been done all the same.
+            return painting_error(reply) or TransientError(error.message, reply_lost=True)
+        if not isinstance(answer, dict):
+            return painting_error(reply) or ProviderError("Runware answered in a form that is not known.")
+        failures = list(_dicts(answer.get("errors")))
         if not failures:
-            return error_for(reply)
+            return painting_error(reply)
         if answer.get("data"):
             return None
         errors = [_error(failure, reply) for failure in failures]
+        passing = [error for error in errors if isinstance(error, TransientError | RateLimitedError)]
+        if passing:
+            return passing[0]
         # Where each task has a fault of its own, the others of the request are no worse for it.
-        if all("taskUUID" in failure for failure in failures) and not any(
-            isinstance(error, TransientError | RateLimitedError) for error in errors
-        ):
-            return None
-        return errors[0]
+        return None if all("taskUUID" in failure for failure in failures) else errors[0]
 
 
-def _error(failure: Mapping[str, Any], reply: Reply | None = None) -> ProviderError:
+def _error(failure: Mapping[str, Any], reply: Reply) -> ProviderError:
     """Return the error for one entry of `errors`, by the family of its code."""
     code = str(failure.get("code") or "")
     message = f"{failure.get('message') or 'no reason given'} ({code or 'no code'}{_limits(failure)})"
@@ -309,7 +324,7 @@ def _error(failure: Mapping[str, Any], reply: Reply | None = None) -> ProviderEr
     if family.endswith("apikey"):
         return AuthenticationError(message, hint="Check api_key.")
     if family.endswith("ratelimit"):
-        return RateLimitedError(message, retry_after=reply.retry_after if reply else None)
+        return RateLimitedError(message, retry_after=reply.retry_after)
     if "safety" in family or "nsfw" in family:
         return ContentPolicyError(message, hint="Reword the prompt, or leave this word without a picture.")
     if family.startswith("timeout"):
@@ -318,7 +333,7 @@ def _error(failure: Mapping[str, Any], reply: Reply | None = None) -> ProviderEr
         return TransientError(message)
     if family.startswith(("invalid", "missing", "unsupported")):
         return InvalidRequestError(message)
-    return (error_for(reply, message) if reply else None) or ProviderError(message)
+    return painting_error(reply, message) or ProviderError(message)
 
 
 def _limits(failure: Mapping[str, Any]) -> str:

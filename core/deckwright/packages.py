@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import filecmp
-import hashlib
 import itertools
 import json
 import re
@@ -24,7 +23,7 @@ import attrs
 
 from deckwright.errors import MissingDependencyError, ProviderError
 from deckwright.extras import OFFLINE_EXTRA
-from deckwright.providers.sync import Deck
+from deckwright.providers.sync import Deck, stable_id
 
 
 @attrs.frozen
@@ -138,11 +137,6 @@ def _genanki_deck(deck: Deck) -> Any:
         tags = ["_".join(tag.split()) for tag in note.tags if tag.strip()]
         made.add_note(genanki.Note(model, fields, guid=note.guid, tags=tags))
     return made
-
-
-def stable_id(name: str) -> int:
-    """Return the same number for the same name, in the range that genanki draws from: 2^30 up to 2^31."""
-    return (1 << 30) + int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % (1 << 30)
 
 
 def require_genanki() -> Any:

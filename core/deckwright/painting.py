@@ -40,7 +40,7 @@ class PaintingSettings(HttpSettings):
     """How pictures are asked for and paid."""
 
     api_key: str = attrs.field(
-        validator=[attrs.validators.min_len(1), _is_key], metadata={"help": "your key"}
+        validator=attrs.validators.and_(attrs.validators.min_len(1), _is_key), metadata={"help": "your key"}
     )
     prompt: str = attrs.field(
         default=DEFAULT_PROMPT,

@@ -1,0 +1,252 @@
+"""Hands decks to a running Anki, by its add-on AnkiConnect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from deckwright import (
+    AuthenticationError,
+    CardTemplate,
+    Deck,
+    ProviderError,
+    ProviderInfo,
+    SyncProvider,
+    SyncResult,
+    TransientError,
+    hookimpl,
+)
+from deckwright.extras import ONLINE_EXTRA
+from deckwright.http import HttpProvider, HttpSettings, Reply, is_url
+from deckwright.providers.sync import decks_of
+from deckwright_builtins.anki.connection import ADD_ON, VERSION, AnkiConnect, AnkiError, unreachable
+from deckwright_builtins.anki.handover import Handover, quoted
+from deckwright_builtins.anki.notes import Existing
+
+_SHOWN = 5  # refused notes in a message
+
+
+@attrs.define(kw_only=True)
+class AnkiSettings(HttpSettings):
+    """Where Anki is, and what may be changed in it."""
+
+    url: str = attrs.field(
+        default="http://127.0.0.1:8765", validator=is_url, metadata={"help": "where AnkiConnect answers"}
+    )
+    api_key: str | None = attrs.field(
+        default=None, metadata={"help": "what the add-on's setting apiKey says; not set, when that is null"}
+    )
+    profile: str | None = attrs.field(
+        default=None, metadata={"help": "hand over only while this profile is open; any, when not set"}
+    )
+    deck_name: str | None = attrs.field(
+        default=None, metadata={"help": "the deck for all cards; the build's own, when not set"}
+    )
+    note_type: str | None = attrs.field(
+        default=None, metadata={"help": "the note type for all notes; the build's own, when not set"}
+    )
+    update_existing: bool = attrs.field(
+        default=False, metadata={"help": "change notes that are there to what the word list says now"}
+    )
+    update_templates: bool = attrs.field(
+        default=True, metadata={"help": "give a note type that is there the cards and style of this version"}
+    )
+    launch_wait_time: float = attrs.field(
+        default=0.0,
+        validator=attrs.validators.ge(0),
+        metadata={"help": "seconds to wait for an Anki that is just starting"},
+    )
+    # A large import says nothing until it is done.
+    timeout: float = attrs.field(
+        default=120.0,
+        validator=attrs.validators.gt(0),
+        metadata={"help": "seconds without a sign of life after which a request is given up"},
+    )
+
+
+class Anki(HttpProvider, SyncProvider):
+    """Adds and updates notes in the profile that is open in Anki.
+
+    Notes go to Anki in one of two ways. Where Anki can read this machine's files and its note type is ours (or not
+    there yet), new ones are imported as a package, which is fastest. Else they are added by themselves.
+    """
+
+    config_class = AnkiSettings
+    settings: AnkiSettings
+    # AnkiConnect closes each connection after its reply, and does not say so.
+    reuse_connections = False
+
+    def _setup_from_config(self) -> None:
+        # One at a time: Anki loses requests that come together.
+        self.settings = attrs.evolve(self.settings, max_concurrent=1)
+        self._templates: dict[str, list[CardTemplate]] = {}
+        self._media: list[Path] = []
+        self._anki = AnkiConnect(self._post, self.settings.api_key or None)
+
+    @property
+    def base_url(self) -> str:
+        """Where AnkiConnect is."""
+        return self.settings.url.rstrip("/")
+
+    def check_connection(self) -> str:
+        """Ask whether Anki is there and lets us in."""
+        profile = self._open()
+        return f"Anki answers{f', with the profile {profile!r} open' if profile else ''}"
+
+    def _test_connection_impl(self) -> bool:
+        self._open()
+        return True
+
+    def sync_deck(self, deck: Deck) -> SyncResult:
+        """Hand over a deck: its note type, its media, and its notes. To do it again changes nothing.
+
+        Returns:
+            The number of notes that are in Anki now; in `metadata`, what `handover.Outcome` holds, and all of it
+            in words (`told`).
+        """
+        try:
+            self._open()
+            return self._handed_over(deck)
+        except ProviderError as error:
+            return SyncResult(success=False, processed_count=0, error_message=self._told(error))
+
+    def _handed_over(self, deck: Deck) -> SyncResult:
+        note_type = attrs.evolve(deck.note_type, name=self.settings.note_type or deck.note_type.name)
+        outcome = Handover(
+            self._anki,
+            attrs.evolve(deck, name=self.settings.deck_name or deck.name, note_type=note_type),
+            update_existing=self.settings.update_existing,
+            update_templates=self.settings.update_templates,
+        ).run()
+        shown = [*outcome.refused[:_SHOWN], *(["..."] if len(outcome.refused) > _SHOWN else [])]
+        return SyncResult(
+            success=not outcome.refused,
+            processed_count=len(deck.notes) - len(outcome.refused),
+            metadata={**attrs.asdict(outcome), "told": outcome.told},
+            error_message="\n".join(["Anki did not take all notes.", *shown]) if outcome.refused else "",
+            created_ids=outcome.added,
+        )
+
+    # Step by step
+
+    def sync_templates(self, note_type: str, templates: list[dict[str, Any]]) -> SyncResult:
+        """Keep the templates of a note type, dicts of `name`, `front`, `back`, for the cards to come."""
+        self._templates[note_type] = [
+            CardTemplate(part["name"], part["front"], part["back"]) for part in templates
+        ]
+        return SyncResult(success=True, processed_count=len(templates))
+
+    def sync_media(self, files: Sequence[Path]) -> SyncResult:
+        """Keep media files for the cards to come."""
+        self._media += files
+        return SyncResult(success=True, processed_count=len(files))
+
+    def _sync_cards_impl(self, cards: list[dict[str, Any]]) -> SyncResult:
+        self._open()
+        result = SyncResult(success=True, processed_count=0)
+        name = self.settings.deck_name or "Deckwright"
+        for deck in decks_of(cards, self._templates, deck=name, media=self._media):
+            handed = self._handed_over(deck)
+            result = SyncResult(
+                success=result.success and handed.success,
+                processed_count=result.processed_count + handed.processed_count,
+                metadata=handed.metadata,
+                error_message="\n".join(filter(None, [result.error_message, handed.error_message])),
+                created_ids=[*(result.created_ids or []), *(handed.created_ids or [])],
+            )
+        return result
+
+    def list_existing(self, note_type: str) -> list[dict[str, Any]]:
+        """Return the notes of this type: their fields, `tags`, and Anki's number for each as `note_id`."""
+        self._open()
+        ids = self._anki.call("findNotes", query=f'note:"{quoted(note_type)}"')
+        infos = self._anki.call("notesInfo", notes=ids)
+        notes = [Existing.from_info(info) for info in infos if info]
+        return [{**note.fields, "note_id": note.id, "tags": sorted(note.tags)} for note in notes]
+
+    # The connection
+
+    def _open(self) -> str:
+        """Make sure that Anki is there and lets us in; return the profile that is open, where it says so."""
+        self._wait_for_start()
+        try:
+            permission = self._anki.call("requestPermission")
+        except AnkiError:
+            raise _too_old() from None
+        if not isinstance(permission, Mapping) or permission.get("permission") != "granted":
+            raise AuthenticationError(
+                "AnkiConnect does not let this program in.", hint="Allow it in the window that Anki shows."
+            )
+        if int(permission.get("version", VERSION)) < VERSION:
+            raise _too_old()
+        # Documented in one spelling and answered in the other.
+        needs_key = permission.get("requireApiKey") or permission.get("requireApikey")
+        if needs_key and not self.settings.api_key:
+            raise AuthenticationError(
+                "AnkiConnect wants a key, and api_key is not set.",
+                hint="Set api_key to what the add-on's setting apiKey says.",
+            )
+        try:
+            profile = self._anki.call("getActiveProfile")
+        except AnkiError:
+            profile = None  # not every release tells
+        wanted = self.settings.profile
+        if wanted and profile != wanted:
+            is_open = f"has the profile {profile!r} open" if profile else "has no profile open"
+            raise ProviderError(
+                f"Anki {is_open}, not {wanted!r}.",
+                hint="Switch the profile in Anki, under File, or change the setting `profile`.",
+            )
+        self._anki.call("deckNames")  # refused while no profile is open
+        return str(profile or "")
+
+    def _wait_for_start(self) -> None:
+        """Wait until an Anki that was just started answers, as long as the user allows."""
+        if not self.settings.launch_wait_time:
+            return
+        import tenacity
+
+        for attempt in tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(TransientError),
+            stop=tenacity.stop_after_delay(self.settings.launch_wait_time),
+            wait=tenacity.wait_fixed(0.25),
+            reraise=True,
+        ):
+            with attempt:
+                self._anki.call("version")
+
+    def _post(self, body: Any, repeatable: bool) -> Reply:
+        try:
+            return self.http.request("POST", self.base_url, json=body, idempotent=repeatable)
+        except TransientError as error:
+            raise unreachable(self.base_url, error) from None
+
+
+def _too_old() -> ProviderError:
+    return ProviderError(
+        f"The add-on AnkiConnect in Anki is too old: version {VERSION} of its protocol is needed.",
+        hint=f"Update it in Anki, under Tools, Add-ons ({ADD_ON}).",
+    )
+
+
+@hookimpl
+def describe_media_providers() -> list[ProviderInfo]:
+    """Offer `anki`."""
+    return [
+        ProviderInfo(
+            "sync",
+            "anki",
+            "Puts decks into a running Anki, by its add-on AnkiConnect",
+            config_class=AnkiSettings,
+            extra=ONLINE_EXTRA,
+        )
+    ]
+
+
+@hookimpl
+def register_media_provider(type: str, name: str, config: dict[str, Any]) -> SyncProvider | None:
+    """Make `anki`."""
+    return Anki(config) if (type, name) == ("sync", "anki") else None

@@ -1,0 +1,104 @@
+"""Which of a deck's notes are in Anki already, and what is different about them.
+
+AnkiConnect does not tell the identity that a note had in a package, so a note is known by what it says: its first
+field, and its reading where it has one.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+from typing import Any
+
+import attrs
+
+from deckwright import Note
+
+_READING = "Reading"
+
+
+@attrs.frozen
+class Existing:
+    """A note in Anki.
+
+    Attributes:
+        id: Anki's number for it.
+        fields: The content of its fields.
+        tags: Its tags.
+    """
+
+    id: int
+    fields: Mapping[str, str]
+    tags: frozenset[str]
+
+    @classmethod
+    def from_info(cls, info: Mapping[str, Any]) -> Existing:
+        """Return the note that an entry of `notesInfo` describes."""
+        fields = {str(name): str(field["value"]) for name, field in info["fields"].items()}
+        return cls(int(info["noteId"]), fields, frozenset(info.get("tags", ())))
+
+    def changes(self, note: Note) -> dict[str, str]:
+        """Return the fields in which this one differs from how it should be."""
+        return {
+            name: value
+            for name, value in note.fields.items()
+            if _composed(self.fields.get(name, "")) != _composed(value)
+        }
+
+
+@attrs.frozen
+class Matched:
+    """A deck's notes, sorted by whether Anki has them.
+
+    Attributes:
+        there: Those that it has, with what it has.
+        new: Those that it has not.
+        alike: Of `new`, those that are written like another note, and mean something else.
+    """
+
+    there: tuple[tuple[Note, Existing], ...]
+    new: tuple[Note, ...]
+    alike: frozenset[str]
+
+
+def match(notes: Sequence[Note], existing: Sequence[Existing], first: str) -> Matched:
+    """Find each note among those that Anki has.
+
+    Of several notes that are written alike, each goes with the one that it has most in common with.
+
+    Args:
+        notes: The notes of a deck.
+        existing: What Anki has.
+        first: The name of the first field.
+    """
+    left: dict[tuple[str, str], list[Existing]] = {}
+    for there in existing:
+        left.setdefault(_key(there.fields, first), []).append(there)
+    wanted: dict[tuple[str, str], list[Note]] = {}
+    for note in notes:
+        wanted.setdefault(_key(note.fields, first), []).append(note)
+    found: dict[str, Existing] = {}
+    for key, group in wanted.items():
+        pairs = [(len(there.changes(note)), note, there) for note in group for there in left.get(key, ())]
+        taken: set[int] = set()
+        # The pair with the fewest differences first; in order, where they are equal.
+        for _, note, there in sorted(pairs, key=itemgetter(0)):
+            if note.guid not in found and there.id not in taken:
+                found[note.guid] = there
+                taken.add(there.id)
+    new = tuple(note for note in notes if note.guid not in found)
+    written = Counter(_composed(there.fields.get(first, "")) for there in existing)
+    written.update(_composed(note.fields.get(first, "")) for note in new)
+    alike = frozenset(note.guid for note in new if written[_composed(note.fields.get(first, ""))] > 1)
+    return Matched(tuple((note, found[note.guid]) for note in notes if note.guid in found), new, alike)
+
+
+def _key(fields: Mapping[str, str], first: str) -> tuple[str, str]:
+    return _composed(fields.get(first, "")), _composed(fields.get(_READING, ""))
+
+
+def _composed(text: str) -> str:
+    """Return text as Anki keeps it."""
+    return unicodedata.normalize("NFC", text)
