@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 from xml.etree import ElementTree
 
 from deckwright.errors import BadMediaError
@@ -14,6 +14,13 @@ from deckwright.errors import BadMediaError
 # What is read of either end of a file to tell what it is and whether it is all there.
 _ENDS = 8192
 _MAY_DO_HARM = {"script", "foreignobject", "iframe", "embed", "object", "handler", "set", "animate"}
+# CSS that names something outside of the picture, or may do so in disguise.
+_OUTWARD = re.compile(
+    r"javascript:|@import|url\((?!\s*['\"]?\s*(?:#|data:))"
+    r"|\\0*[0-7]?[0-9a-f](?![0-9a-f])|\\[g-z]",  # a letter of ASCII as an escape, which nobody needs
+    re.IGNORECASE,
+)
+_XHTML = "{http://www.w3.org/1999/xhtml}"
 # An SVG is text, and needs to be read as a whole; a picture for a card is far smaller than this.
 _LARGEST_SVG = 2_000_000
 _TEXT = re.compile(rb"[\t\n\r\x20-\x7e\x80-\xff]+")
@@ -77,10 +84,10 @@ class temporary_beside:  # noqa: N801 - it is used as a function
         self._target = target
 
     def __enter__(self) -> Path:
-        self._target.parent.mkdir(parents=True, exist_ok=True)
-        number, name = tempfile.mkstemp(prefix=".deckwright-", suffix=".part", dir=self._target.parent)
-        os.close(number)
-        self._path = Path(name)
+        folder = self._target.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        # Not by `tempfile`, whose files nobody else may read, wherever they are moved.
+        self._path = folder / f".deckwright-{uuid4().hex}.part"
         return self._path
 
     def __exit__(self, *exception: object) -> None:
@@ -91,6 +98,8 @@ def _guess(head: bytes) -> tuple[str, str] | None:
     import filetype
 
     found = filetype.guess(head)
+    if found is None and head[0] == 0xFF and len(head) > 1 and head[1] & 0xE6 == 0xE2:
+        return "mp3", "audio/mpeg"  # a frame of layer III of any version, which filetype does not know all of
     return (found.extension, found.mime) if found else None
 
 
@@ -104,14 +113,14 @@ def _told(head: bytes, found: tuple[str, str] | None) -> str:
     if start.startswith((b"[", b"{")):
         try:
             return f"JSON ({json.dumps(json.loads(head))[:80]})"
-        except ValueError:
+        except (ValueError, RecursionError):  # cut off, or nested without end
             return "JSON"
     return "text" if _TEXT.fullmatch(head) else "something unknown"
 
 
 def _is_whole(ending: str, size: int, head: bytes, tail: bytes) -> bool:
     """Say whether a file has the end that files of its kind have; of some kinds that cannot be told."""
-    if ending == "png":
+    if ending in ("png", "apng"):
         return b"IEND" in tail[-12:]
     if ending == "jpg":
         return b"\xff\xd9" in tail
@@ -144,14 +153,23 @@ def _require_harmless(path: Path, size: int) -> None:
         raise BadMediaError("it is an SVG picture that is cut off or not well-formed") from None
     for element in elements:
         name = str(element.tag).rpartition("}")[2].lower()
-        values = {key.rpartition("}")[2].lower(): value for key, value in element.attrib.items()}
-        text = f"{element.text or ''} {' '.join(values.values())}".lower()
+        attributes = [(key.rpartition("}")[2].lower(), value) for key, value in element.attrib.items()]
         if (
             name in _MAY_DO_HARM
-            or any(key.startswith("on") for key in values)
-            or not values.get("href", "#").lstrip().startswith(("#", "data:image/"))
-            or "javascript:" in text
-            or "@import" in text
-            or re.search(r"url\(\s*['\"]?(?!\s*#)", text)
+            or str(element.tag).startswith(_XHTML)
+            or any(key.startswith("on") for key, _ in attributes)
+            or any(key == "href" and not _is_within(value) for key, value in attributes)
+            or any(map(_OUTWARD.search, _styles(element)))
         ):
             raise BadMediaError(f"it is an SVG picture that does more than show itself (<{name}>)")
+
+
+def _is_within(link: str) -> bool:
+    return link.lstrip().lower().startswith(("#", "data:image/")) or not link
+
+
+def _styles(element: ElementTree.Element) -> Iterator[str]:
+    """Yield what may be CSS: the attributes of SVG itself, and the text of a <style>."""
+    yield from (value for key, value in element.attrib.items() if not key.startswith("{"))
+    if str(element.tag).lower().endswith("style"):
+        yield "".join(element.itertext())

@@ -19,7 +19,7 @@ class Bell(MediaProvider):
     supported_types = ("audio",)
 
     def _generate_media_impl(self, request):
-        request.output_path.write_text("ding " + request.content)
+        request.output_path.write_text("ID3 ding " + request.content)
         return MediaResult(success=True, file_path=request.output_path)
 
 @hookimpl
@@ -89,7 +89,7 @@ def folder(tmp_path: Path) -> Folder:
 
 def works(folder: Folder, done: subprocess.CompletedProcess[str]) -> bool:
     assert (done.returncode, done.stderr) == (0, ""), done
-    return folder.sounds() == {b"ding hola", b"ding sol"}
+    return folder.sounds() == {b"ID3 ding hola", b"ID3 ding sol"}
 
 
 @pytest.mark.parametrize("path", ["extra/bell.py", "extra"])
@@ -132,7 +132,7 @@ def test_a_broken_plugin_beside_it_is_named_and_changes_nothing(folder: Folder) 
     folder.write("deckwright.toml", f'[plugins]\npaths = ["extra"]\n{PROVIDERS}')
     done = folder.build()
     assert done.returncode == 3
-    assert folder.sounds() == {b"ding hola", b"ding sol"}
+    assert folder.sounds() == {b"ID3 ding hola", b"ID3 ding sol"}
     assert "Traceback" not in done.stderr
     warnings = done.stderr.split("Warning: ")[1:]
     assert len(warnings) == len(BROKEN)
@@ -148,7 +148,7 @@ def test_a_plugin_of_a_built_in_provider_needs_to_be_preferred(folder: Folder) -
     done = folder.build()
     assert done.returncode == 0
     assert 'prefer = ["bell"]' in done.stderr
-    assert b"ding hola" not in folder.sounds()
+    assert b"ID3 ding hola" not in folder.sounds()
 
     folder.write("deckwright.toml", f'[plugins]\npaths = ["bell.py"]\nprefer = ["bell"]\n{providers}')
     assert works(folder, folder.build())

@@ -35,7 +35,7 @@ class Bell(MediaProvider):
     supported_types = ("audio",)
 
     def _generate_media_impl(self, request):
-        request.output_path.write_bytes(b"ding")
+        request.output_path.write_bytes(b"ID3 ding")
         return MediaResult(success=True, file_path=request.output_path)
 
 @hookimpl
@@ -59,7 +59,7 @@ class Tone(MediaProvider):
     supported_types = ("audio",)
 
     def _generate_media_impl(self, request):
-        request.output_path.write_bytes(b"tone")
+        request.output_path.write_bytes(b"ID3 tone")
         return MediaResult(True, request.output_path)
 
 

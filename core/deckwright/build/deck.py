@@ -36,10 +36,12 @@ class BuildReport:
     Attributes:
         deck: The deck's name.
         outputs: Where it went: each target's instance, and the file it wrote, if it writes one.
+        told: What a target says of it, by instance: how much was new, and such.
         words: How many words there were.
         repeated: How many more the list held that stood in it already.
         cards: How many cards the deck has; None where no target says.
         delivered: How many sounds, pictures and so on there are, by label, each of how many.
+        cost: What the media cost in US dollars, as far as their providers say.
         missing: What words have to do without, and why.
         seconds: How long each stage took.
         problems: Providers, plugins and targets that do not work, whether or not it showed in the deck.
@@ -48,10 +50,12 @@ class BuildReport:
 
     deck: str
     outputs: dict[str, Path | None]
+    told: dict[str, str]
     words: int
     repeated: int
     cards: int | None
     delivered: dict[str, tuple[int, int]]
+    cost: float
     missing: tuple[Missing, ...]
     seconds: dict[str, float]
     problems: tuple[str, ...]
@@ -139,6 +143,7 @@ def run(plan: Plan, registry: ProviderRegistry, *, progress: Progress | None = N
         deck = _deck(plan, media)
         targets = plan.providers["sync"]
         outputs: dict[str, Path | None] = {}
+        told: dict[str, str] = {}
         refused: list[str] = []
         cards = None
         for index, (instance, provider) in enumerate(targets.items()):
@@ -146,6 +151,8 @@ def run(plan: Plan, registry: ProviderRegistry, *, progress: Progress | None = N
             result = _hand_over(deck, provider)
             if result.success:
                 outputs[instance] = result.metadata.get("path")
+                if said := result.metadata.get("told"):
+                    told[instance] = str(said)
                 cards = result.metadata.get("cards", cards)
             else:
                 refused.append(f"The deck could not be handed to {instance}: {result.error_message}")
@@ -156,12 +163,14 @@ def run(plan: Plan, registry: ProviderRegistry, *, progress: Progress | None = N
     return BuildReport(
         deck=plan.deck,
         outputs=outputs,
+        told=told,
         words=len(plan.words),
         repeated=plan.repeated,
         cards=cards,
         delivered={
             kind.label: _delivered(kind, media) for kind in KINDS if kind in kinds or kind.type in broken
         },
+        cost=sum(medium.cost for made in media for medium in made.values()),
         missing=tuple(missing),
         seconds=seconds,
         problems=(*refused, *registry.problems()),

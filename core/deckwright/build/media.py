@@ -13,6 +13,7 @@ import attrs
 
 from deckwright.build.words import Word
 from deckwright.errors import FAULTS, BadMediaError, NotFoundError, ProviderError, told, trace
+from deckwright.media_files import media_ending
 from deckwright.providers.media import MediaRequest, MediaResult
 from deckwright.secrets import secret_values
 
@@ -48,11 +49,13 @@ class Medium:
         path: The file; its name is made from its content.
         instance: The configured provider that it came from.
         attribution: The credit that is due; empty when none is.
+        cost: What it cost, in US dollars, as far as the provider says.
     """
 
     path: Path
     instance: str
     attribution: str = ""
+    cost: float = 0.0
 
 
 @attrs.frozen
@@ -70,6 +73,16 @@ class Missing:
     kind: Kind
     reasons: dict[str, ProviderError]
     failed: bool
+
+
+def request_for(word: Word, kind: Kind, target: Path | None = None) -> MediaRequest:
+    """Return what providers are asked for a word."""
+    params = {"language": word.language}
+    if word.reading:
+        params["reading"] = word.reading
+    if word.translation:
+        params["translation"] = word.translation
+    return MediaRequest(kind.type, word.text, params, target)
 
 
 class MediaMaker:
@@ -103,12 +116,7 @@ class MediaMaker:
 
     def make(self, word: Word, kind: Kind) -> Medium | Missing:
         """Ask one provider after the other until one delivers."""
-        params = {"language": word.language}
-        if word.reading:
-            params["reading"] = word.reading
-        if word.translation:
-            params["translation"] = word.translation
-        request = MediaRequest(kind.type, word.text, params, self._folder / f"new{kind.suffix}")
+        request = request_for(word, kind, self._folder / f"new{kind.suffix}")
         reasons: dict[str, ProviderError] = {}
         for instance, provider in self._providers[kind.type].items():
             key = (kind.type, instance)
@@ -131,14 +139,15 @@ class MediaMaker:
         """Name a file by its content, so that the same sound or picture is the same file in every build."""
         path = cast("Path", result.file_path)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:20]
-        kept = self._folder / f"deckwright-{digest}{path.suffix.lower()}"
+        kept = self._folder / f"deckwright-{digest}{media_ending(path, kind.type)}"
         # A file elsewhere is the provider's own, in a cache of its own perhaps.
         if path.parent == self._folder:
             path.replace(kept)
         else:
             shutil.copyfile(path, kept)
-        credit = (result.metadata or {}).get("attribution") or self._attribution(kind.type, instance)
-        return Medium(kept, instance, str(credit))
+        about = result.metadata or {}
+        credit = about.get("attribution") or self._attribution(kind.type, instance)
+        return Medium(kept, instance, str(credit), float(about.get("cost") or 0))
 
 
 def _ask(provider: Any, request: MediaRequest) -> MediaResult | ProviderError:
@@ -158,9 +167,8 @@ def _ask(provider: Any, request: MediaRequest) -> MediaResult | ProviderError:
                 failure = result.failure
         elif result.file_path is None or not result.file_path.is_file():
             failure = BadMediaError("it says that it made a file, and there is none")
-        elif not result.file_path.stat().st_size:
-            failure = BadMediaError("it made an empty file")
         else:
+            media_ending(result.file_path, request.type)
             return result
     except FAULTS as error:
         logger.debug("%s", trace(error, secrets))

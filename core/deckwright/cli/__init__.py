@@ -11,7 +11,7 @@ import click
 
 from deckwright._version import __version__
 
-COMMANDS = ("build", "check", "plugins", "providers")
+COMMANDS = ("build", "check", "estimate", "plugins", "providers")
 
 # Exit codes, beside 0 for all well.
 CANNOT = 1  # the command could not do what it was asked for

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deckwright.cli import SOME_FAILED
-from deckwright.cli.common import config_option, console, json_option, plain_table, print_json, show_problems
+from deckwright.cli.common import (
+    config_option,
+    console,
+    dollars,
+    json_option,
+    language_option,
+    pipeline_option,
+    plain_table,
+    print_json,
+    show_problems,
+    words_argument,
+)
 
 if TYPE_CHECKING:
     from deckwright.build.deck import BuildReport, Progress
@@ -20,14 +31,14 @@ if TYPE_CHECKING:
 
 
 @click.command("build", short_help="Build a deck from a word list.")
-@click.argument("words", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("-l", "--language", help="Language of the words: es, pt-BR, japanese.")
+@words_argument
+@language_option
 @config_option
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="The deck's file, such as spanish.apkg."
 )
 @click.option("-d", "--deck", help="The deck's name in Anki.  [default: named for the word list]")
-@click.option("-p", "--pipeline", help="Use only the providers open to this pipeline.  [default: vocabulary]")
+@pipeline_option
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be made, and by whom.")
 @json_option
 def command(
@@ -138,15 +149,17 @@ def _show_report(report: BuildReport, words: list[Word]) -> None:
     for label, (count, total) in report.delivered.items():
         table.add_row(label, f"{count} of {total}")
     table.add_row("failed", str(len(report.failed)))
+    if report.cost:
+        table.add_row("cost", dollars(report.cost))
     out.print(table)
     if facts := _facts(words):
         click.echo(f"On the cards as further facts: {', '.join(facts)}")
     _show_missing(report.missing)
     show_problems(report.problems, report.warnings)
     for instance, path in report.outputs.items():
-        click.echo(
-            f"The deck is in {click.style(path, bold=True)}" if path else f"The deck went to {instance}."
-        )
+        said = f" ({report.told[instance]})" if instance in report.told else ""
+        where = f"is in {click.style(path, bold=True)}" if path else f"went to {instance}"
+        click.echo(f"The deck {where}{said}{'' if path else '.'}")
 
 
 def _count(words: int, repeated: int) -> str:
@@ -180,10 +193,12 @@ def _as_dict(report: BuildReport) -> dict[str, Any]:
     return {
         "deck": report.deck,
         "outputs": report.outputs,
+        "told": report.told,
         "words": report.words,
         "repeated": report.repeated,
         "cards": report.cards,
         **{label: count for label, (count, _) in report.delivered.items()},
+        "cost": round(report.cost, 6),
         "missing": [
             {
                 "word": item.word.text,

@@ -11,6 +11,11 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
+words_argument = click.argument("words", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+language_option = click.option("-l", "--language", help="Language of the words: es, pt-BR, japanese.")
+pipeline_option = click.option(
+    "-p", "--pipeline", help="Use only the providers open to this pipeline.  [default: vocabulary]"
+)
 config_option = click.option(
     "-c",
     "--config",
@@ -29,6 +34,14 @@ def plain_table(*headers: str) -> Table:
     """Return a table without lines, for long cells, of which nothing is cut off."""
     columns = (Column(header, overflow="fold") for header in headers)
     return Table(*columns, box=None, pad_edge=False, show_header=any(headers), header_style="bold")
+
+
+def dollars(amount: float | None) -> str:
+    """Return an amount of US dollars in words: to the cent, or exactly enough for parts of one; `?` for None."""
+    if amount is None:
+        return "?"
+    exact = f"{amount:,.4f}".rstrip("0")
+    return f"${exact}" if len(exact.partition(".")[2]) > 2 and amount < 1 else f"${amount:,.2f}"
 
 
 def print_json(value: Any) -> None:

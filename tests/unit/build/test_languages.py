@@ -84,7 +84,7 @@ class TestWhichLanguageAWordHas:
         def spoken(*rows: str, **options: Any) -> list[str]:
             path = tmp_path / "german.csv"
             path.write_text("\n".join(["word,language", *rows]), encoding="utf-8")
-            voice = maker(lambda request: b"sound")
+            voice = maker(lambda request: b"ID3 sound")
             build(path, audio={"voice": voice}, **options)
             return [request.params["language"] for request in voice.requests]
 

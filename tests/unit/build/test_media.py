@@ -24,7 +24,11 @@ Build = Callable[..., Any]
 
 
 def sound_of(request: MediaRequest) -> bytes:
-    return f"{request.content} spoken".encode()
+    return f"ID3 {request.content} spoken".encode()
+
+
+def picture_of(request: MediaRequest) -> bytes:
+    return f"GIF89a {request.content} drawn;".encode()
 
 
 def refuse(error: Exception) -> Callable[[MediaRequest], bytes]:
@@ -35,13 +39,12 @@ def refuse(error: Exception) -> Callable[[MediaRequest], bytes]:
 
 
 def test_each_word_has_its_own_sound_and_picture(build: Build, maker: Any) -> None:
-    picture = maker(lambda request: f"{request.content} drawn".encode())
-    built = build(["uno", "dos"], audio={"voice": maker(sound_of)}, image={"artist": picture})
+    built = build(["uno", "dos"], audio={"voice": maker(sound_of)}, image={"artist": maker(picture_of)})
 
     for word, sound, image in zip(["uno", "dos"], built.field("Sound"), built.field("Picture"), strict=True):
         name = sound.removeprefix("[sound:").removesuffix("]")
-        assert built.files[name] == f"{word} spoken".encode()
-        assert built.files[image.split('"')[1]] == f"{word} drawn".encode()
+        assert built.files[name] == f"ID3 {word} spoken".encode()
+        assert built.files[image.split('"')[1]] == f"GIF89a {word} drawn;".encode()
     assert built.report.delivered == {"sounds": (2, 2), "pictures": (2, 2)}
     assert built.report.missing == ()
 
@@ -57,8 +60,8 @@ def test_a_provider_is_told_what_is_known_of_the_word(build: Build, maker: Any) 
 
 
 def test_the_same_content_is_one_file(build: Build, maker: Any) -> None:
-    built = build(["uno", "dos"], audio={"voice": maker(lambda request: b"beep")})
-    assert list(built.files.values()) == [b"beep"]
+    built = build(["uno", "dos"], audio={"voice": maker(lambda request: b"ID3 beep")})
+    assert list(built.files.values()) == [b"ID3 beep"]
     assert len(set(built.field("Sound"))) == 1
 
 
@@ -70,7 +73,7 @@ def test_the_name_of_a_file_is_the_same_in_every_build(build: Build, maker: Any)
 def test_a_provider_may_deliver_another_kind_of_file(build: Build, maker: Any) -> None:
     def draw(request: MediaRequest) -> MediaResult:
         path = request.output_path.with_suffix(".SVG")
-        path.write_bytes(b"<svg/>")
+        path.write_bytes(b"<svg xmlns='http://www.w3.org/2000/svg'/>")
         return MediaResult(True, path)
 
     built = build(["uno"], image={"artist": maker(draw)})
@@ -79,15 +82,15 @@ def test_a_provider_may_deliver_another_kind_of_file(build: Build, maker: Any) -
 
 def test_a_file_of_the_providers_own_stays_where_it_is(build: Build, maker: Any, tmp_path: Path) -> None:
     cached = tmp_path / "cached.mp3"
-    cached.write_bytes(b"kept")
+    cached.write_bytes(b"ID3 kept")
     built = build(["uno", "dos"], audio={"voice": maker(lambda request: MediaResult(True, cached))})
-    assert cached.read_bytes() == b"kept"
+    assert cached.read_bytes() == b"ID3 kept"
     assert built.report.delivered == {"sounds": (2, 2)}
 
 
 def test_credit_is_given_on_the_card_and_in_the_deck(build: Build, maker: Any) -> None:
     def draw(request: MediaRequest) -> MediaResult:
-        request.output_path.write_bytes(request.content.encode())
+        request.output_path.write_bytes(picture_of(request))
         return MediaResult(True, request.output_path, {"attribution": "Ann & Bob, CC BY"})
 
     built = build(["uno", "dos"], image={"artist": maker(draw)})
@@ -109,7 +112,7 @@ class TestWhenAProviderFails:
 
     def test_the_deck_is_built_and_the_report_says_why(self, build: Build, maker: Any) -> None:
         silent = {"a": maker(refuse(NotFoundError("no a"))), "b": maker(refuse(TransientError("b is down")))}
-        built = build(["uno"], audio=silent, image={"artist": maker(sound_of)})
+        built = build(["uno"], audio=silent, image={"artist": maker(picture_of)})
         [missing] = built.report.missing
         assert missing.word.text == "uno"
         assert missing.kind.type == "audio"
@@ -141,7 +144,10 @@ class TestWhenAProviderFails:
     @pytest.mark.parametrize(
         ("made", "reason"),
         [
-            (b"", "empty file"),
+            (b"", "empty"),
+            (b"<!doctype html><p>Sold out", "an HTML page"),
+            (b'["Limit/day reached."]', "JSON"),
+            (b"GIF89a;", "a gif file"),
             (MediaResult(True, Path("nowhere.mp3")), "there is none"),
             (MediaResult(True), "there is none"),
             (MediaResult(False), "no reason given"),
@@ -213,7 +219,7 @@ def test_onlookers_see_the_outcome_of_each_request(build: Build, maker: Any) -> 
     def only_one(request: MediaRequest) -> bytes:
         if request.content != "uno":
             raise NotFoundError("only one")
-        return b"sound"
+        return b"ID3 sound"
 
     first = maker(refuse(NotFoundError("never")))
     built = build(["uno", "dos"], audio={"first": first, "second": maker(only_one)})

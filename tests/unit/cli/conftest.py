@@ -21,7 +21,7 @@ class Bell(MediaProvider):
             raise NotFoundError("A bell cannot be silent.")
         if request.content == "stop":
             raise KeyboardInterrupt
-        request.output_path.write_bytes(request.content.encode())
+        request.output_path.write_bytes(b"ID3 " + request.content.encode())
         return MediaResult(success=True, file_path=request.output_path)
 
 @hookimpl

@@ -1,6 +1,7 @@
 """Runs one of the servers until it is interrupted: `python -m deckwright.testing.servers forvo`.
 
-Its first line of output is the `base_url` for a provider's settings, the second the key that it takes.
+Its first line of output is the `base_url` for a provider's settings, the second the key that it takes, if it
+takes one.
 """
 
 from __future__ import annotations
@@ -10,9 +11,15 @@ import signal
 import sys
 import threading
 
-from deckwright.testing.servers import ForvoServer, OpenAIServer, RunwareServer
+from deckwright.testing.servers import ForvoServer, LocalServer, OpenAIServer, RunwareServer
+from deckwright.testing.servers.anki import AnkiServer
 
-SERVERS = {"forvo": ForvoServer, "openai": OpenAIServer, "runware": RunwareServer}
+SERVERS: dict[str, type[LocalServer]] = {
+    "anki": AnkiServer,
+    "forvo": ForvoServer,
+    "openai": OpenAIServer,
+    "runware": RunwareServer,
+}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -28,8 +35,12 @@ def main(arguments: list[str] | None = None) -> None:
     ended = threading.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signal_number, lambda *_: ended.set())
-    with SERVERS[chosen.service](port=chosen.port, latency=chosen.latency) as server:
-        sys.stdout.write(f"{server.base_url}\napi_key: {server.key}\n")
+    server = SERVERS[chosen.service](port=chosen.port)
+    server.latency = chosen.latency
+    with server:
+        sys.stdout.write(f"{server.base_url}\n")
+        if key := getattr(server, "key", None):
+            sys.stdout.write(f"api_key: {key}\n")
         sys.stdout.flush()
         # In turns: not every system lets a signal through to a wait without an end.
         while not ended.wait(1):

@@ -1,0 +1,70 @@
+"""`deckwright estimate`: what a build would cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+
+from deckwright.cli.common import (
+    config_option,
+    console,
+    dollars,
+    json_option,
+    language_option,
+    pipeline_option,
+    plain_table,
+    print_json,
+    show_problems,
+    words_argument,
+)
+
+
+@click.command("estimate", short_help="Say what a build would cost.")
+@words_argument
+@language_option
+@config_option
+@pipeline_option
+@click.option("--online", is_flag=True, help="Ask services that tell their price for nothing.")
+@json_option
+def command(
+    words: Path, language: str | None, config: Path | None, pipeline: str | None, online: bool, as_json: bool
+) -> None:
+    """Say what building a deck from WORDS would cost, and how many requests it takes.
+
+    Nothing is spent. Prices are estimates: what a service charges is known when it has. --online asks those
+    services for a price that tell one without charging, such as Runware by a dry run.
+    """
+    from deckwright.build.estimate import estimate_cost
+    from deckwright.build.plan import make_plan
+    from deckwright.registry import ProviderRegistry
+
+    with ProviderRegistry.from_config(config) as registry:
+        plan = make_plan(words, registry, language=language, pipeline=pipeline)
+        estimate = estimate_cost(plan, registry, online=online)
+        problems = [*registry.problems(), *registry.warnings]
+    problems += [
+        f"{found.type}.{found.instance}: {dollars(found.total or 0)} is above its {name} of {dollars(limit)}"
+        for found in estimate.providers
+        for name, limit in found.over.items()
+    ]
+    if as_json:
+        providers: list[dict[str, Any]] = [attrs.asdict(found) for found in estimate.providers]
+        shown = {"words": len(plan.words), "expected": estimate.expected, "most": estimate.most}
+        print_json({**shown, "providers": providers, "problems": problems})
+        return
+    table = plain_table("type", "provider", "asked", "for", "requests", "each", "in all")
+    for found in estimate.providers:
+        asked = "first" if found.place == 0 else "then"
+        counts = str(found.items), str(found.requests)
+        table.add_row(found.type, found.instance, asked, *counts, dollars(found.each), dollars(found.total))
+    console().print(table)
+    problems += [
+        f"{found.type}.{found.instance}: {found.problem}" for found in estimate.providers if found.problem
+    ]
+    show_problems(problems)
+    click.echo(f"Expected: {dollars(estimate.expected)}, if those that are asked first have everything.")
+    if estimate.most > estimate.expected:
+        click.echo(f"At the most: {dollars(estimate.most)}.")
