@@ -34,6 +34,7 @@ from deckwright import (
     SyncResult,
     TransientError,
 )
+from deckwright.providers.sync import decks_of
 
 
 class Bell(MediaProvider):
@@ -170,6 +171,17 @@ class TestMediaProvider:
         estimate = Bell().get_cost_estimate([MediaRequest("audio", "a"), MediaRequest("audio", "b")])
         assert estimate == {"total_cost": 0.0, "per_request": 0.0, "requests_count": 2}
 
+    def test_what_a_service_would_charge_is_what_is_reckoned_unless_it_can_be_asked(self) -> None:
+        class Dear(Bell):
+            def get_cost_estimate(self, requests: Any) -> dict[str, float]:
+                return {"total_cost": 2.0, "per_request": 1.0, "requests_count": len(requests)}
+
+        assert Dear().ask_cost_estimate([MediaRequest("audio", "a")])["total_cost"] == 2.0
+
+    def test_there_is_nothing_to_reach_unless_it_says_so(self) -> None:
+        assert Bell().check_connection() == ""
+        assert Bell().warnings == ()
+
     def test_its_repr_shows_no_settings(self) -> None:
         assert "s3cr3t" not in repr(Bell({"api_key": "s3cr3t-key"}))
 
@@ -250,6 +262,15 @@ class TestSyncProvider:
         assert notebook.sync_single_card({"Word": "a"}).processed_count == 1
         assert notebook.list_existing("Words") == []
 
+    def test_a_connection_that_does_not_work_is_an_error_when_it_is_checked(self) -> None:
+        class Away(Notebook):
+            def _test_connection_impl(self) -> bool:
+                return False
+
+        assert Notebook().check_connection() == "can be reached"
+        with pytest.raises(ProviderError, match="cannot be reached"):
+            Away().check_connection()
+
     def test_faults_are_results_without_secrets(self, caplog: pytest.LogCaptureFixture) -> None:
         notebook = Notebook({"broken": True, "token": "s3cr3t-key"})
         assert notebook.test_connection() is False
@@ -281,6 +302,42 @@ class TestDataProvider:
             shelf.load_data("verbs")
         shelf.set_managed_files(["verbs"])
         assert shelf.save_data("verbs", [2])
+
+
+class TestLooseCards:
+    TEMPLATES = {
+        "Words": [CardTemplate("Recall", "{{Word}}", "-")],
+        "Verbs": [CardTemplate("Form", "{{Verb}}", "-")],
+    }
+
+    def test_they_become_decks_of_one_note_type_each(self) -> None:
+        cards = [
+            {"Word": "gato", "tags": ["animal"], "guid": "g1"},
+            {"Verb": "ser", "note_type": "Verbs", "deck": "Grammar"},
+            {"Word": "sol", "Note": "m."},
+        ]
+        words, verbs = decks_of(cards, self.TEMPLATES, deck="Spanish", media=[Path("a.mp3")])
+        assert (words.name, words.note_type.name, words.note_type.fields) == (
+            "Spanish",
+            "Words",
+            ("Word", "Note"),
+        )
+        assert words.notes[0] == Note("g1", {"Word": "gato", "Note": ""}, ("animal",))
+        assert (verbs.name, verbs.note_type.name, len(verbs.notes)) == ("Grammar", "Verbs", 1)
+        assert words.media == (Path("a.mp3"),)
+
+    def test_their_identities_stay_the_same(self) -> None:
+        def made() -> Deck:
+            [deck] = decks_of([{"Word": "gato", "Note": "m."}], self.TEMPLATES, deck="Spanish")
+            return deck
+
+        assert made() == made()
+        [corrected] = decks_of([{"Word": "gato", "Note": "mammal"}], self.TEMPLATES, deck="Spanish")
+        assert corrected.notes[0].guid == made().notes[0].guid
+
+    def test_without_templates_there_are_none(self) -> None:
+        with pytest.raises(ProviderError, match="no templates for the note type 'Nouns'"):
+            decks_of([{"Word": "gato", "note_type": "Nouns"}], self.TEMPLATES, deck="Spanish")
 
 
 class TestErrors:

@@ -553,6 +553,16 @@ class TestUnifiedSetup:
         # `timeout` is from [apis.base], which may hold what is for others.
         assert registry.warnings == ("providers.audio.choir: pich: unknown setting, did you mean 'pitch'?",)
 
+    def test_what_a_provider_says_of_its_settings_is_a_warning_with_its_place(self) -> None:
+        class Fading(Tone):
+            def _setup_from_config(self):
+                self.warnings = [f"the voice {self.config['voice']} ends with this year."]
+
+        quiet = Quiet("audio", "fading", Fading)
+        registry = set_up({"audio": {"old": {"type": "fading", "voice": "Ann", **EVERYWHERE}}}, quiet)
+        assert registry.warnings == ("providers.audio.old: the voice Ann ends with this year.",)
+        assert registry.failures == ()
+
     def test_settings_are_the_providers_own(self) -> None:
         data = {"providers": {"audio": {"tone": {"voice": {"speed": 1}, "list": [1], "pipelines": ["*"]}}}}
         provider = ProviderRegistry.from_config(data, plugins=[Shop()])["audio"]["tone"]

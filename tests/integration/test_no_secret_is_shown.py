@@ -1,0 +1,208 @@
+"""Every failure of every online provider is provoked, and the keys are hunted for in all that anyone can see."""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import attrs
+import pytest
+
+from deckwright import MediaRequest, ProviderRegistry, build_deck
+from deckwright.cli.build import _as_dict
+from deckwright.testing.servers import (
+    AnkiServer,
+    Dropped,
+    ForvoServer,
+    GzipBomb,
+    HtmlPage,
+    LostReply,
+    OpenAIServer,
+    Oversized,
+    Received,
+    Redirect,
+    Reply,
+    RunwareServer,
+    Slow,
+    Truncated,
+    forvo,
+    openai,
+    runware,
+)
+
+# With all that URLs, JSON and Python write differently.
+KEY = 'k3y-"of/a%real+kind\\&7f3a=='
+FORMS = {KEY, quote(KEY), quote(KEY, safe=""), json.dumps(KEY)[1:-1], repr(KEY)[1:-1]}
+WORDS = [{"word": "hola", "language": "es", "translation": "hello"}, {"word": "agua", "language": "es"}]
+
+# A service that repeats the key in all that it says.
+ECHOES = [
+    Reply.of_json(
+        {"error": {"message": f"Incorrect API key provided: {KEY}", "code": "invalid_api_key"}}, 401
+    ),
+    Reply.of_json({"errors": [{"code": "invalidApiKey", "message": f"No such key: {KEY}"}]}, 401),
+    Reply.of_json([f"Calling from incorrect domain, {KEY}."], 400),
+    Reply(500, f"<p>internal error at /key/{quote(KEY, safe='')}/".encode()),
+    Reply(418, KEY.encode(), {"X-Key": KEY}),
+    Redirect(f"http://127.0.0.1:9/lost?key={quote(KEY, safe='')}"),
+    Reply.of_json({"result": None, "error": f"unknown key {KEY}"}),
+]
+GENERIC = [
+    Reply(401),
+    Reply(403),
+    Reply(404),
+    Reply(429, headers={"Retry-After": "0"}),
+    Reply(429, headers={"Retry-After": "7200"}),
+    Reply(503),
+    Reply(504),
+    Slow(3600),
+    Truncated(),
+    Dropped(),
+    Dropped(after=0),
+    Dropped(reset=True),
+    LostReply(),
+    HtmlPage(),
+    Oversized(200_000_000),
+    GzipBomb(),
+    *ECHOES,
+]
+
+
+def named_faults(module: Any) -> list[Any]:
+    return [value for name, value in vars(module).items() if name.isupper() and hasattr(value, "meet")]
+
+
+def asks_for_a_file(received: Received) -> bool:
+    return received.method == "GET" and ("/audio/" in received.path or "/image/" in received.path)
+
+
+@attrs.frozen
+class Service:
+    """A service, the type of what it provides, and the settings that lead to it."""
+
+    name: str
+    type: str
+    server: Callable[[], Any]
+    faults: list[Any]
+
+    def config(self, server: Any) -> dict[str, Any]:
+        address = {"url": server.url} if self.name == "anki" else {"base_url": server.base_url}
+        settings = {"pipelines": ["*"], "api_key": KEY, "max_retries": 0, "timeout": 0.2, **address}
+        providers: dict[str, Any] = {
+            "data": {"csv": {"pipelines": ["*"]}},
+            "sync": {"apkg": {"pipelines": ["*"]}},
+        }
+        providers.setdefault(self.type, {})
+        providers[self.type] = {self.name: settings}
+        return {"providers": providers}
+
+
+SERVICES = [
+    Service("forvo", "audio", lambda: ForvoServer(KEY), named_faults(forvo)),
+    Service("openai", "image", lambda: OpenAIServer(KEY), named_faults(openai)),
+    Service("runware", "image", lambda: RunwareServer(KEY), named_faults(runware)),
+    Service("anki", "sync", lambda: AnkiServer(key=KEY, tick=0), []),
+]
+CASES = [
+    pytest.param(service, fault, id=f"{service.name}-{place}-{type(fault).__name__}")
+    for service in SERVICES
+    for place, fault in enumerate([None, *service.faults, *GENERIC])
+]
+
+
+class Hunt:
+    """Gathers all that is shown anywhere, and looks for the key in it."""
+
+    def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
+        self.caplog = caplog
+        self.seen: list[str] = []
+
+    def see(self, *things: object) -> None:
+        self.seen += [text for thing in things for text in (str(thing), repr(thing))]
+
+    def see_error(self, error: BaseException) -> None:
+        self.see(error, error.args, "".join(traceback.format_exception(error)))
+        while (inner := error.__cause__ or error.__context__) is not None:
+            self.see(inner, inner.args)
+            error = inner
+
+    def found(self) -> list[str]:
+        records = [
+            logging.Formatter("%(message)s").format(record) + repr(record.args) + str(record.msg)
+            for record in self.caplog.records
+        ]
+        return [text for text in [*self.seen, *records] if any(form in text for form in FORMS)]
+
+
+@pytest.fixture
+def hunt(caplog: pytest.LogCaptureFixture) -> Iterator[Hunt]:
+    caplog.set_level(logging.DEBUG)
+    for name in ("deckwright", "httpx", "httpcore"):
+        caplog.set_level(logging.DEBUG, logger=name)
+    return Hunt(caplog)
+
+
+@pytest.mark.parametrize(("service", "fault"), CASES)
+def test_the_key_is_nowhere(service: Service, fault: Any, hunt: Hunt, tmp_path: Path) -> None:
+    with service.server() as server:
+        config = service.config(server)
+
+        def again() -> None:
+            server.heal()
+            if fault is not None:
+                server.fail(fault, times=None)
+
+        again()
+        with ProviderRegistry.from_config(config) as registry:
+            provider = registry.get(service.type, service.name)
+            hunt.see(
+                registry,
+                registry.failures,
+                registry.warnings,
+                registry.config,
+                provider,
+                provider.config_class,
+            )
+            try:
+                hunt.see(provider.check_connection())
+            except Exception as error:
+                hunt.see_error(error)
+            if service.type != "sync":
+                request = MediaRequest(service.type, "hola", {"language": "es"}, tmp_path / "made.bin")
+                result = provider.generate_media(request)
+                hunt.see(result, request)
+                if result.failure:
+                    hunt.see_error(result.failure)
+                hunt.see(*provider.generate_batch([request, request]))
+            else:
+                hunt.see(provider.test_connection())
+            # The API itself goes well, and then the file does not.
+            if fault is not None and service.type != "sync":
+                server.heal()
+                server.fail(fault, times=None, when=asks_for_a_file)
+                hunt.see(provider.generate_media(request))
+        again()
+        try:
+            report = build_deck(
+                WORDS, config=config, output=None if service.type == "sync" else tmp_path / "a.apkg"
+            )
+            hunt.see(report, json.dumps(_as_dict(report), default=str))
+        except Exception as error:
+            hunt.see_error(error)
+    assert hunt.seen
+    assert hunt.found() == []
+    leftovers = [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")]
+    assert leftovers == []
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+def test_the_hunt_would_find_it(service: Service, hunt: Hunt) -> None:
+    with service.server() as server:
+        settings: Mapping[str, Any] = service.config(server)["providers"][service.type][service.name]
+    hunt.see(settings)
+    assert hunt.found()
