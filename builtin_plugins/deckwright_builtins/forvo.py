@@ -137,7 +137,9 @@ class Forvo(HttpMediaProvider):
         language, *subtags = str(request.params.get("language") or "").replace("_", "-").split("-")
         region = next((subtag for subtag in subtags if len(subtag) == 2), "")
         language = _LANGUAGES.get(language.lower(), language.lower())
-        items = [item for item in self._items(word, language) if isinstance(item, dict)]
+        # Dots alone would be a step within the address.
+        found = self._items(word, language) if word.strip(".") else []
+        items = [item for item in found if isinstance(item, dict)]
         if not items:
             raise NotFoundError(f"Forvo has no pronunciation of {word!r}.")
         best = max(items, key=lambda item: self._rank(item, region))
@@ -172,7 +174,7 @@ class Forvo(HttpMediaProvider):
             pairs["limit"] = str(limit)
         path = "/".join(f"{name}/{quote(value, safe='')}" for name, value in pairs.items())
         key = quote(self.settings.api_key, safe="")
-        if self._is_corporate:
+        if self.settings.plan == "corporate" or "/api2/" in f"{self.base_url}/":
             url = f"{self.base_url}/{key}/word-pronunciations/{path}"
         else:
             url = f"{self.base_url}/key/{key}/format/json/action/word-pronunciations/{path}"
@@ -183,10 +185,6 @@ class Forvo(HttpMediaProvider):
         if not isinstance(items, list):
             raise ProviderError("Forvo answered in a form that is not known.")
         return items
-
-    @property
-    def _is_corporate(self) -> bool:
-        return "/api2/" in f"{self.base_url}/"
 
     def _rank(self, item: dict[str, Any], region: str) -> tuple[int, int, int, int]:
         """Return how good a pronunciation is; more is better."""
@@ -207,7 +205,10 @@ class Forvo(HttpMediaProvider):
             return NotFoundError(
                 f"Forvo does not know this word, or keeps this program out (status {reply.status})."
             )
-        return error_for(reply)
+        error = error_for(reply)
+        if error is None:
+            reply.json()  # else it is the page of some gateway in between
+        return error
 
 
 @functools.cache

@@ -34,7 +34,6 @@ from deckwright import (
     TransientError,
     hookimpl,
 )
-from deckwright.errors import FAULTS, told
 from deckwright.extras import ONLINE_EXTRA
 from deckwright.http import Reply, is_url
 from deckwright.media_files import write_media
@@ -45,7 +44,6 @@ from deckwright.painting import (
     painting_error,
     prompt_for,
 )
-from deckwright.secrets import secret_values
 
 DEFAULT_MODEL = "runware:101@1"  # FLUX.1 dev
 # US dollars for a picture by FLUX.1 dev of 512 x 512 pixels in 28 steps; of 1024 x 1024 it is twice as much.
@@ -155,8 +153,8 @@ class Runware(PaintingProvider):
                 path = self._fetched(outcome, request.target)
             except ProviderError as error:
                 return self._failed(error)
-            except FAULTS as error:  # the pictures of the others are paid for
-                return self._failed(ProviderError(told(error)))
+            except OSError as error:  # which is no matter of the others, that are paid for too
+                return self._failed(ProviderError(f"The picture cannot be written ({error})."))
             about = {"model": self.settings.model, "seed": outcome.get("seed"), "cost": outcome.get("cost")}
             return MediaResult(True, path, {**about, "task": outcome["taskUUID"]})
 
@@ -219,7 +217,7 @@ class Runware(PaintingProvider):
         """Make a request with one task that costs nothing; return what came of it."""
         outcome = self._send([task], headers)[task["taskUUID"]]
         if isinstance(outcome, ProviderError):
-            outcome.redact(secret_values(self.config))
+            self._failed(outcome)  # masks the key in it
             raise outcome
         return outcome
 
@@ -286,8 +284,9 @@ class Runware(PaintingProvider):
     def ask_cost_estimate(self, requests: Sequence[MediaRequest]) -> dict[str, float]:
         """Have one picture priced in a dry run, which neither runs nor costs anything; all cost the same."""
         task = self._task(prompt_for(requests[0], self.settings) if requests else "a picture")
+        outcome = self._outcome(task, _DRY_RUN)
         try:
-            each = float(self._outcome(task, _DRY_RUN)["cost"])
+            each = float(outcome["cost"])
         except (KeyError, TypeError, ValueError):
             raise ProviderError("Runware tells no price.") from None
         return estimate(each, requests)
@@ -296,9 +295,8 @@ class Runware(PaintingProvider):
         """Tell an error of the whole request from those of some tasks: the body says more than the status."""
         try:
             answer = reply.json()
-        except TransientError as error:
-            # What was asked for may have been done all the same.
-            return painting_error(reply) or TransientError(error.message, reply_lost=True)
+        except TransientError:
+            return painting_error(reply)
         if not isinstance(answer, dict):
             return painting_error(reply) or ProviderError("Runware answered in a form that is not known.")
         failures = list(_dicts(answer.get("errors")))

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from deckwright.errors import InvalidRequestError, NotFoundError, ProviderError
+from deckwright.errors import InvalidRequestError, NotFoundError, ProviderError, TransientError
 from deckwright.http.provider import HttpMediaProvider
 from deckwright.http.reply import Reply, error_for
 from deckwright.http.settings import HttpSettings
@@ -83,10 +83,19 @@ class PaintingProvider(HttpMediaProvider, ABC):
 
 
 def painting_error(reply: Reply, said: str | None = None) -> ProviderError | None:
-    """Return what `error_for` does, but for 404: any prompt can be painted, so it is a setting that is wrong."""
+    """Return the error that a reply stands for, much as `error_for` does.
+
+    Any prompt can be painted, so that a 404 means a wrong setting. And where a good reply cannot be read, its
+    picture may be paid for all the same.
+    """
     error = error_for(reply, said)
     if isinstance(error, NotFoundError):
         return InvalidRequestError(error.message, hint="Check `base_url` and `model`.")
+    if error is None:
+        try:
+            reply.json()
+        except TransientError as unreadable:
+            return TransientError(unreadable.message, reply_lost=True)
     return error
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import pytest
@@ -305,7 +305,7 @@ class TestDataProvider:
 
 
 class TestLooseCards:
-    TEMPLATES = {
+    TEMPLATES: ClassVar = {
         "Words": [CardTemplate("Recall", "{{Word}}", "-")],
         "Verbs": [CardTemplate("Form", "{{Verb}}", "-")],
     }

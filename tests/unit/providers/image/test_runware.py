@@ -1,0 +1,971 @@
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import random
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from deckwright import (
+    AuthenticationError,
+    BadMediaError,
+    ContentPolicyError,
+    InvalidRequestError,
+    MediaRequest,
+    MediaResult,
+    NotFoundError,
+    ProviderError,
+    ProviderRegistry,
+    QuotaError,
+    RateLimitedError,
+    SettingError,
+    TransientError,
+)
+from deckwright.testing.servers import (
+    Dropped,
+    Exchange,
+    HtmlPage,
+    LostReply,
+    Received,
+    Reply,
+    RunwareServer,
+    Slow,
+    Truncated,
+    runware,
+)
+from deckwright.testing.servers.runware import TaskErrors
+from deckwright.testing.servers.samples import colour_of, picture
+from deckwright_builtins.runware import Runware
+
+Make = Callable[..., Runware]
+Paint = Callable[..., MediaResult]
+
+CREDITS = "Add credits to the account."
+SETTINGS = "Check `base_url` and `model`."
+
+
+@pytest.fixture
+def server() -> Iterator[RunwareServer]:
+    with RunwareServer() as server:
+        yield server
+
+
+@pytest.fixture
+def make(server: RunwareServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Make]:
+    """Make providers that ask the server, wait for nothing, and are closed in the end."""
+    monkeypatch.setattr("deckwright.http.client._DEFAULT_BACKOFF", lambda state: 0.0)
+    # To read certificates takes longer than everything else, and nothing here needs them.
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    made: list[Runware] = []
+
+    def make(**settings: Any) -> Runware:
+        given = {"api_key": server.key, "base_url": server.base_url, "max_retries": 0, **settings}
+        made.append(Runware(given))
+        return made[-1]
+
+    yield make
+    for provider in made:
+        provider.close()
+
+
+@pytest.fixture
+def paint(tmp_path: Path) -> Paint:
+    """Have a picture painted into a file."""
+
+    def paint(provider: Runware, prompt: str = "a red apple", **params: str) -> MediaResult:
+        return provider.generate_image(prompt, tmp_path / "picture.png", **params)
+
+    return paint
+
+
+def requests_for(folder: Path, *prompts: str) -> list[MediaRequest]:
+    return [
+        MediaRequest("image", prompt, {}, folder / f"{number}.png") for number, prompt in enumerate(prompts)
+    ]
+
+
+def asks_for_pictures(received: Received) -> bool:
+    return b'"imageInference"' in received.body
+
+
+def is_download(received: Received) -> bool:
+    return received.method == "GET"
+
+
+def posts(server: RunwareServer) -> list[list[dict[str, Any]]]:
+    """Return the tasks of each request for pictures."""
+    return [received.json() for received in server.requests if asks_for_pictures(received)]
+
+
+class TestPicture:
+    def test_a_request_is_a_list_of_one_task(self, server: RunwareServer, make: Make, paint: Paint) -> None:
+        result = paint(make())
+        assert result.success
+        received = server.requests[0]
+        assert (received.method, received.path) == ("POST", "/v1")
+        assert received.headers["authorization"] == "Bearer runware-key"
+        [task] = received.json()
+        assert task.pop("taskUUID") == result.metadata["task"]
+        assert task == {
+            "taskType": "imageInference",
+            "model": "runware:101@1",
+            "positivePrompt": "a red apple",
+            "width": 512,
+            "height": 512,
+            "numberResults": 1,
+            "outputType": "URL",
+            "outputFormat": "JPG",
+            "includeCost": True,
+            "deliveryMethod": "sync",
+        }
+
+    def test_settings_arrive_under_the_names_of_the_service(
+        self, server: RunwareServer, make: Make, paint: Paint
+    ) -> None:
+        provider = make(
+            model="runware:100@1",
+            negative_prompt="text",
+            width=1024,
+            height=768,
+            steps=25,
+            guidance_scale=7.5,
+            sampler="euler",
+            seed=42,
+            output_type="base64Data",
+            output_format="WEBP",
+            style="ink",
+        )
+        result = paint(provider)
+        assert result.success
+        [[task]] = posts(server)
+        assert (
+            task.items()
+            >= {
+                "model": "runware:100@1",
+                "positivePrompt": "a red apple Style: ink",
+                "negativePrompt": "text",
+                "width": 1024,
+                "height": 768,
+                "steps": 25,
+                "CFGScale": 7.5,
+                "scheduler": "euler",
+                "seed": 42,
+                "outputType": "base64Data",
+                "outputFormat": "WEBP",
+            }.items()
+        )
+        assert result.metadata["seed"] == 42
+
+    def test_a_seed_of_zero_is_one(self, server: RunwareServer, make: Make, paint: Paint) -> None:
+        assert paint(make(seed=0, guidance_scale=0)).metadata["seed"] == 0
+        assert posts(server)[0][0]["CFGScale"] == 0
+
+    @pytest.mark.parametrize("output_type", ["URL", "base64Data", "dataURI"])
+    @pytest.mark.parametrize(("format", "ending"), [("JPG", "jpg"), ("PNG", "png"), ("WEBP", "webp")])
+    def test_a_picture_may_come_in_three_ways_and_forms(
+        self, make: Make, paint: Paint, output_type: str, format: str, ending: str
+    ) -> None:
+        path = paint(make(output_type=output_type, output_format=format)).file_path
+        assert path is not None
+        assert path.name == f"picture.{ending}"
+        kind = "jpeg" if format == "JPG" else ending
+        assert path.read_bytes() == picture(kind, 512, 512, colour_of("a red apple 0"))
+
+    def test_the_picture_is_fetched_without_the_key(
+        self, server: RunwareServer, make: Make, paint: Paint
+    ) -> None:
+        assert paint(make()).success
+        assert [is_download(received) for received in server.requests] == [False, True]
+        assert server.downloads_with_key == 0
+        assert server.key not in repr(server.requests[1])
+
+    @pytest.mark.parametrize(
+        ("settings", "cost"),
+        [
+            ({"steps": 28}, 0.0019),
+            ({"steps": 28, "width": 1024, "height": 1024}, 0.0038),
+            ({}, 0.001357),
+        ],
+    )
+    def test_the_cost_is_as_the_service_tells_it(
+        self, server: RunwareServer, make: Make, paint: Paint, settings: dict[str, Any], cost: float
+    ) -> None:
+        metadata = paint(make(**settings, cost_per_image=5)).metadata
+        assert metadata["cost"] == pytest.approx(cost, abs=1e-6) == server.spent
+        assert metadata["model"] == "runware:101@1"
+
+    @pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/"])
+    def test_the_version_may_be_missing_in_the_address(
+        self, server: RunwareServer, make: Make, paint: Paint, suffix: str
+    ) -> None:
+        assert paint(make(base_url=server.url + suffix)).success
+
+    @pytest.mark.parametrize(
+        ("written", "base_url"),
+        [
+            ("https://api.runware.ai", "https://api.runware.ai/v1"),
+            ("https://api.runware.ai/v1", "https://api.runware.ai/v1"),
+            ("https://proxy.test/runware/v2/", "https://proxy.test/runware/v2"),
+        ],
+    )
+    def test_an_address_with_a_path_stays_as_it_is(self, make: Make, written: str, base_url: str) -> None:
+        assert make(base_url=written).base_url == base_url
+
+    @pytest.mark.parametrize(
+        "model", ["civitai:102438@133677", "bfl:2@1", "my-vendor:some_model.v2@1-b", "runware:400@1"]
+    )
+    def test_every_air_id_is_passed_on(
+        self, server: RunwareServer, make: Make, paint: Paint, model: str
+    ) -> None:
+        assert paint(make(model=model)).metadata["model"] == model
+        assert posts(server)[0][0]["model"] == model
+
+    def test_a_word_goes_into_the_prompt(self, server: RunwareServer, make: Make, paint: Paint) -> None:
+        assert paint(make(prompt="Draw {meaning}."), "perro", language="es", translation="dog").success
+        prompt = posts(server)[0][0]["positivePrompt"]
+        assert prompt == 'Draw the Spanish word "perro" (in other words: "dog").'
+
+    @pytest.mark.parametrize(
+        ("settings", "key"),
+        [
+            ({"width": 0}, "width"),
+            ({"height": -64}, "height"),
+            ({"model": ""}, "model"),
+            ({"steps": "many"}, "steps"),
+            ({"output_type": "url"}, "output_type"),
+            ({"output_format": "GIF"}, "output_format"),
+            ({"batch_size": 0}, "batch_size"),
+            ({"base_url": "api.runware.ai"}, "base_url"),
+        ],
+    )
+    def test_a_setting_that_cannot_be_is_refused(
+        self, make: Make, settings: dict[str, Any], key: str
+    ) -> None:
+        with pytest.raises(SettingError) as caught:
+            make(**settings)
+        assert caught.value.key == key
+
+
+class TestTheServiceChecks:
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            (
+                {"width": 500},
+                "width is out of range. (invalidWidth; width; min 128; max 2048; multiplier 64)",
+            ),
+            (
+                {"height": 4096},
+                "height is out of range. (invalidHeight; height; min 128; max 2048; multiplier 64)",
+            ),
+            ({"steps": 0}, "steps is out of range. (invalidSteps; steps; min 1; max 100)"),
+            ({"guidance_scale": 51}, "CFGScale is out of range. (invalidCFGScale; CFGScale; min 0; max 50)"),
+            ({"seed": -1}, "seed is out of range. (invalidSeed; seed; min 0; max 9223372036854775807)"),
+            ({"model": "flux"}, "model must be source:id@version. (invalidModel; model)"),
+        ],
+    )
+    def test_what_a_model_does_not_take_is_told_with_its_limits(
+        self, server: RunwareServer, make: Make, paint: Paint, settings: dict[str, Any], message: str
+    ) -> None:
+        result = paint(make(**settings))
+        assert type(result.failure) is InvalidRequestError
+        assert result.error == message
+        assert server.spent == 0
+
+    @pytest.mark.parametrize("prompt", ["x", "x" * 3001])
+    def test_so_it_is_with_the_length_of_a_prompt(
+        self, server: RunwareServer, make: Make, paint: Paint, prompt: str
+    ) -> None:
+        result = paint(make(), prompt)
+        assert result.error == (
+            "positivePrompt must have 2 to 3000 characters. "
+            "(invalidPositivePrompt; positivePrompt; min 2; max 3000)"
+        )
+        assert server.spent == 0
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("fault", "kind", "message", "hint"),
+        [
+            (
+                runware.INVALID_PROMPT,
+                InvalidRequestError,
+                "invalidPositivePrompt (invalidPositivePrompt; positivePrompt)",
+                None,
+            ),
+            (runware.MISSING_PARAMETER, InvalidRequestError, "missingModel (missingModel; model)", None),
+            (
+                runware.UNSUPPORTED_PARAMETER,
+                InvalidRequestError,
+                "unsupportedParameter (unsupportedParameter; steps, CFGScale)",
+                None,
+            ),
+            (
+                runware.UNSAFE_CONTENT,
+                ContentPolicyError,
+                "The content was found to be unsafe. (safetyContentDetected)",
+                "Reword the prompt, or leave this word without a picture.",
+            ),
+            (
+                TaskErrors("invalidApiKey", 401),
+                AuthenticationError,
+                "invalidApiKey (invalidApiKey)",
+                "Check api_key.",
+            ),
+            (
+                TaskErrors("missingApiKey", 200),
+                AuthenticationError,
+                "missingApiKey (missingApiKey)",
+                "Check api_key.",
+            ),
+            (
+                runware.INSUFFICIENT_CREDITS,
+                QuotaError,
+                "insufficientCredits (insufficientCredits)",
+                CREDITS,
+            ),
+            (
+                runware.INSUFFICIENT_CREDITS_200,
+                QuotaError,
+                "insufficientCredits (insufficientCredits)",
+                CREDITS,
+            ),
+            (
+                runware.INSUFFICIENT_CREDITS_402,
+                QuotaError,
+                "insufficientCredits (insufficientCredits)",
+                CREDITS,
+            ),
+            (
+                runware.INSUFFICIENT_BALANCE,
+                QuotaError,
+                "insufficientBalance (insufficientBalance)",
+                CREDITS,
+            ),
+            (runware.EXCEEDED_QUOTA, QuotaError, "exceededQuota (exceededQuota)", CREDITS),
+            (
+                runware.FORBIDDEN,
+                AuthenticationError,
+                "127.0.0.1 answered 403 (Forbidden): forbidden (forbidden)",
+                "Check the key, and what it is allowed to do.",
+            ),
+            (
+                runware.NOT_FOUND,
+                InvalidRequestError,
+                "127.0.0.1 answered 404 (Not Found): notFound (notFound)",
+                SETTINGS,
+            ),
+            (
+                runware.RATE_LIMITED,
+                RateLimitedError,
+                "exceededRateLimit (exceededRateLimit)",
+                None,
+            ),
+            (
+                TaskErrors("queueFull", 429),
+                RateLimitedError,
+                "127.0.0.1 answered 429 (Too Many Requests): queueFull (queueFull)",
+                None,
+            ),
+            (
+                runware.SERVER_ERROR,
+                TransientError,
+                "127.0.0.1 answered 500 (Internal Server Error): internalError (internalError)",
+                None,
+            ),
+            (
+                runware.PROVIDER_ERROR,
+                TransientError,
+                "The model's provider failed. (providerError)",
+                None,
+            ),
+            (
+                runware.UNAVAILABLE,
+                TransientError,
+                "127.0.0.1 answered 503 (Service Unavailable): serviceUnavailable (serviceUnavailable)",
+                None,
+            ),
+            (runware.TIMEOUT, TransientError, "timeoutProvider (timeoutProvider)", None),
+            (TaskErrors("oddity", 200), ProviderError, "oddity (oddity)", None),
+            (
+                Reply.of_json({"errors": [{}]}),
+                ProviderError,
+                "no reason given (no code)",
+                None,
+            ),
+            (
+                Reply(402),
+                QuotaError,
+                "127.0.0.1 answered 402 (Payment Required): no reason given",
+                "There is no money left on the account.",
+            ),
+            (
+                HtmlPage("Forbidden", 403),
+                AuthenticationError,
+                "127.0.0.1 answered 403 (Forbidden): ",
+                "Check the key, and what it is allowed to do.",
+            ),
+            (HtmlPage("Nothing", 404), InvalidRequestError, "127.0.0.1 answered 404 (Not Found): ", SETTINGS),
+            (
+                HtmlPage(),
+                TransientError,
+                "127.0.0.1 answered with something else than JSON: <!DOCTYPE html>",
+                None,
+            ),
+            (Reply.of_json([]), ProviderError, "Runware answered in a form that is not known.", None),
+            (Reply.of_json({}), ProviderError, "Runware does not say what became of this picture.", None),
+            (
+                Reply.of_json({"data": "none", "errors": "some"}),
+                ProviderError,
+                "Runware does not say what became of this picture.",
+                None,
+            ),
+            (
+                Reply.of_json({"data": [{"taskUUID": "another", "imageURL": "https://im.runware.ai/x"}]}),
+                ProviderError,
+                "Runware does not say what became of this picture.",
+                None,
+            ),
+        ],
+    )
+    def test_each_is_told_from_the_others(
+        self,
+        server: RunwareServer,
+        make: Make,
+        paint: Paint,
+        tmp_path: Path,
+        fault: Any,
+        kind: type[ProviderError],
+        message: str,
+        hint: str | None,
+    ) -> None:
+        server.fail(fault, when=asks_for_pictures)
+        result = paint(make())
+        assert type(result.failure) is kind
+        assert result.error == result.failure.message
+        assert result.failure.message.startswith(message)
+        assert result.failure.hint == hint
+        assert len(posts(server)) == 1
+        assert list(tmp_path.iterdir()) == []
+
+    def test_an_empty_balance_is_told_and_ends_it_for_the_run(self, make: Make, paint: Paint) -> None:
+        with RunwareServer(balance=0.002) as server:
+            provider = make(base_url=server.base_url)
+            assert paint(provider).success
+            failure = paint(provider).failure
+        assert isinstance(failure, QuotaError)
+        assert failure.out_for_run
+        assert failure.message == "The balance does not cover this task. (insufficientCredits)"
+
+    def test_how_long_to_wait_is_as_the_service_says(
+        self, server: RunwareServer, make: Make, paint: Paint
+    ) -> None:
+        server.fail(attrs.evolve(runware.RATE_LIMITED, headers={"Retry-After": "7"}))
+        failure = paint(make()).failure
+        assert isinstance(failure, RateLimitedError)
+        assert failure.retry_after == 7
+
+    @pytest.mark.parametrize(
+        ("fault", "requests"),
+        [
+            (attrs.evolve(runware.RATE_LIMITED, headers={"Retry-After": "0"}), 3),
+            (attrs.evolve(runware.RATE_LIMITED, headers={"Retry-After": "300"}), 1),
+            (runware.SERVER_ERROR, 3),
+            (runware.PROVIDER_ERROR, 3),
+            (runware.UNAVAILABLE, 3),
+            (Reply(408), 3),
+            (runware.INVALID_PROMPT, 1),
+            (runware.INSUFFICIENT_CREDITS, 1),
+            (runware.INVALID_API_KEY, 1),
+            (runware.FORBIDDEN, 1),
+            (runware.NOT_FOUND, 1),
+            (runware.UNSAFE_CONTENT, 1),
+        ],
+    )
+    def test_only_what_may_pass_is_tried_again_as_the_same_task(
+        self, server: RunwareServer, make: Make, paint: Paint, fault: Any, requests: int
+    ) -> None:
+        server.fail(fault, times=None)
+        assert not paint(make(max_retries=2)).success
+        assert len(posts(server)) == requests
+        assert len({task["taskUUID"] for tasks in posts(server) for task in tasks}) == 1
+
+    def test_a_second_try_may_succeed(self, server: RunwareServer, make: Make, paint: Paint) -> None:
+        server.fail(runware.SERVER_ERROR)
+        server.fail(attrs.evolve(runware.RATE_LIMITED, headers={"Retry-After": "0"}))
+        assert paint(make(max_retries=2)).success
+        assert list(server.charged.values()) == [1]
+
+    @pytest.mark.parametrize(
+        ("answer", "message"),
+        [
+            ({"imageBase64Data": "!!!"}, "Runware's picture is not well-formed base64."),
+            ({"imageDataURI": "data:image/png;base64,bm8="}, "it is text, where a picture was expected"),
+            ({}, "it is empty, where a picture was expected"),
+            (
+                {"imageURL": "file:///etc/passwd"},
+                "The service points to a file: address, which is not fetched.",
+            ),
+        ],
+    )
+    def test_what_is_no_picture_is_not_kept(
+        self, server: RunwareServer, make: Make, paint: Paint, tmp_path: Path, answer: Any, message: str
+    ) -> None:
+        server.fail(Told(answer))
+        result = paint(make())
+        assert type(result.failure) is BadMediaError
+        assert result.error == message
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize(
+        ("fault", "kind"),
+        [
+            (HtmlPage("Gone", 404), NotFoundError),
+            (HtmlPage(), BadMediaError),
+            (Reply(503), TransientError),
+            (Truncated(), TransientError),
+        ],
+    )
+    def test_a_picture_that_cannot_be_fetched_is_told(
+        self, server: RunwareServer, make: Make, paint: Paint, fault: Any, kind: type[ProviderError]
+    ) -> None:
+        server.fail(fault, when=is_download, times=None)
+        assert type(paint(make()).failure) is kind
+
+    def test_to_fetch_it_again_costs_nothing(self, server: RunwareServer, make: Make, paint: Paint) -> None:
+        server.fail(Truncated(), when=is_download)
+        assert paint(make(max_retries=1)).success
+        assert len(posts(server)) == 1
+        assert list(server.charged.values()) == [1]
+
+    def test_sounds_are_not_delivered(self, server: RunwareServer, make: Make, tmp_path: Path) -> None:
+        provider = make()
+        alone = provider.generate_audio("hola", tmp_path / "hola.mp3").failure
+        [result] = provider.generate_batch([MediaRequest("audio", "hola", {}, tmp_path / "hola.mp3")])
+        assert isinstance(alone, InvalidRequestError)
+        assert isinstance(result.failure, InvalidRequestError)
+        assert server.requests == []
+
+    def test_a_request_without_a_file_is_refused_before_it_costs(
+        self, server: RunwareServer, make: Make, tmp_path: Path
+    ) -> None:
+        good, nowhere = *requests_for(tmp_path, "an apple"), MediaRequest("image", "a pear")
+        results = make().generate_batch([nowhere, good])
+        assert [result.success for result in results] == [False, True]
+        assert results[0].error == "The request for 'a pear' names no file."
+        assert len(server.charged) == 1
+
+    @pytest.mark.parametrize(
+        ("settings", "problem"),
+        [
+            ({}, "is required and missing"),
+            ({"api_key": ""}, "the given secret is not allowed (Length of 'api_key' must be >= 1)"),
+            ({"api_key": "${RUNWARE_API_KEY}"}, "the environment variable RUNWARE_API_KEY is not set."),
+        ],
+    )
+    def test_without_a_key_it_is_not_made_and_the_reason_is_told(
+        self, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], problem: str
+    ) -> None:
+        monkeypatch.delenv("RUNWARE_API_KEY", raising=False)
+        config = {"providers": {"image": {"runware": {"pipelines": ["*"], **settings}}}}
+        with ProviderRegistry.from_config(config) as registry:
+            [failure] = registry.failures
+            assert registry.get("image", "runware") is None
+        assert (failure.where, failure.error) == ("providers.image.runware.api_key", problem)
+
+
+class Told:
+    """Answers each task with these facts, and does nothing."""
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        self.facts = facts
+
+    def meet(self, exchange: Exchange) -> None:
+        tasks = exchange.received.json()
+        exchange.send(
+            Reply.of_json({"data": [{"taskUUID": task["taskUUID"], **self.facts} for task in tasks]})
+        )
+
+
+class Shuffled:
+    """Answers in another order."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def meet(self, exchange: Exchange) -> None:
+        told = json.loads(exchange.answer().body)
+        random.Random(self.seed).shuffle(told["data"])
+        exchange.send(Reply.of_json(told))
+
+
+class PartlyDone:
+    """The first task is carried out, the others are not; the client hears of neither."""
+
+    def meet(self, exchange: Exchange) -> None:
+        runware.PARTIAL_SUCCESS.reply(exchange)
+        exchange.drop()
+
+
+class TestBatches:
+    PROMPTS = ("an apple", "a pear", "a plum", "a fig", "a lime")
+
+    def are_right(self, results: list[MediaResult], prompts: tuple[str, ...]) -> bool:
+        return all(
+            result.file_path is not None
+            and result.file_path.stem == str(number)
+            and result.file_path.read_bytes() == picture("png", 512, 512, colour_of(f"{prompt} 0"))
+            for number, (prompt, result) in enumerate(zip(prompts, results, strict=True))
+        )
+
+    @pytest.mark.parametrize(("batch_size", "sizes"), [(10, [5]), (5, [5]), (2, [1, 2, 2]), (1, [1] * 5)])
+    def test_many_prompts_share_a_request(
+        self, server: RunwareServer, make: Make, tmp_path: Path, batch_size: int, sizes: list[int]
+    ) -> None:
+        provider = make(batch_size=batch_size, output_format="PNG")
+        assert self.are_right(provider.generate_batch(requests_for(tmp_path, *self.PROMPTS)), self.PROMPTS)
+        assert sorted(map(len, posts(server))) == sizes
+        assert len(server.charged) == 5
+
+    def test_no_prompts_are_no_request(self, server: RunwareServer, make: Make) -> None:
+        assert make().generate_batch([]) == []
+        assert server.requests == []
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_answers_in_any_order_find_their_requests(
+        self, server: RunwareServer, make: Make, tmp_path: Path, seed: int
+    ) -> None:
+        server.fail(Shuffled(seed))
+        results = make(output_format="PNG").generate_batch(requests_for(tmp_path, *self.PROMPTS))
+        assert self.are_right(results, self.PROMPTS)
+
+    def test_what_succeeds_in_part_is_kept(self, server: RunwareServer, make: Make, tmp_path: Path) -> None:
+        server.fail(runware.PARTIAL_SUCCESS)
+        results = make(max_retries=2).generate_batch(requests_for(tmp_path, *self.PROMPTS))
+        assert [result.success for result in results] == [True, False, False, False, False]
+        assert {type(result.failure) for result in results[1:]} == {InvalidRequestError}
+        assert results[1].error == "invalidPositivePrompt (invalidPositivePrompt; positivePrompt)"
+        assert len(posts(server)) == 1
+        assert list(server.charged.values()) == [1]
+
+    @pytest.mark.parametrize("batch_size", [1, 2, 3])
+    def test_each_task_has_its_own_fault(
+        self, server: RunwareServer, make: Make, tmp_path: Path, batch_size: int
+    ) -> None:
+        requests = requests_for(tmp_path, "an apple", "x", "a pear")
+        results = make(batch_size=batch_size).generate_batch(requests)
+        assert [result.success for result in results] == [True, False, True]
+        assert results[1].error is not None
+        assert results[1].error.startswith("positivePrompt must have 2 to 3000 characters.")
+
+    def test_when_all_tasks_are_at_fault_each_is_told(
+        self, server: RunwareServer, make: Make, tmp_path: Path
+    ) -> None:
+        results = make().generate_batch(requests_for(tmp_path, "x", "y" * 3001))
+        assert {type(result.failure) for result in results} == {InvalidRequestError}
+
+    def test_money_may_end_within_a_batch(self, make: Make, tmp_path: Path) -> None:
+        with RunwareServer(balance=0.003) as server:
+            results = make(base_url=server.base_url).generate_batch(requests_for(tmp_path, *self.PROMPTS))
+        assert [result.success for result in results] == [True, True, False, False, False]
+        assert {type(result.failure) for result in results[2:]} == {QuotaError}
+
+    def test_what_fails_as_a_whole_fails_for_each(
+        self, server: RunwareServer, make: Make, tmp_path: Path
+    ) -> None:
+        server.fail(runware.UNAVAILABLE, times=None)
+        results = make().generate_batch(requests_for(tmp_path, *self.PROMPTS))
+        assert [type(result.failure) for result in results] == [TransientError] * 5
+
+    def test_a_folder_that_cannot_be_written_is_no_matter_of_the_others(
+        self, make: Make, tmp_path: Path
+    ) -> None:
+        (tmp_path / "file").touch()
+        good, bad = requests_for(tmp_path, "an apple", "a pear")
+        bad.output_path = tmp_path / "file" / "picture.png"
+        results = make(output_type="base64Data").generate_batch([bad, good])
+        assert [result.success for result in results] == [False, True]
+        assert (results[0].error or "").startswith("The picture cannot be written (")
+
+    def test_it_may_be_used_from_several_threads(
+        self, server: RunwareServer, make: Make, tmp_path: Path
+    ) -> None:
+        provider = make(output_format="PNG")
+        with ThreadPoolExecutor(5) as pool:
+            requests = requests_for(tmp_path, *self.PROMPTS)
+            assert self.are_right(list(pool.map(provider.generate_media, requests)), self.PROMPTS)
+        assert set(server.charged.values()) == {1}
+
+    def test_a_closed_provider_paints_again(self, make: Make, paint: Paint) -> None:
+        provider = make()
+        assert paint(provider).success
+        provider.close()
+        provider.close()
+        assert paint(provider).success
+
+
+class TestLostReplies:
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            runware.LOST_REPLY,
+            runware.LOST_REPLY_504,
+            LostReply(Dropped(reset=True)),
+            LostReply(HtmlPage("Gateway time-out", 504)),
+            LostReply(HtmlPage("Bad gateway", 502)),
+            LostReply(HtmlPage("Welcome to this hotel")),
+            LostReply(Slow(60)),
+            Truncated(),
+        ],
+    )
+    @pytest.mark.parametrize("max_retries", [0, 2])
+    @pytest.mark.parametrize("output_type", ["URL", "base64Data"])
+    def test_what_was_paid_for_is_asked_for_and_not_paid_again(
+        self,
+        server: RunwareServer,
+        make: Make,
+        paint: Paint,
+        fault: Any,
+        max_retries: int,
+        output_type: str,
+    ) -> None:
+        server.fail(fault, when=asks_for_pictures)
+        timeout = 0.5 if fault == LostReply(Slow(60)) else 30
+        provider = make(max_retries=max_retries, timeout=timeout, output_type=output_type)
+        result = paint(provider)
+        assert result.success, result.error
+        assert result.metadata["cost"] == pytest.approx(server.spent)
+        assert len(posts(server)) == 1
+        assert list(server.charged.values()) == [1]
+        [asked] = server.requests[1].json()
+        assert asked == {"taskType": "getTaskDetails", "taskUUID": result.metadata["task"]}
+
+    def test_a_whole_batch_is_recovered(self, server: RunwareServer, make: Make, tmp_path: Path) -> None:
+        server.fail(runware.LOST_REPLY, when=asks_for_pictures)
+        prompts = TestBatches.PROMPTS
+        results = make(output_format="PNG").generate_batch(requests_for(tmp_path, *prompts))
+        assert TestBatches().are_right(results, prompts)
+        assert list(server.charged.values()) == [1] * 5
+        assert len(posts(server)) == 1
+
+    def test_what_was_lost_before_it_was_done_is_sent_again(
+        self, server: RunwareServer, make: Make, paint: Paint
+    ) -> None:
+        server.fail(Dropped(), when=asks_for_pictures)
+        assert paint(make(max_retries=1)).success
+        first, second = posts(server)
+        assert first == second
+        assert list(server.charged.values()) == [1]
+
+    def test_without_another_try_it_is_told(self, server: RunwareServer, make: Make, paint: Paint) -> None:
+        server.fail(Dropped(), when=asks_for_pictures)
+        failure = paint(make()).failure
+        assert isinstance(failure, TransientError)
+        assert failure.message.startswith("The connection to 127.0.0.1 was lost (")
+        assert len(posts(server)) == 1
+        assert not server.charged
+
+    @pytest.mark.parametrize(("max_retries", "succeed"), [(0, [True, False, False]), (1, [True] * 3)])
+    def test_of_what_was_done_in_part_only_the_rest_is_sent_again(
+        self, server: RunwareServer, make: Make, tmp_path: Path, max_retries: int, succeed: list[bool]
+    ) -> None:
+        server.fail(PartlyDone(), when=asks_for_pictures)
+        results = make(max_retries=max_retries).generate_batch(
+            requests_for(tmp_path, "an apple", "a pear", "a plum")
+        )
+        assert [result.success for result in results] == succeed
+        assert [len(tasks) for tasks in posts(server)] == [3, 2][: 1 + max_retries]
+        assert set(server.charged.values()) == {1}
+
+    @pytest.mark.parametrize("fault", [Dropped(), Reply(500), HtmlPage(), runware.UNAVAILABLE])
+    def test_what_cannot_be_asked_for_is_not_risked_again(
+        self, server: RunwareServer, make: Make, paint: Paint, fault: Any
+    ) -> None:
+        server.fail(runware.LOST_REPLY, when=asks_for_pictures)
+        server.fail(fault, times=None, when=lambda received: not asks_for_pictures(received))
+        result = paint(make(max_retries=1))
+        assert not result.success
+        assert len(posts(server)) == 1
+        assert list(server.charged.values()) == [1]
+
+    def test_a_server_that_is_not_there_was_not_paid(self, make: Make, paint: Paint) -> None:
+        with RunwareServer() as gone:
+            provider = make(base_url=gone.base_url)
+        failure = paint(provider).failure
+        assert isinstance(failure, TransientError)
+        assert not failure.reply_lost
+        assert failure.message.startswith("127.0.0.1 cannot be reached (")
+
+
+class TestMoney:
+    @pytest.mark.parametrize(
+        ("settings", "each"),
+        [
+            ({}, 0.0019 * 20 / 28),
+            ({"steps": 28}, 0.0019),
+            ({"steps": 28, "width": 1024, "height": 1024}, 0.0038),
+            ({"cost_per_image": 0.01}, 0.01),
+            ({"cost_per_image": 0}, 0.0),
+        ],
+    )
+    def test_an_estimate_asks_nobody(
+        self, server: RunwareServer, make: Make, settings: dict[str, Any], each: float
+    ) -> None:
+        found = make(**settings).get_cost_estimate([MediaRequest("image", word) for word in ("one", "two")])
+        assert found == pytest.approx({"total_cost": 2 * each, "per_request": each, "requests_count": 2})
+        assert server.requests == []
+
+    @pytest.mark.parametrize("count", [0, 1, 100])
+    def test_the_service_may_be_asked_for_its_price_and_charges_nothing(
+        self, server: RunwareServer, make: Make, tmp_path: Path, count: int
+    ) -> None:
+        provider = make(steps=28, width=1024, height=1024, cost_per_image=5)
+        found = provider.ask_cost_estimate([MediaRequest("image", "an apple")] * count)
+        assert found == pytest.approx(
+            {"total_cost": count * 0.0038, "per_request": 0.0038, "requests_count": count}
+        )
+        [received] = server.requests
+        assert received.headers["x-runware-dry-run"] == "1"
+        assert (server.spent, server.charged, server.images) == (0, {}, {})
+        assert provider.generate_image("an apple", tmp_path / "apple.jpg").success
+        assert "x-runware-dry-run" not in server.requests[1].headers
+
+    @pytest.mark.parametrize(
+        ("fault", "kind", "message"),
+        [
+            (runware.INVALID_PROMPT, InvalidRequestError, "invalidPositivePrompt "),
+            (runware.INVALID_API_KEY, AuthenticationError, "invalidApiKey "),
+            (Told({}), ProviderError, "Runware tells no price."),
+            (Told({"cost": None}), ProviderError, "Runware tells no price."),
+            (Dropped(), TransientError, "The connection to 127.0.0.1 was lost "),
+        ],
+    )
+    def test_when_it_does_not_tell_that_is_raised(
+        self, server: RunwareServer, make: Make, fault: Any, kind: type[ProviderError], message: str
+    ) -> None:
+        server.fail(fault)
+        with pytest.raises(ProviderError) as caught:
+            make().ask_cost_estimate([MediaRequest("image", "an apple")])
+        assert type(caught.value) is kind
+        assert caught.value.message.startswith(message)
+
+
+class TestCheckConnection:
+    def test_it_shows_the_balance_and_costs_nothing(self, server: RunwareServer, make: Make) -> None:
+        server.balance = 12.5
+        assert make().check_connection() == "the key is accepted; the balance is 12.5 USD"
+        [[task]] = [received.json() for received in server.requests]
+        assert (task["taskType"], task["operation"]) == ("accountManagement", "getDetails")
+        assert server.spent == 0
+
+    @pytest.mark.parametrize(
+        ("facts", "found"),
+        [
+            ({}, "the key is accepted"),
+            ({"balance": {"amount": 3}}, "the key is accepted; the balance is 3"),
+        ],
+    )
+    def test_it_takes_what_it_is_told(
+        self, server: RunwareServer, make: Make, facts: dict[str, Any], found: str
+    ) -> None:
+        server.fail(Told(facts))
+        assert make().check_connection() == found
+
+    @pytest.mark.parametrize(
+        ("settings", "kind", "message"),
+        [
+            ({"api_key": "another"}, AuthenticationError, "invalidApiKey (invalidApiKey)"),
+            ({"base_url": "http://127.0.0.1:9"}, TransientError, "127.0.0.1 cannot be reached ("),
+        ],
+    )
+    def test_what_keeps_it_from_working_is_raised(
+        self, make: Make, settings: dict[str, Any], kind: type[ProviderError], message: str
+    ) -> None:
+        with pytest.raises(kind) as caught:
+            make(**settings).check_connection()
+        assert caught.value.message.startswith(message)
+
+    def test_a_wrong_path_is_told(self, server: RunwareServer, make: Make) -> None:
+        with pytest.raises(InvalidRequestError) as caught:
+            make(base_url=f"{server.url}/v2").check_connection()
+        assert caught.value.message == (
+            "127.0.0.1 answered 404 (Not Found): There is nothing at /v2. (notFound)"
+        )
+        assert caught.value.hint == SETTINGS
+
+
+class Echo:
+    """Says back what it was sent, key and all: of the request, or of its tasks."""
+
+    def __init__(self, status: int, *, of_tasks: bool) -> None:
+        self.status = status
+        self.of_tasks = of_tasks
+
+    def meet(self, exchange: Exchange) -> None:
+        said = f"No such thing: {exchange.received.headers.get('authorization')}"
+        page = HtmlPage(said, self.status)
+        fault = TaskErrors("oddity", self.status, said, said) if self.of_tasks else page
+        fault.meet(exchange)
+
+
+class TestSecrecy:
+    @pytest.fixture(params=["0123456789abcdef", "k/e'y?#%&\"\\$1"])
+    def key(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            None,
+            runware.INVALID_API_KEY,
+            *(Echo(status, of_tasks=True) for status in (200, 400, 403, 429, 500)),
+            *(Echo(status, of_tasks=False) for status in (200, 403, 500, 504)),
+            Dropped(reset=True),
+        ],
+    )
+    def test_the_key_is_nowhere_to_be_read(
+        self,
+        server: RunwareServer,
+        make: Make,
+        tmp_path: Path,
+        key: str,
+        fault: Any,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        server.key = key
+        provider = make()
+        if fault is not None:
+            server.fail(fault, times=None)
+        requests = requests_for(tmp_path, "an apple", "a pear")
+        results = [provider.generate_media(requests[0]), *provider.generate_batch(requests)]
+        assert {result.success for result in results} == {fault is None}
+        told = [repr(provider), str(provider), repr(results)]
+        told += [f"{result.error} {result.failure}" for result in results]
+        for ask in (provider.check_connection, lambda: provider.ask_cost_estimate(requests)):
+            try:
+                ask()
+            except ProviderError as error:
+                told += [str(error), repr(error), repr(error.args)]
+        told += [caplog.text, *(repr(vars(record)) for record in caplog.records)]
+        assert "httpcore" in caplog.text
+        for form in (key, repr(key)[1:-1], Reply.of_json(key).body.decode()[1:-1]):
+            assert not any(form in text for text in told)
+
+
+def test_pictures_may_come_as_data(server: RunwareServer, make: Make, paint: Paint) -> None:
+    image = picture("png", 16, 16, (1, 2, 3))
+    encoded = base64.b64encode(image).decode()
+    for facts in ({"imageBase64Data": encoded}, {"imageDataURI": f"data:image/png;base64,{encoded}"}):
+        server.fail(Told(facts))
+        path = paint(make()).file_path
+        assert path is not None
+        assert (path.suffix, path.read_bytes()) == (".png", image)
