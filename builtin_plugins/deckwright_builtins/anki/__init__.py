@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from deckwright import (
     TransientError,
     hookimpl,
 )
+from deckwright.errors import FAULTS
 from deckwright.extras import ONLINE_EXTRA
 from deckwright.http import HttpProvider, HttpSettings, Reply, is_url
-from deckwright.providers.sync import decks_of
+from deckwright.providers.sync import decks_of, stable_id
 from deckwright_builtins.anki.connection import ADD_ON, VERSION, AnkiConnect, AnkiError, unreachable
 from deckwright_builtins.anki.handover import Handover, quoted
 from deckwright_builtins.anki.notes import Existing
@@ -85,6 +87,8 @@ class Anki(HttpProvider, SyncProvider):
         self._templates: dict[str, list[CardTemplate]] = {}
         self._media: list[Path] = []
         self._anki = AnkiConnect(self._post, self.settings.api_key or None)
+        # Two decks at once would each find missing what the other is about to add.
+        self._handing_over = threading.Lock()
 
     @property
     def base_url(self) -> str:
@@ -105,22 +109,27 @@ class Anki(HttpProvider, SyncProvider):
 
         Returns:
             The number of notes that are in Anki now; in `metadata`, what `handover.Outcome` holds, and all of it
-            in words (`told`).
+            in words (`told`). Whatever goes wrong is in the result; nothing is raised.
         """
         try:
             self._open()
             return self._handed_over(deck)
-        except ProviderError as error:
+        except FAULTS as error:
             return SyncResult(success=False, processed_count=0, error_message=self._told(error))
 
     def _handed_over(self, deck: Deck) -> SyncResult:
-        note_type = attrs.evolve(deck.note_type, name=self.settings.note_type or deck.note_type.name)
-        outcome = Handover(
+        note_type, name = deck.note_type, self.settings.note_type
+        if name and name != note_type.name:
+            # By its number, Anki would take it for the build's own, and give that this name.
+            note_type = attrs.evolve(note_type, name=name, id=stable_id(f"note type {name}"))
+        handover = Handover(
             self._anki,
             attrs.evolve(deck, name=self.settings.deck_name or deck.name, note_type=note_type),
             update_existing=self.settings.update_existing,
             update_templates=self.settings.update_templates,
-        ).run()
+        )
+        with self._handing_over:
+            outcome = handover.run()
         shown = [*outcome.refused[:_SHOWN], *(["..."] if len(outcome.refused) > _SHOWN else [])]
         return SyncResult(
             success=not outcome.refused,
@@ -170,8 +179,24 @@ class Anki(HttpProvider, SyncProvider):
     # The connection
 
     def _open(self) -> str:
-        """Make sure that Anki is there and lets us in; return the profile that is open, where it says so."""
-        self._wait_for_start()
+        """Wait, as long as the user allows, until Anki is there and lets us in.
+
+        Returns:
+            The profile that is open, where Anki says so.
+        """
+        if not self.settings.launch_wait_time:
+            return self._admitted()
+        import tenacity
+
+        starting = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_may_pass),
+            stop=tenacity.stop_after_delay(self.settings.launch_wait_time),
+            wait=tenacity.wait_fixed(0.25),
+            reraise=True,
+        )
+        return starting(self._admitted)
+
+    def _admitted(self) -> str:
         try:
             permission = self._anki.call("requestPermission")
         except AnkiError:
@@ -189,40 +214,30 @@ class Anki(HttpProvider, SyncProvider):
                 "AnkiConnect wants a key, and api_key is not set.",
                 hint="Set api_key to what the add-on's setting apiKey says.",
             )
+        self._anki.call("deckNames")  # refused while no profile is open
         try:
             profile = self._anki.call("getActiveProfile")
         except AnkiError:
             profile = None  # not every release tells
         wanted = self.settings.profile
         if wanted and profile != wanted:
-            is_open = f"has the profile {profile!r} open" if profile else "has no profile open"
+            is_open = f"has the profile {profile!r} open" if profile else "does not say which profile is open"
             raise ProviderError(
                 f"Anki {is_open}, not {wanted!r}.",
                 hint="Switch the profile in Anki, under File, or change the setting `profile`.",
             )
-        self._anki.call("deckNames")  # refused while no profile is open
         return str(profile or "")
-
-    def _wait_for_start(self) -> None:
-        """Wait until an Anki that was just started answers, as long as the user allows."""
-        if not self.settings.launch_wait_time:
-            return
-        import tenacity
-
-        for attempt in tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(TransientError),
-            stop=tenacity.stop_after_delay(self.settings.launch_wait_time),
-            wait=tenacity.wait_fixed(0.25),
-            reraise=True,
-        ):
-            with attempt:
-                self._anki.call("version")
 
     def _post(self, body: Any, repeatable: bool) -> Reply:
         try:
             return self.http.request("POST", self.base_url, json=body, idempotent=repeatable)
         except TransientError as error:
             raise unreachable(self.base_url, error) from None
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Say whether an error is one that an Anki gives which is just starting."""
+    return isinstance(error, TransientError) or (isinstance(error, AnkiError) and error.is_early)
 
 
 def _too_old() -> ProviderError:

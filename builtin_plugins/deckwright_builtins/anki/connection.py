@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from deckwright import AuthenticationError, ProviderError, TransientError
 from deckwright.http import Reply
+from deckwright.secrets import redact
 
 VERSION = 6  # of the protocol; below it, answers have no envelope
 ADD_ON = "2055492159"
@@ -19,6 +20,7 @@ ADD_ON = "2055492159"
 # Anki's next look at the network, 25 ms apart. Together, they are fastest with about this many bytes in one.
 BEST_BODY = 250_000
 MOST_CALLS = 50
+_NO_COLLECTION = "collection is not available"
 
 Call = tuple[str, dict[str, Any]]
 
@@ -33,9 +35,14 @@ class AnkiError(ProviderError):
 
     def __init__(self, action: str, said: str, *, hint: str | None = None) -> None:
         # Some messages are for Anki's own windows.
-        self.said = " ".join(re.sub(r"<br ?/?>|[\u2068\u2069]", " ", said).split())
+        self.said = " ".join(re.sub(r"<br ?/?>", " ", re.sub(r"[\u2068\u2069]", "", said)).split())
         self.action = action
         super().__init__(f"Anki refuses {action}: {self.said}", hint=hint)
+
+    @property
+    def is_early(self) -> bool:
+        """Whether Anki may take it once it has opened a profile."""
+        return _NO_COLLECTION in self.said
 
 
 class AnkiConnect:
@@ -63,10 +70,14 @@ class AnkiConnect:
             AuthenticationError: The key is missing or wrong.
             TransientError: Anki cannot be reached, or its reply was lost.
         """
-        answer = self._post(self._request(action, params), repeatable).json()
+        reply = self._post(self._request(action, params), repeatable)
+        try:
+            answer = reply.json()
+        except TransientError:  # a page for people, say
+            answer = None
         return self._result(action, answer)
 
-    def calls(self, calls: Sequence[Call]) -> list[Any]:
+    def calls(self, calls: Iterable[Call]) -> list[Any]:
         """Do several actions in as few requests as is fastest; return each result, or the `AnkiError` in its place.
 
         Raises:
@@ -97,7 +108,7 @@ class AnkiConnect:
         request = {"action": action, "version": VERSION, "params": params}
         return request if self._key is None else {**request, "key": self._key}
 
-    def _batches(self, calls: Sequence[Call]) -> Iterator[list[Call]]:
+    def _batches(self, calls: Iterable[Call]) -> Iterator[list[Call]]:
         batch: list[Call] = []
         size = 0
         for call in calls:
@@ -113,17 +124,16 @@ class AnkiConnect:
     def _result(self, action: str, answer: Any) -> Any:
         if not isinstance(answer, dict) or "error" not in answer or "result" not in answer:
             raise ProviderError("What answers here is not AnkiConnect.", hint="Check url.")
-        said = answer["error"]
-        if said is None:
+        if answer["error"] is None:
             return answer["result"]
-        said = str(said)
+        said = redact(str(answer["error"]), [self._key] if self._key else [])
         if "api key" in said:
             raise AuthenticationError(
                 f"AnkiConnect refuses the key ({said}).",
                 hint="Set api_key to what the add-on's setting apiKey says; leave it out if that is null.",
             )
         hint = None
-        if "collection is not available" in said:
+        if _NO_COLLECTION in said:
             hint = "Open a profile in Anki, and close what covers its main window."
         elif said == "unsupported action":
             hint = "Update the add-on AnkiConnect in Anki, under Tools, Add-ons."

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +16,7 @@ from typing import Any, TypeVar
 import attrs
 
 from deckwright import (
+    CardTemplate,
     Deck,
     InvalidRequestError,
     MissingDependencyError,
@@ -23,15 +26,18 @@ from deckwright import (
 )
 from deckwright.packages import write_package
 from deckwright_builtins.anki.connection import AnkiConnect, AnkiError, Call
-from deckwright_builtins.anki.notes import Existing, Matched, match
+from deckwright_builtins.anki.notes import Existing, Matched, as_kept, composed, match
 
 T = TypeVar("T")
 
 # Each note that is added takes Anki about 14 ms, however many there are in one request.
-_NOTES_AT_ONCE = 100
+_NOTES_AT_ONCE = 250
 _ASKED_AT_ONCE = 500
 _DETAILED_CHECK = "canAddNotesWithErrorDetail"
 _IMPORT = "importPackage"
+_DEFAULT_DECK = 1  # its number; its name depends on Anki's language
+# Words that in a search for a deck mean something else, as long as they are written like this.
+_NOT_NAMES = ("current", "filtered")
 
 
 @attrs.define
@@ -88,11 +94,14 @@ class Handover:
     ) -> None:
         self._anki = anki
         self._deck = deck
-        self._note_type = deck.note_type
+        # So Anki would write its name.
+        name = composed(deck.note_type.name.replace('"', ""))
+        self._note_type = attrs.evolve(deck.note_type, name=name)
         self._first = deck.note_type.fields[0]
         self._update_existing = update_existing
         self._update_templates = update_templates
-        self._query = f'deck:"{quoted(deck.name)}" note:"{quoted(deck.note_type.name)}"'
+        self._default_deck = "Default"
+        self._strays: set[int] = set()
         # The name in Anki of each media file that it keeps under another one.
         self._renamed: dict[str, str] = {}
         self._refused: set[str] = set()
@@ -104,33 +113,82 @@ class Handover:
         Raises:
             ProviderError: Anki cannot be reached, or does not take the deck. What was done is done.
         """
+        self._deck = attrs.evolve(self._deck, notes=tuple(self._checked_notes()))
         supported = self._anki.supported([_DETAILED_CHECK, _IMPORT])
-        self._anki.call("createDeck", deck=self._deck.name)
-        own_id = self._anki.call("modelNamesAndIds").get(self._note_type.name)
-        if own_id is not None:
-            self._check_note_type()
+        known = self._anki.call("modelNamesAndIds")
+        if self._note_type.name not in known:
+            # Our note type may have been given another name in Anki.
+            names = [name for name, number in known.items() if number == self._note_type.id]
+            self._note_type = attrs.evolve(self._note_type, name=(*names, self._note_type.name)[0])
+        own_id = known.get(self._note_type.name)
+        fits = own_id is None or (self._check_note_type() and own_id == self._note_type.id)
+        self._find_deck()
         # Files that are not named by their content may get other names, which the notes then go by.
-        self._store_media([file for file in self._deck.media if not _is_named_by_content(file)])
-        existing = self._existing()
-        matched = match(self._deck.notes, existing, self._first)
+        media = _media_of(self._deck.notes, self._deck.media)
+        self._store_media([file for file in media if not _is_named_by_content(file)])
+        matched = match(self._deck.notes, self._existing(), self._first)
         if matched.new:
-            before = set(self._ids(f'note:"{quoted(self._note_type.name)}"'))
-            may_import = own_id in (None, self._note_type.id) and _IMPORT in supported
-            if not (may_import and self._import(matched.new)):
+            before = set(self._ids(self._of_note_type))
+            if not (fits and _IMPORT in supported and self._import(matched.new)):
                 if own_id is None:
                     self._make_note_type()
                 self._store_media(_media_of(matched.new, self._deck.media))
                 self._add(matched, detailed=_DETAILED_CHECK in supported)
             self._find_added(matched.new, before)
-        self._lay_into_deck([*self.outcome.added, *(there.id for _, there in matched.there)])
+        found = {there.id for _, there in matched.there}
+        self._lay_into_deck([*self.outcome.added, *sorted(found & self._strays)])
         self._update(matched)
         self.outcome.cards = len(self._anki.call("findCards", query=self._query))
         return self.outcome
 
+    def _checked_notes(self) -> Iterator[Note]:
+        """Yield the notes that Anki would take, as it would keep them, having looked for what it cannot.
+
+        Raises:
+            ProviderError: A media file is not there, or a note has a field that its note type does not.
+        """
+        for file in self._deck.media:
+            if not file.is_file():
+                raise ProviderError(f"The media file {file} does not exist.")
+        for note in map(as_kept, self._deck.notes):
+            # Anki drops such a field without a word.
+            if unknown := [name for name in note.fields if name not in self._note_type.fields]:
+                raise InvalidRequestError(
+                    f"The note type {self._note_type.name!r} has no field {unknown[0]!r}."
+                )
+            if note.fields.get(self._first):
+                yield note
+            else:
+                self._refuse(note, f"its field {self._first!r} is empty")
+
+    def _find_deck(self) -> None:
+        """Make the deck unless it is there, and go on with the name that Anki has made of its name."""
+        decks = self._anki.call("deckNamesAndIds")
+        if self._deck.name not in decks:
+            number = self._anki.call("createDeck", deck=self._deck.name)
+            decks = self._anki.call("deckNamesAndIds")
+            names = [name for name, its in decks.items() if its == number]
+            self._deck = attrs.evolve(self._deck, name=(*names, self._deck.name)[0])
+            self.outcome.deck = self._deck.name
+        defaults = [name for name, number in decks.items() if number == _DEFAULT_DECK]
+        self._default_deck = (*defaults, self._default_deck)[0]
+
+    @property
+    def _of_note_type(self) -> str:
+        return f'note:"{quoted(self._note_type.name)}"'
+
+    @property
+    def _query(self) -> str:
+        return f"{_in_deck(self._deck.name)} {self._of_note_type}"
+
     # The note type
 
-    def _check_note_type(self) -> None:
-        """Make sure that a note type which is there has our fields, and bring its cards and style up to date."""
+    def _check_note_type(self) -> bool:
+        """Make sure that a note type which is there has our fields, and bring its cards and style up to date.
+
+        Returns:
+            Whether it is of our form: of another, an import would make a second one.
+        """
         name = self._note_type.name
         fields = self._anki.call("modelFieldNames", modelName=name)
         # A field that Anki does not know is dropped there without a word.
@@ -139,15 +197,20 @@ class Handover:
                 f"Anki's note type {name!r} has no field {', '.join(map(repr, missing))}.",
                 hint="Add it in Anki, or set note_type to the name of one with these fields, or of none.",
             )
-        if not self._update_templates:
-            return
         wanted = {card.name: {"Front": card.front, "Back": card.back} for card in self._note_type.templates}
         templates = self._anki.call("modelTemplates", modelName=name)
-        known = {card: sides for card, sides in wanted.items() if card in templates}
-        if any(templates[card] != sides for card, sides in known.items()):
-            self._anki.call("updateModelTemplates", model={"name": name, "templates": known})
-        if self._anki.call("modelStyling", modelName=name).get("css") != self._note_type.css:
-            self._anki.call("updateModelStyling", model={"name": name, "css": self._note_type.css})
+        css = self._anki.call("modelStyling", modelName=name)["css"]
+        if self._update_templates:
+            known = {card: sides for card, sides in wanted.items() if card in templates}
+            if any(templates[card] != sides for card, sides in known.items()):
+                self._anki.call("updateModelTemplates", model={"name": name, "templates": known})
+            if css != self._note_type.css:
+                self._anki.call("updateModelStyling", model={"name": name, "css": self._note_type.css})
+        else:
+            # A package, too, is to bring what is there, and nothing else.
+            cards = [CardTemplate(card, sides["Front"], sides["Back"]) for card, sides in templates.items()]
+            self._note_type = attrs.evolve(self._note_type, templates=tuple(cards), css=css)
+        return list(fields) == list(self._note_type.fields) and list(templates) == list(wanted)
 
     def _make_note_type(self) -> None:
         cards = [
@@ -167,13 +230,15 @@ class Handover:
 
     def _import(self, notes: Sequence[Note]) -> bool:
         """Have Anki import new notes, with their media, as a package; say whether it could."""
-        if not Path(self._anki.call("getMediaDirPath")).is_dir():
-            return False  # Anki is on another machine
+        if not self._media_folder:
+            return False
         with tempfile.TemporaryDirectory(prefix="deckwright-") as folder:
             package = Path(folder, "deck.apkg")
-            deck = attrs.evolve(self._deck, notes=tuple(notes), media=())
+            kept = tuple(attrs.evolve(note, fields=self._fields(note)) for note in notes)
+            deck = attrs.evolve(self._deck, note_type=self._note_type, notes=kept, media=())
+            media = [file for file in _media_of(notes, self._deck.media) if _is_named_by_content(file)]
             try:
-                write_package(package, [deck], _media_of(notes, self._deck.media))
+                write_package(package, [deck], media)
                 self._anki.call(_IMPORT, path=str(package))
             except (AnkiError, MissingDependencyError):
                 return False  # it may be kept from seeing this machine's files
@@ -206,9 +271,7 @@ class Handover:
             if not error.reply_lost:
                 raise
             # They may be there by now, and are not to be added twice.
-            left = {
-                note.guid for note in match([note for note, _ in notes], self._existing(), self._first).new
-            }
+            left = {note.guid for note in match(self._deck.notes, self._existing(), self._first).new}
             self._add_singly([(note, request) for note, request in notes if note.guid in left])
             return
         if not isinstance(ids, list) or len(ids) != len(notes):
@@ -240,11 +303,12 @@ class Handover:
 
     def _refuse(self, note: Note, why: str | None) -> None:
         self._refused.add(note.guid)
-        self.outcome.refused.append(f"{note.fields.get(self._first, '')}: {why or 'Anki does not take it'}")
+        name = next(filter(None, [note.fields.get(self._first), *note.fields.values()]), note.guid)
+        self.outcome.refused.append(f"{name}: {why or 'Anki does not take it'}")
 
     def _find_added(self, notes: Sequence[Note], before: set[int]) -> None:
         """Find the new notes, wherever Anki has put them."""
-        ids = [id for id in self._ids(f'note:"{quoted(self._note_type.name)}"') if id not in before]
+        ids = [id for id in self._ids(self._of_note_type) if id not in before]
         found = match(notes, list(self._infos(ids)), self._first)
         self.outcome.added = sorted(there.id for _, there in found.there)
         for note in found.new:
@@ -270,9 +334,19 @@ class Handover:
     # Notes that are there
 
     def _existing(self) -> list[Existing]:
-        """Return the notes of the deck; and those that ended up in Anki's default deck, which is where strays go."""
-        strays = f'deck:"Default" note:"{quoted(self._note_type.name)}"'
-        return list(self._infos(dict.fromkeys([*self._ids(self._query), *self._ids(strays)])))
+        """Return the notes of the deck, and those that Anki has put into its default deck in place of it.
+
+        What is there and differs in anything was not put there by an earlier run, and is none of ours.
+        """
+        own = self._ids(self._query)
+        others = set(self._ids(f"{_in_deck(self._default_deck)} {self._of_note_type}")) - set(own)
+        ours = {self._content(self._fields(note)) for note in self._deck.notes}
+        strays = [note for note in self._infos(sorted(others)) if self._content(note.fields) in ours]
+        self._strays = {note.id for note in strays}
+        return [*self._infos(own), *strays]
+
+    def _content(self, fields: Mapping[str, str]) -> tuple[str, ...]:
+        return tuple(composed(fields.get(name, "")) for name in self._note_type.fields)
 
     def _ids(self, query: str) -> list[int]:
         return list(self._anki.call("findNotes", query=query))
@@ -290,25 +364,28 @@ class Handover:
             self.outcome.outdated = len(changed)
             return
         self._store_media(_media_of([note for note, _ in changed], self._deck.media))
-        calls: list[Call] = []
+        calls: list[tuple[int, Call]] = []
         for note, there in changed:
             update = {"id": there.id, "fields": self._fields(note)}
-            calls.append(("updateNoteFields", {"note": update}))
-            if tags := set(note.tags) - there.tags:
-                calls.append(("addTags", {"notes": [there.id], "tags": " ".join(sorted(tags))}))
-        failures = {error.said for error in self._anki.calls(calls) if isinstance(error, AnkiError)}
+            calls.append((there.id, ("updateNoteFields", {"note": update})))
+            if tags := there.lacks(note.tags):
+                calls.append((there.id, ("addTags", {"notes": [there.id], "tags": " ".join(tags)})))
+        answers = self._anki.calls(call for _, call in calls)
+        failures = {
+            id: answer.said
+            for (id, _), answer in zip(calls, answers, strict=True)
+            if isinstance(answer, AnkiError)
+        }
         now = {there.id: there for there in self._infos([there.id for _, there in changed])}
         for note, there in changed:
             # A note that is open in Anki's browser is not changed, and nothing is said of it.
             if there.id in now and not self._changes(note, now[there.id]):
                 self.outcome.updated += 1
             else:
-                self._refuse(note, "; ".join(sorted(failures)) or "it is open in Anki and was not updated")
+                self._refuse(note, failures.get(there.id, "it is open in Anki and was not updated"))
 
     def _changes(self, note: Note, there: Existing) -> bool:
-        return bool(
-            there.changes(attrs.evolve(note, fields=self._fields(note)))
-        ) or not there.tags.issuperset(note.tags)
+        return bool(there.changes(self._fields(note)) or there.lacks(note.tags))
 
     # Media
 
@@ -317,35 +394,59 @@ class Handover:
         if not files:
             return
         there = set(self._anki.call("getMediaFilesNames", pattern="*"))
-        left = [file for file in files if not (file.name in there and _is_named_by_content(file))]
+        found = {file: kept for file in files if (kept := self._kept_as(file, there))}
+        self._note_names(found)
+        left = [file for file in files if file not in found]
         # By its path is fastest, where Anki can see the file.
-        for as_call in (_by_path, _as_data) if self._sees_files() else (_as_data,):
-            answers = self._anki.calls([as_call(file) for file in left])
-            stored = {
-                file.name: answer
-                for file, answer in zip(left, answers, strict=True)
-                if isinstance(answer, str)
+        for as_call in (_by_path, _as_data) if self._media_folder else (_as_data,):
+            answers = self._anki.calls(as_call(file) for file in left)
+            names = {
+                file: answer for file, answer in zip(left, answers, strict=True) if isinstance(answer, str)
             }
-            self.outcome.media += len(stored)
-            self._renamed |= {name: kept for name, kept in stored.items() if name != kept}
+            self.outcome.media += len(names)
+            self._note_names(names)
             refused = [answer for answer in answers if not isinstance(answer, str)]
-            left = [file for file in left if file.name not in stored]
+            left = [file for file in left if file not in names]
         if left:
             said = refused[0].said if isinstance(refused[0], AnkiError) else "it gives no name"
             raise ProviderError(f"Anki does not store the media file {left[0].name!r} ({said}).")
 
-    def _sees_files(self) -> bool:
-        return Path(self._anki.call("getMediaDirPath")).is_dir()
+    def _note_names(self, names: Mapping[Path, str]) -> None:
+        """Remember the names that Anki has for media files, where they are other ones."""
+        self._renamed |= {
+            composed(file.name): kept for file, kept in names.items() if kept != composed(file.name)
+        }
+
+    @cached_property
+    def _media_folder(self) -> Path | None:
+        """Where Anki keeps its media; None when it is on another machine."""
+        folder = Path(self._anki.call("getMediaDirPath"))
+        return folder if folder.is_dir() else None
+
+    def _kept_as(self, file: Path, there: Container[str]) -> str | None:
+        """Return the name by which Anki has a file already; None when it has not, or that cannot be told."""
+        if _is_named_by_content(file):
+            return file.name if file.name in there else None
+        if not self._media_folder:
+            return None
+        content = file.read_bytes()
+        digest = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+        for name in (composed(file.name), composed(file.name).lower()):
+            for kept in (name, f"{Path(name).stem}-{digest}{Path(name).suffix}"):
+                if kept in there and Path(self._media_folder, kept).read_bytes() == content:
+                    return kept
+        return None
 
     def _fields(self, note: Note) -> dict[str, str]:
         """Return a note's fields, with its media by the names that Anki gave them."""
         if not self._renamed:
             return note.fields
-        names = re.compile("|".join(map(re.escape, sorted(self._renamed, key=len, reverse=True))))
-        return {
-            field: names.sub(lambda found: self._renamed[found[0]], value)
-            for field, value in note.fields.items()
-        }
+        forms = (str, html.escape)
+        names = {form(name): form(kept) for name, kept in self._renamed.items() for form in forms}
+        either = "|".join(map(re.escape, names))
+        # As they stand in [sound:...] and in the attributes of HTML.
+        found = re.compile(rf"""(?<=[:="'])(?:{either})(?=[]"'\s>])""")
+        return {field: found.sub(lambda name: names[name[0]], value) for field, value in note.fields.items()}
 
 
 def _by_path(file: Path) -> Call:
@@ -358,23 +459,29 @@ def _as_data(file: Path) -> Call:
 
 
 def _media_of(notes: Iterable[Note], media: Iterable[Path]) -> list[Path]:
-    """Return those files that notes refer to."""
+    """Return those files that notes refer to, and those that Anki keeps for templates: of these, `_` comes first."""
     text = "\n".join(value for note in notes for value in note.fields.values())
-    return [file for file in media if file.name in text]
+    text += html.unescape(text)
+    return [file for file in media if file.name.startswith("_") or composed(file.name) in text]
 
 
 def _is_named_by_content(file: Path) -> bool:
-    """Say whether the name holds the file's own hash, as those of a build do: then another is no other file."""
-    digest = re.search(r"[0-9a-f]{20,64}", file.stem)
-    return bool(digest) and hashlib.sha256(file.read_bytes()).hexdigest().startswith(
-        digest[0] if digest else "-"
-    )
+    """Say whether the name holds the file's own hash, as those of a build do.
+
+    Then a file of this name is this file, and Anki has no reason to give it another.
+    """
+    digest = re.fullmatch(r"(?:[a-z0-9_-]*[-_])?([0-9a-f]{20,64})\.[a-z0-9]+", file.name)
+    return digest is not None and hashlib.sha256(file.read_bytes()).hexdigest().startswith(digest[1])
 
 
 def _parts(items: Iterable[T], size: int) -> Iterator[Sequence[T]]:
     rest = iter(items)
     while part := list(islice(rest, size)):
         yield part
+
+
+def _in_deck(name: str) -> str:
+    return f'deck:"{quoted(name.title() if name in _NOT_NAMES else name)}"'
 
 
 def quoted(text: str) -> str:

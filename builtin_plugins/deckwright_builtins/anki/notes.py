@@ -6,9 +6,10 @@ field, and its reading where it has one.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -39,13 +40,18 @@ class Existing:
         fields = {str(name): str(field["value"]) for name, field in info["fields"].items()}
         return cls(int(info["noteId"]), fields, frozenset(info.get("tags", ())))
 
-    def changes(self, note: Note) -> dict[str, str]:
-        """Return the fields in which this one differs from how it should be."""
+    def changes(self, fields: Mapping[str, str]) -> dict[str, str]:
+        """Return those fields in which this one differs from how it should be."""
         return {
             name: value
-            for name, value in note.fields.items()
-            if _composed(self.fields.get(name, "")) != _composed(value)
+            for name, value in fields.items()
+            if composed(self.fields.get(name, "")) != composed(value)
         }
+
+    def lacks(self, tags: Iterable[str]) -> list[str]:
+        """Return those tags that this one does not have; to Anki, case makes no difference."""
+        there = {tag.casefold() for tag in self.tags}
+        return [tag for tag in tags if tag.casefold() not in there]
 
 
 @attrs.frozen
@@ -81,7 +87,9 @@ def match(notes: Sequence[Note], existing: Sequence[Existing], first: str) -> Ma
         wanted.setdefault(_key(note.fields, first), []).append(note)
     found: dict[str, Existing] = {}
     for key, group in wanted.items():
-        pairs = [(len(there.changes(note)), note, there) for note in group for there in left.get(key, ())]
+        pairs = [
+            (len(there.changes(note.fields)), note, there) for note in group for there in left.get(key, ())
+        ]
         taken: set[int] = set()
         # The pair with the fewest differences first; in order, where they are equal.
         for _, note, there in sorted(pairs, key=itemgetter(0)):
@@ -89,16 +97,25 @@ def match(notes: Sequence[Note], existing: Sequence[Existing], first: str) -> Ma
                 found[note.guid] = there
                 taken.add(there.id)
     new = tuple(note for note in notes if note.guid not in found)
-    written = Counter(_composed(there.fields.get(first, "")) for there in existing)
-    written.update(_composed(note.fields.get(first, "")) for note in new)
-    alike = frozenset(note.guid for note in new if written[_composed(note.fields.get(first, ""))] > 1)
+    written = Counter(composed(there.fields.get(first, "")) for there in existing)
+    written.update(composed(note.fields.get(first, "")) for note in new)
+    alike = frozenset(note.guid for note in new if written[composed(note.fields.get(first, ""))] > 1)
     return Matched(tuple((note, found[note.guid]) for note in notes if note.guid in found), new, alike)
 
 
 def _key(fields: Mapping[str, str], first: str) -> tuple[str, str]:
-    return _composed(fields.get(first, "")), _composed(fields.get(_READING, ""))
+    return composed(fields.get(first, "")), composed(fields.get(_READING, ""))
 
 
-def _composed(text: str) -> str:
-    """Return text as Anki keeps it."""
+def as_kept(note: Note) -> Note:
+    """Return a note as Anki keeps it, whichever way it comes there."""
+    fields = {name: composed(value.replace("\x1f", " ").strip()) for name, value in note.fields.items()}
+    # Controls are dropped, and an empty part of a tag is called blank.
+    tags = ["_".join(composed(re.sub(r"[\x00-\x08\x0e-\x1f\x7f]", "", tag)).split()) for tag in note.tags]
+    parts = ["::".join(part or "blank" for part in tag.split("::")) for tag in tags if tag]
+    return attrs.evolve(note, fields=fields, tags=tuple(dict.fromkeys(parts)))
+
+
+def composed(text: str) -> str:
+    """Return text with its letters and their accents together, as Anki keeps it."""
     return unicodedata.normalize("NFC", text)

@@ -1,0 +1,147 @@
+"""Handing over to Anki: 500 words with a sound each, against a client that asks for one thing at a time.
+
+Anki's part is played by the local server, which takes as long as was measured for Anki itself: it looks for
+requests 25 ms apart, and is busy with large bodies and with every note.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import attrs
+from measure import Figure, from_times
+
+from deckwright import CardTemplate, Deck, Note, NoteType
+from deckwright.testing.servers.anki import MEASURED, AnkiServer
+from deckwright.testing.servers.anki_actions import AnkiConnect
+from deckwright.testing.servers.anki_collection import AnkiCollection
+from deckwright_builtins.anki import Anki
+
+COUNT, SIZE = 500, 20_000
+WORD = NoteType(
+    1500000000,
+    "Word",
+    ("Word", "Translation", "Sound"),
+    (
+        CardTemplate("Recognise", "{{Word}}{{Sound}}", "{{Translation}}"),
+        CardTemplate("Recall", "{{Translation}}", "{{Word}}"),
+        CardTemplate("Listen", "{{#Sound}}{{Sound}}{{/Sound}}", "{{Word}}"),
+    ),
+    "",
+)
+WHAT = f"{COUNT} notes with {COUNT} files of {SIZE // 1000} KB, {{}} / one request each"
+
+
+def figures() -> Iterator[Figure]:
+    with tempfile.TemporaryDirectory() as folder:
+        deck = deck_in(Path(folder))
+        one_by_one = handed_over(deck, naive)
+        by_path = handed_over(deck, provider, refused="importPackage")
+        yield from_times(WHAT.format("added, files by their path"), by_path, one_by_one, 1 / 3)
+        as_data = handed_over(deck, provider, is_elsewhere=True)
+        # For this one there is no bound: the notes alone take more than a quarter, and the large bodies the rest.
+        without = from_times(WHAT.format("added, files as data"), as_data, one_by_one, 1)
+        yield replace(without, bound="", kept=None)
+        yield from_times(WHAT.format("imported as a package"), handed_over(deck, provider), one_by_one, 1 / 8)
+        if real := real_collection():
+            imported = handed_over(deck, provider, collection=real)
+            yield from_times(
+                WHAT.format("imported into a collection of the real Anki"), imported, one_by_one, 1 / 8
+            )
+
+
+def deck_in(folder: Path) -> Deck:
+    notes, files = [], []
+    for number in range(COUNT):
+        content = number.to_bytes(2, "big") * (SIZE // 2)
+        files.append(folder / f"deckwright-{hashlib.sha256(content).hexdigest()[:20]}.mp3")
+        files[-1].write_bytes(content)
+        fields = {
+            "Word": f"word {number}",
+            "Translation": f"meaning {number}",
+            "Sound": f"[sound:{files[-1].name}]",
+        }
+        notes.append(Note(f"guid-{number}", fields))
+    return Deck("Deck", WORD, tuple(notes), tuple(files))
+
+
+def handed_over(
+    deck: Deck,
+    client: Callable[[Anki, Deck], object],
+    *,
+    refused: str | None = None,
+    is_elsewhere: bool = False,
+    collection: AnkiCollection | None = None,
+) -> float:
+    """Return how long a client takes to hand the deck to a new Anki, in seconds."""
+    path_of = AnkiConnect.getMediaDirPath
+    if is_elsewhere:
+        AnkiConnect.getMediaDirPath = lambda self: "/of/another/machine"  # type: ignore[method-assign]
+    try:
+        # Into the real collection, an import takes what it takes.
+        costs = attrs.evolve(MEASURED, imported=0) if collection else MEASURED
+        with AnkiServer(collection, costs=costs) as server:
+            if refused:
+                server.refuse(refused, "it cannot be read")
+            anki = Anki({"url": server.url})
+            _ = anki.http  # made, with its certificates, before the clock runs
+            started = time.perf_counter()
+            client(anki, deck)
+            taken = time.perf_counter() - started
+            anki.close()
+            assert len(server.notes()) == len(server.media()) == COUNT
+            return taken
+    finally:
+        AnkiConnect.getMediaDirPath = path_of  # type: ignore[method-assign]
+        if collection:
+            collection.close()
+
+
+def provider(anki: Anki, deck: Deck) -> None:
+    result = anki.sync_deck(deck)
+    assert result.success, result.error_message
+
+
+def naive(anki: Anki, deck: Deck) -> None:
+    """Hand a deck over as a simple client does, over the same HTTP layer: one thing a request, media as data."""
+
+    def call(action: str, **params: Any) -> None:
+        request = {"action": action, "version": 6, "params": params}
+        assert anki.http.request("POST", anki.base_url, json=request).json()["error"] is None
+
+    note_type = deck.note_type
+    call("createDeck", deck=deck.name)
+    call(
+        "createModel",
+        modelName=note_type.name,
+        inOrderFields=list(note_type.fields),
+        cardTemplates=[
+            {"Name": card.name, "Front": card.front, "Back": card.back} for card in note_type.templates
+        ],
+        css=note_type.css,
+    )
+    for file in deck.media:
+        call("storeMediaFile", filename=file.name, data=base64.b64encode(file.read_bytes()).decode())
+    for note in deck.notes:
+        call(
+            "addNote", note={"deckName": deck.name, "modelName": note_type.name, "fields": dict(note.fields)}
+        )
+
+
+def real_collection() -> AnkiCollection | None:
+    """Return a new collection of the real Anki, where its package and this project's tests are there."""
+    sys.path.append(str(Path(__file__).parents[1]))
+    try:
+        from tests.anki_collections import RealCollection
+
+        return RealCollection()
+    except ImportError:
+        return None
