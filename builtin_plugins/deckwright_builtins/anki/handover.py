@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import html
 import re
 import tempfile
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +22,7 @@ from deckwright import (
 )
 from deckwright.packages import write_package
 from deckwright_builtins.anki.connection import AnkiConnect, AnkiError, Call
+from deckwright_builtins.anki.media import MediaStore, is_named_by_content, media_of
 from deckwright_builtins.anki.notes import Existing, Matched, as_kept, composed, match
 
 T = TypeVar("T")
@@ -102,8 +99,7 @@ class Handover:
         self._update_templates = update_templates
         self._default_deck = "Default"
         self._strays: set[int] = set()
-        # The name in Anki of each media file that it keeps under another one.
-        self._renamed: dict[str, str] = {}
+        self._media = MediaStore(anki)
         self._refused: set[str] = set()
         self.outcome = Outcome(deck.name)
 
@@ -124,20 +120,21 @@ class Handover:
         fits = own_id is None or (self._check_note_type() and own_id == self._note_type.id)
         self._find_deck()
         # Files that are not named by their content may get other names, which the notes then go by.
-        media = _media_of(self._deck.notes, self._deck.media)
-        self._store_media([file for file in media if not _is_named_by_content(file)])
+        media = media_of(self._deck.notes, self._deck.media)
+        self._media.store(file for file in media if not is_named_by_content(file))
         matched = match(self._deck.notes, self._existing(), self._first)
         if matched.new:
             before = set(self._ids(self._of_note_type))
             if not (fits and _IMPORT in supported and self._import(matched.new)):
                 if own_id is None:
                     self._make_note_type()
-                self._store_media(_media_of(matched.new, self._deck.media))
+                self._media.store(media_of(matched.new, self._deck.media))
                 self._add(matched, detailed=_DETAILED_CHECK in supported)
             self._find_added(matched.new, before)
         found = {there.id for _, there in matched.there}
         self._lay_into_deck([*self.outcome.added, *sorted(found & self._strays)])
         self._update(matched)
+        self.outcome.media = self._media.stored
         self.outcome.cards = len(self._anki.call("findCards", query=self._query))
         return self.outcome
 
@@ -230,13 +227,13 @@ class Handover:
 
     def _import(self, notes: Sequence[Note]) -> bool:
         """Have Anki import new notes, with their media, as a package; say whether it could."""
-        if not self._media_folder:
+        if not self._media.folder:
             return False
         with tempfile.TemporaryDirectory(prefix="deckwright-") as folder:
             package = Path(folder, "deck.apkg")
-            kept = tuple(attrs.evolve(note, fields=self._fields(note)) for note in notes)
+            kept = tuple(attrs.evolve(note, fields=self._media.fields(note)) for note in notes)
             deck = attrs.evolve(self._deck, note_type=self._note_type, notes=kept, media=())
-            media = [file for file in _media_of(notes, self._deck.media) if _is_named_by_content(file)]
+            media = [file for file in media_of(notes, self._deck.media) if is_named_by_content(file)]
             try:
                 write_package(package, [deck], media)
                 self._anki.call(_IMPORT, path=str(package))
@@ -291,7 +288,7 @@ class Handover:
         return {
             "deckName": self._deck.name,
             "modelName": self._note_type.name,
-            "fields": self._fields(note),
+            "fields": self._media.fields(note),
             "tags": list(note.tags),
             # Of words that are written alike, Anki would take the second for a mistake.
             "options": {
@@ -340,7 +337,7 @@ class Handover:
         """
         own = self._ids(self._query)
         others = set(self._ids(f"{_in_deck(self._default_deck)} {self._of_note_type}")) - set(own)
-        ours = {self._content(self._fields(note)) for note in self._deck.notes}
+        ours = {self._content(self._media.fields(note)) for note in self._deck.notes}
         strays = [note for note in self._infos(sorted(others)) if self._content(note.fields) in ours]
         self._strays = {note.id for note in strays}
         return [*self._infos(own), *strays]
@@ -363,10 +360,10 @@ class Handover:
         if not self._update_existing:
             self.outcome.outdated = len(changed)
             return
-        self._store_media(_media_of([note for note, _ in changed], self._deck.media))
+        self._media.store(media_of([note for note, _ in changed], self._deck.media))
         calls: list[tuple[int, Call]] = []
         for note, there in changed:
-            update = {"id": there.id, "fields": self._fields(note)}
+            update = {"id": there.id, "fields": self._media.fields(note)}
             calls.append((there.id, ("updateNoteFields", {"note": update})))
             if tags := there.lacks(note.tags):
                 calls.append((there.id, ("addTags", {"notes": [there.id], "tags": " ".join(tags)})))
@@ -385,93 +382,7 @@ class Handover:
                 self._refuse(note, failures.get(there.id, "it is open in Anki and was not updated"))
 
     def _changes(self, note: Note, there: Existing) -> bool:
-        return bool(there.changes(self._fields(note)) or there.lacks(note.tags))
-
-    # Media
-
-    def _store_media(self, files: Sequence[Path]) -> None:
-        """Store media files, but for those that are there; remember the names that they get."""
-        if not files:
-            return
-        there = set(self._anki.call("getMediaFilesNames", pattern="*"))
-        found = {file: kept for file in files if (kept := self._kept_as(file, there))}
-        self._note_names(found)
-        left = [file for file in files if file not in found]
-        # By its path is fastest, where Anki can see the file.
-        for as_call in (_by_path, _as_data) if self._media_folder else (_as_data,):
-            answers = self._anki.calls(as_call(file) for file in left)
-            names = {
-                file: answer for file, answer in zip(left, answers, strict=True) if isinstance(answer, str)
-            }
-            self.outcome.media += len(names)
-            self._note_names(names)
-            refused = [answer for answer in answers if not isinstance(answer, str)]
-            left = [file for file in left if file not in names]
-        if left:
-            said = refused[0].said if isinstance(refused[0], AnkiError) else "it gives no name"
-            raise ProviderError(f"Anki does not store the media file {left[0].name!r} ({said}).")
-
-    def _note_names(self, names: Mapping[Path, str]) -> None:
-        """Remember the names that Anki has for media files, where they are other ones."""
-        self._renamed |= {
-            composed(file.name): kept for file, kept in names.items() if kept != composed(file.name)
-        }
-
-    @cached_property
-    def _media_folder(self) -> Path | None:
-        """Where Anki keeps its media; None when it is on another machine."""
-        folder = Path(self._anki.call("getMediaDirPath"))
-        return folder if folder.is_dir() else None
-
-    def _kept_as(self, file: Path, there: Container[str]) -> str | None:
-        """Return the name by which Anki has a file already; None when it has not, or that cannot be told."""
-        if _is_named_by_content(file):
-            return file.name if file.name in there else None
-        if not self._media_folder:
-            return None
-        content = file.read_bytes()
-        digest = hashlib.sha1(content, usedforsecurity=False).hexdigest()
-        for name in (composed(file.name), composed(file.name).lower()):
-            for kept in (name, f"{Path(name).stem}-{digest}{Path(name).suffix}"):
-                if kept in there and Path(self._media_folder, kept).read_bytes() == content:
-                    return kept
-        return None
-
-    def _fields(self, note: Note) -> dict[str, str]:
-        """Return a note's fields, with its media by the names that Anki gave them."""
-        if not self._renamed:
-            return note.fields
-        forms = (str, html.escape)
-        names = {form(name): form(kept) for name, kept in self._renamed.items() for form in forms}
-        either = "|".join(map(re.escape, names))
-        # As they stand in [sound:...] and in the attributes of HTML.
-        found = re.compile(rf"""(?<=[:="'])(?:{either})(?=[]"'\s>])""")
-        return {field: found.sub(lambda name: names[name[0]], value) for field, value in note.fields.items()}
-
-
-def _by_path(file: Path) -> Call:
-    return "storeMediaFile", {"filename": file.name, "path": str(file.absolute()), "deleteExisting": False}
-
-
-def _as_data(file: Path) -> Call:
-    data = base64.b64encode(file.read_bytes()).decode()
-    return "storeMediaFile", {"filename": file.name, "data": data, "deleteExisting": False}
-
-
-def _media_of(notes: Iterable[Note], media: Iterable[Path]) -> list[Path]:
-    """Return those files that notes refer to, and those that Anki keeps for templates: of these, `_` comes first."""
-    text = "\n".join(value for note in notes for value in note.fields.values())
-    text += html.unescape(text)
-    return [file for file in media if file.name.startswith("_") or composed(file.name) in text]
-
-
-def _is_named_by_content(file: Path) -> bool:
-    """Say whether the name holds the file's own hash, as those of a build do.
-
-    Then a file of this name is this file, and Anki has no reason to give it another.
-    """
-    digest = re.fullmatch(r"(?:[a-z0-9_-]*[-_])?([0-9a-f]{20,64})\.[a-z0-9]+", file.name)
-    return digest is not None and hashlib.sha256(file.read_bytes()).hexdigest().startswith(digest[1])
+        return bool(there.changes(self._media.fields(note)) or there.lacks(note.tags))
 
 
 def _parts(items: Iterable[T], size: int) -> Iterator[Sequence[T]]:
