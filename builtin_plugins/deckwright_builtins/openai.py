@@ -112,7 +112,7 @@ class OpenAISettings(PaintingSettings):
     moderation: Literal["low", "auto"] | None = attrs.field(
         default=None, metadata={"help": "how strictly requests are looked at"}
     )
-    token_prices: dict[str, float] | None = attrs.field(
+    usage_prices: dict[str, float] | None = attrs.field(
         default=None,
         validator=attrs.validators.optional(_are_prices),
         metadata={"help": "US dollars for a million tokens: text_input, image_input and output"},
@@ -223,7 +223,7 @@ class OpenAI(PaintingProvider):
 
     def _cost(self, usage: dict[str, Any]) -> float | None:
         """Return what was charged, by the tokens used; None where their prices are not known."""
-        prices = self.settings.token_prices or _TOKEN_PRICES.get(self.settings.model)
+        prices = self.settings.usage_prices or _TOKEN_PRICES.get(self.settings.model)
         if prices is None:
             return self.settings.cost_per_image
         try:

@@ -215,8 +215,8 @@ class TestPicture:
         self, make: Make, prices: dict[str, Any]
     ) -> None:
         with pytest.raises(SettingError) as caught:
-            make(token_prices=prices)
-        assert caught.value.key == "token_prices"
+            make(usage_prices=prices)
+        assert caught.value.key == "usage_prices"
         assert "(prices are numbers, of text_input, image_input, output)" in caught.value.problem
 
     @pytest.mark.parametrize("quality", ["low", "medium", "high", "xhigh", "max", "auto"])
@@ -772,11 +772,11 @@ class TestMoney:
         ("settings", "cost"),
         [
             (
-                {"token_prices": {"text_input": 10, "image_input": 20, "output": 40}},
+                {"usage_prices": {"text_input": 10, "image_input": 20, "output": 40}},
                 3 * 10 + 200 * 20 + 10880,
             ),
-            ({"token_prices": {"output": 40}}, 10880),
-            ({"model": "gpt-image-2", "token_prices": {"output": 40}}, 10880),
+            ({"usage_prices": {"output": 40}}, 10880),
+            ({"model": "gpt-image-2", "usage_prices": {"output": 40}}, 10880),
             ({"model": "gpt-image-2"}, None),
             ({"model": "gpt-image-2", "cost_per_image": 0.02}, 20_000),
             # What was charged is known better than by any setting for estimates.
