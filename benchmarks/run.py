@@ -14,6 +14,8 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 import build  # noqa: E402
+import handover  # noqa: E402
+import online  # noqa: E402
 import registry  # noqa: E402
 import startup  # noqa: E402
 from measure import Figure  # noqa: E402
@@ -21,7 +23,15 @@ from measure import Figure  # noqa: E402
 
 def main() -> None:
     figures: list[Figure] = []
-    for source in (startup.figures(), registry.figures(), build.figures(str(HERE.parent / "examples"))):
+    examples = str(HERE.parent / "examples")
+    sources = (
+        startup.figures(),
+        registry.figures(),
+        build.figures(examples),
+        handover.figures(),
+        online.figures(),
+    )
+    for source in sources:
         for figure in source:
             print(f"{figure.value:>10}  {figure.bound:>7}  {figure.what}  ({figure.detail})", flush=True)
             figures.append(figure)

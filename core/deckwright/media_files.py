@@ -121,7 +121,7 @@ def _told(head: bytes, found: tuple[str, str] | None) -> str:
 def _is_whole(ending: str, size: int, head: bytes, tail: bytes) -> bool:
     """Say whether a file has the end that files of its kind have; of some kinds that cannot be told."""
     if ending in ("png", "apng"):
-        return b"IEND" in tail[-12:]
+        return b"IEND\xaeB`\x82" in tail
     if ending == "jpg":
         return b"\xff\xd9" in tail
     if ending == "gif":

@@ -5,26 +5,33 @@ Imported on first use: it needs the packages of the extra `online`.
 
 from __future__ import annotations
 
+import functools
 import logging
+import math
+import socket
+import ssl
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urljoin
+from weakref import WeakSet
 
 import httpx
 import tenacity
 
 from deckwright.errors import (
     BadMediaError,
+    InvalidRequestError,
     NotFoundError,
     ProviderError,
     RateLimitedError,
     TransientError,
 )
-from deckwright.http.addresses import DownloadGuard
+from deckwright.http.addresses import DownloadGuard, Trace
 from deckwright.http.reply import Reply, error_for
 from deckwright.http.settings import HttpSettings
 from deckwright.media_files import keep_media, temporary_beside
@@ -37,17 +44,19 @@ Explain = Callable[[Reply], "ProviderError | None"]
 LARGEST_REPLY = 100_000_000
 LARGEST_FILE = 30_000_000
 # What is read of a reply that is only to be looked at for its error.
-_LARGEST_ERROR = 65_536
+_ENOUGH_OF_AN_ERROR = 65_536
 # A reply that comes drop by drop is given up after so many times the time-out.
 _PATIENCE = 10
 _MOST_REDIRECTS = 5
 # Requests that keep their distance here may draw closer on their way; seconds.
 _MARGIN = 0.1
-# What a client unpacks, and so what it asks for; of others, a small reply could be made to fill the memory.
-_ENCODINGS = ("", "identity", "gzip", "deflate")
+# What is unpacked, and so what is asked for.
+_ENCODINGS = ("", "identity", "gzip")
+# Bytes that are unpacked at once: a small reply could be made to fill the memory.
+_PIECE = 65_536
 # Those that write URLs and headers into their logs.
 _LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks")
-_DEFAULT_BACKOFF = tenacity.wait_exponential_jitter(initial=0.5, max=10.0, jitter=0.5)
+_DEFAULT_BACKOFF = tenacity.wait_exponential(multiplier=0.5, max=10) + tenacity.wait_random(0, 0.5)
 
 
 class HttpClient:
@@ -82,11 +91,14 @@ class HttpClient:
         self._places = threading.BoundedSemaphore(settings.max_concurrent)
         self._limiter = _limiter(settings.requests_per_second)
         self._closed = threading.Event()
+        self._lock = threading.Lock()  # for the next two
         self._not_before = 0.0
+        self._sockets: WeakSet[socket.socket] = WeakSet()
         self._mask = _Mask(self._secrets)
         for name in _LOGGERS:
             logging.getLogger(name).addFilter(self._mask)
         common: dict[str, Any] = {
+            "verify": _certificates(),
             # The places above are the limit; to wait for one of them is no fault of the service.
             "timeout": httpx.Timeout(settings.timeout, pool=None),
             "limits": httpx.Limits(
@@ -94,13 +106,22 @@ class HttpClient:
                 max_keepalive_connections=settings.max_concurrent if reuse_connections else 0,
             ),
         }
-        about = {"user-agent": settings.user_agent, "accept-encoding": "gzip, deflate"}
+        about = {"user-agent": settings.user_agent, "accept-encoding": "gzip"}
         self._api = httpx.Client(headers={**about, **(headers or {})}, **common)
-        self._web = httpx.Client(headers={**about, "accept-encoding": "identity"}, **common)
+        no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+        self._web = httpx.Client(
+            headers={**about, "accept-encoding": "identity"}, cookies=no_cookies, **common
+        )
 
     def close(self) -> None:
-        """Close all connections, and end all waiting for another try."""
+        """Close all connections, and end all waiting, for a reply or for another try."""
         self._closed.set()
+        with self._lock:
+            sockets = list(self._sockets)
+        for each in sockets:
+            with suppress(OSError):  # it is closed already
+                # That of the base class, since others read from it; only this wakes them.
+                socket.socket.shutdown(each, socket.SHUT_RDWR)
         self._api.close()
         self._web.close()
         for name in _LOGGERS:
@@ -132,9 +153,8 @@ class HttpClient:
         """
 
         def once() -> Reply:
-            request = self._api.build_request(method, url, json=json, headers=headers)
-            with self._sent(self._api, request) as response:
-                reply = _reply(response, self._body(response, largest))
+            with self._sent(self._api, method, url, json=json, headers=headers) as response:
+                reply = _reply(response, b"".join(self._chunks(response, largest)))
             if error := self._explain(reply):
                 raise error
             return reply
@@ -144,8 +164,8 @@ class HttpClient:
     def download(self, url: str, target: Path, type: str, *, largest: int = LARGEST_FILE) -> Path:
         """Fetch a sound or picture that a service points to.
 
-        Nothing of the provider's goes along: no key, no cookie. The address must be a public one, or the
-        service's own, and so must every one that it is redirected to.
+        Nothing of the provider's goes along: no key, no cookie. The address must be a public one, or that of a
+        service which is itself local, and so must every one that it is redirected to.
 
         Args:
             url: Where it is.
@@ -165,7 +185,7 @@ class HttpClient:
             with ExitStack() as stack:
                 response = self._final(stack, url)
                 if response.status_code >= 400:
-                    raise self._refusal(_reply(response, self._body(response, _LARGEST_ERROR)))
+                    raise self._refusal(_reply(response, self._beginning(response, _ENOUGH_OF_AN_ERROR)))
                 temporary = stack.enter_context(temporary_beside(target))
                 with temporary.open("wb") as file:
                     for chunk in self._chunks(response, largest):
@@ -174,7 +194,7 @@ class HttpClient:
                     return keep_media(temporary, target, type)
                 except BadMediaError as error:
                     with temporary.open("rb") as file:
-                        reply = _reply(response, file.read(_LARGEST_ERROR))
+                        reply = _reply(response, file.read(_ENOUGH_OF_AN_ERROR))
                     # A service may tell an error with a friendly status.
                     raise self._explained(reply) or BadMediaError(
                         f"From {reply.host}: {error.message}"
@@ -185,65 +205,107 @@ class HttpClient:
     # One request
 
     @contextmanager
-    def _sent(self, client: httpx.Client, request: httpx.Request) -> Iterator[httpx.Response]:
+    def _sent(
+        self,
+        client: httpx.Client,
+        method: str,
+        url: str | httpx.URL,
+        *,
+        trace: Trace | None = None,
+        **more: Any,
+    ) -> Iterator[httpx.Response]:
         """Send a request when its turn has come; turn what httpx raises into errors of this package."""
+
+        def traced(event: str, info: dict[str, Any]) -> None:
+            if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
+                stream = info["return_value"]
+                with self._lock:
+                    self._sockets.add(stream.get_extra_info("socket"))
+                if self._closed.is_set():  # too late for `close` to know of it
+                    stream.close()
+                    raise RuntimeError("the client was closed")
+            if trace is not None:
+                trace(event, info)
+
+        try:
+            request = client.build_request(method, url, extensions={"trace": traced}, **more)
+            request.url.host.encode("idna")  # as connecting will have it
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise _unsendable(error) from None
         host = request.url.host
         with self._places:
             self._wait_for_turn()
             try:
-                response = client.send(request, stream=True)
-                try:
+                if self._closed.is_set():
+                    raise RuntimeError("the client was closed")
+                with closing(client.send(request, stream=True)) as response:
                     yield response
-                finally:
-                    response.close()
+            except (httpx.LocalProtocolError, httpx.UnsupportedProtocol) as error:
+                raise _unsendable(error) from None
+            except httpx.InvalidURL:  # that of a redirect, which httpx looks at by itself
+                raise ProviderError(f"{host} sends requests on to something that is no address.") from None
             except httpx.HTTPError as error:
                 raise _transient(host, error) from None
-            except RuntimeError as error:  # httpx, when the client was closed meanwhile
+            except RuntimeError as error:  # of httpx too, when the client was closed
+                if not self._closed.is_set():
+                    raise
                 raise TransientError(f"{host}: the request was given up ({error}).") from None
 
-    def _final(self, stack: ExitStack, url: str) -> httpx.Response:
+    def _final(self, stack: ExitStack, link: str) -> httpx.Response:
         """Return the response at the end of all redirects, each of which was looked at."""
+        url = httpx.URL()
         for _ in range(_MOST_REDIRECTS + 1):
+            try:
+                url = url.join(link) if url.host else httpx.URL(link)
+            except httpx.InvalidURL:
+                raise BadMediaError("The service points to something that is no address.") from None
             self._guard.require(url)
-            request = self._web.build_request("GET", url, extensions={"trace": self._guard.trace})
             hop = stack.enter_context(ExitStack())
-            response = hop.enter_context(self._sent(self._web, request))
+            response = hop.enter_context(self._sent(self._web, "GET", url, trace=self._guard.watching(url)))
             if not response.has_redirect_location:
                 return response
-            url = urljoin(url, response.headers["location"])
+            link = response.headers["location"]
             hop.close()
-        raise BadMediaError(f"{response.url.host} redirects in circles.")
+        raise BadMediaError(f"{url.host} redirects in circles.")
 
     def _wait_for_turn(self) -> None:
         """Wait until the service and the rate limit allow one more request."""
-        while (pause := self._not_before - time.monotonic()) > 0:
-            if self._closed.wait(pause):
-                return
-        if self._limiter is not None:
-            while not self._limiter():
-                if self._closed.wait(0.01):
+        while not self._closed.is_set():
+            pause = self._not_before - time.monotonic()
+            if pause <= 0:
+                if self._limiter is None or self._limiter():
                     return
+                pause = 0.01
+            self._closed.wait(pause)
 
-    def _body(self, response: httpx.Response, largest: int) -> bytes:
-        return b"".join(self._chunks(response, largest))
-
-    def _chunks(self, response: httpx.Response, largest: int) -> Iterator[bytes]:
-        """Yield the body of a response, as long as it is neither too large nor too slow."""
+    def _chunks(self, response: httpx.Response, largest: float = math.inf) -> Iterator[bytes]:
+        """Yield the body of a response, unpacked, as long as it is neither too large nor too slow."""
         host = response.url.host
-        too_large = BadMediaError(f"{host} sends more than {largest // 1_000_000} MB; it was given up.")
+        too_large = BadMediaError(f"{host} sends more than {largest / 1_000_000:g} MB; it was given up.")
         encoding = response.headers.get("content-encoding", "").strip().lower()
         if encoding not in _ENCODINGS:
+            if response.is_error:  # its status says enough
+                return
             raise BadMediaError(f"{host} answers with an encoding that was not asked for: {encoding!r:.40}.")
         if int(response.headers.get("content-length") or 0) > largest:
             raise too_large
         started, size = time.monotonic(), 0
-        for chunk in response.iter_bytes():
+        pieces = response.iter_raw()
+        for chunk in _unzipped(pieces) if encoding == "gzip" else pieces:
             size += len(chunk)
             if size > largest:
                 raise too_large
             if time.monotonic() - started > _PATIENCE * self._settings.timeout:
                 raise TransientError(f"{host} answers too slowly; it was given up.", reply_lost=True)
             yield chunk
+
+    def _beginning(self, response: httpx.Response, enough: int) -> bytes:
+        content = bytearray()
+        for chunk in self._chunks(response):
+            content += chunk
+            if len(content) >= enough:
+                break
+        return bytes(content)
 
     def _refusal(self, reply: Reply) -> ProviderError:
         """Return the error of a download. Where a file is, another key may be asked for, or none at all."""
@@ -280,7 +342,7 @@ class HttpClient:
         if isinstance(error, RateLimitedError):
             return (error.retry_after or 0.0) <= self._settings.longest_wait
         if isinstance(error, BadMediaError):
-            return state.attempt_number == 1
+            return idempotent and state.attempt_number == 1
         return isinstance(error, TransientError) and (idempotent or not error.reply_lost)
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
@@ -288,7 +350,8 @@ class HttpClient:
         if not isinstance(error, RateLimitedError) or error.retry_after is None:
             return _DEFAULT_BACKOFF(state)
         # All of this provider's requests wait, not only the one that was told so.
-        self._not_before = max(self._not_before, time.monotonic() + error.retry_after)
+        with self._lock:
+            self._not_before = max(self._not_before, time.monotonic() + error.retry_after)
         return error.retry_after
 
     def _log_retry(self, state: tenacity.RetryCallState) -> None:
@@ -328,9 +391,37 @@ def _limiter(requests_per_second: float | None) -> Callable[[], bool] | None:
     return may_send
 
 
+@functools.cache
+def _certificates() -> ssl.SSLContext:
+    """Return whom to trust: the same for all, since reading it takes longer than all else that a client needs."""
+    return httpx.create_ssl_context()
+
+
 def _reply(response: httpx.Response, content: bytes) -> Reply:
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Reply(response.status_code, headers, content, response.url.host)
+
+
+def _unzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Unpack gzip by and by, so that no more of it is in memory than was asked for."""
+    unpacker = None
+    try:
+        for data in pieces:
+            while data:
+                if unpacker is None or unpacker.eof:  # it may be of several parts
+                    unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+                yield unpacker.decompress(data, _PIECE)
+                data = unpacker.unconsumed_tail or unpacker.unused_data
+        if unpacker is not None:
+            yield unpacker.flush()
+    except zlib.error as error:
+        raise httpx.DecodingError(str(error)) from None
+    if unpacker is not None and not unpacker.eof:
+        raise httpx.DecodingError("what was compressed is cut off")
+
+
+def _unsendable(error: Exception) -> InvalidRequestError:
+    return InvalidRequestError(f"The request cannot be sent ({type(error).__name__}: {error}).")
 
 
 def _transient(host: str, error: httpx.HTTPError) -> TransientError:

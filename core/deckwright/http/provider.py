@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from deckwright.errors import MissingDependencyError, ProviderError
 from deckwright.extras import ONLINE_EXTRA
 from deckwright.http.reply import Reply, error_for
-from deckwright.http.settings import HttpSettings
 from deckwright.providers.base import Provider
 from deckwright.providers.media import MediaProvider, MediaRequest, MediaResult
 from deckwright.secrets import secret_values
@@ -64,20 +63,21 @@ class HttpProvider(Provider):
             if self._client is None:
                 try:
                     from deckwright.http.client import HttpClient
+
+                    self._client = HttpClient(
+                        self.settings,
+                        self.base_url,
+                        headers=self._headers(),
+                        secrets=secret_values(self.config),
+                        explain=self._explain,
+                        reuse_connections=self.reuse_connections,
+                        logger=self.logger,
+                    )
                 except (ImportError, OSError) as error:
                     raise MissingDependencyError(
                         f"Services on the network need packages that are not there ({error}).",
                         hint=f'pip install "{ONLINE_EXTRA}"',
                     ) from error
-                self._client = HttpClient(
-                    self.settings,
-                    self.base_url,
-                    headers=self._headers(),
-                    secrets=secret_values(self.config),
-                    explain=self._explain,
-                    reuse_connections=self.reuse_connections,
-                    logger=self.logger,
-                )
             return self._client
 
     def close(self) -> None:

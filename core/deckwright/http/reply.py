@@ -50,7 +50,7 @@ class Reply:
         """
         try:
             return json.loads(self.content)
-        except ValueError:
+        except (ValueError, RecursionError):  # the latter, when it is nested without end
             raise TransientError(
                 f"{self.host} answered with something else than JSON: {self.shown()}"
             ) from None
@@ -95,7 +95,7 @@ def error_for(reply: Reply, said: str | None = None) -> ProviderError | None:
         return QuotaError(message, hint="There is no money left on the account.")
     if status in (404, 410):
         return NotFoundError(message)
-    if status == 429:
+    if status == 429 or (status == 503 and reply.retry_after is not None):
         return RateLimitedError(message, retry_after=reply.retry_after)
     if status in (408, 425) or status >= 500:
         return TransientError(message, reply_lost=status in _GATEWAY)

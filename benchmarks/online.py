@@ -1,0 +1,70 @@
+"""Speaking to a service: how near a client comes to the speed that the service and the settings allow."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+
+from measure import Figure, from_times, seconds
+
+from deckwright.http import HttpProvider, HttpSettings
+
+REQUESTS = 1_000
+AT_ONCE = 16
+LATENCY = 0.1
+TRIES = 3
+
+
+@contextmanager
+def server(latency: float) -> Iterator[tuple[str, str]]:
+    """A service in a process of its own, by its address and key."""
+    command = [sys.executable, "-m", "deckwright.testing.servers", "openai", "--latency", str(latency)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            url, key = process.stdout.readline(), process.stdout.readline()
+            yield url.strip(), key.split()[-1]
+        finally:
+            process.terminate()
+
+
+class Client(HttpProvider):
+    """A provider with nothing but its client."""
+
+    config_class = HttpSettings
+
+    def __init__(self, url: str, key: str) -> None:
+        self._url, self._key = url, key
+        super().__init__({"max_concurrent": AT_ONCE, "max_retries": 0})
+
+    @property
+    def base_url(self) -> str:
+        return self._url
+
+    def _headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self._key}"}
+
+    def ask(self) -> None:
+        url = f"{self.base_url}/models/gpt-image-2"
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for reply in pool.map(lambda _: self.http.request("GET", url), range(REQUESTS)):
+                assert reply.json()["id"] == "gpt-image-2"
+
+
+def figures() -> Iterator[Figure]:
+    best = math.inf
+    with server(LATENCY) as (url, key):
+        for _ in range(TRIES):
+            with closing(Client(url, key)) as client:
+                best = min(best, seconds(client.ask))
+    yield from_times(
+        f"{REQUESTS:,} requests of a service that takes {LATENCY * 1e3:g} ms, {AT_ONCE} at once"
+        f" / ceil({REQUESTS:,} / {AT_ONCE}) x {LATENCY * 1e3:g} ms",
+        best,
+        math.ceil(REQUESTS / AT_ONCE) * LATENCY,
+        1.15,
+    )
