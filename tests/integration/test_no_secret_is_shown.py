@@ -68,7 +68,7 @@ GENERIC = [
     LostReply(),
     HtmlPage(),
     Oversized(200_000_000),
-    GzipBomb(),
+    GzipBomb(101_000_000),  # just above the limit
     *ECHOES,
 ]
 
@@ -92,7 +92,14 @@ class Service:
 
     def config(self, server: Any) -> dict[str, Any]:
         address = {"url": server.url} if self.name == "anki" else {"base_url": server.base_url}
-        settings = {"pipelines": ["*"], "api_key": KEY, "max_retries": 0, "timeout": 0.2, **address}
+        settings = {
+            **address,
+            "pipelines": ["*"],
+            "api_key": KEY,
+            "max_retries": 0,
+            "longest_wait": 0,
+            "timeout": 0.1,
+        }
         providers: dict[str, Any] = {
             "data": {"csv": {"pipelines": ["*"]}},
             "sync": {"apkg": {"pipelines": ["*"]}},

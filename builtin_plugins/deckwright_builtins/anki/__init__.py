@@ -20,7 +20,6 @@ from deckwright import (
     TransientError,
     hookimpl,
 )
-from deckwright.errors import FAULTS
 from deckwright.extras import ONLINE_EXTRA
 from deckwright.http import HttpProvider, HttpSettings, Reply, is_url
 from deckwright.providers.sync import decks_of, stable_id
@@ -114,7 +113,7 @@ class Anki(HttpProvider, SyncProvider):
         try:
             self._open()
             return self._handed_over(deck)
-        except FAULTS as error:
+        except Exception as error:  # noqa: BLE001 - a result in any case is the contract of this method
             return SyncResult(success=False, processed_count=0, error_message=self._told(error))
 
     def _handed_over(self, deck: Deck) -> SyncResult:

@@ -44,6 +44,7 @@ class MediaStore:
         found = {file: kept for file in files if (kept := self._kept_as(file, there))}
         self._note_names(found)
         left = [file for file in files if file not in found]
+        said = "it gives no name"
         # By its path is fastest, where Anki can see the file.
         for as_call in (_by_path, _as_data) if self.folder else (_as_data,):
             answers = self._anki.calls(as_call(file) for file in left)
@@ -52,10 +53,9 @@ class MediaStore:
             }
             self.stored += len(names)
             self._note_names(names)
-            refused = [answer for answer in answers if not isinstance(answer, str)]
+            said = next((answer.said for answer in answers if isinstance(answer, AnkiError)), said)
             left = [file for file in left if file not in names]
         if left:
-            said = refused[0].said if isinstance(refused[0], AnkiError) else "it gives no name"
             raise ProviderError(f"Anki does not store the media file {left[0].name!r} ({said}).")
 
     def _note_names(self, names: Mapping[Path, str]) -> None:

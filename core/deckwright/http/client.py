@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import functools
 import logging
-import math
 import socket
 import ssl
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -26,12 +24,13 @@ import tenacity
 from deckwright.errors import (
     BadMediaError,
     InvalidRequestError,
-    NotFoundError,
     ProviderError,
     RateLimitedError,
     TransientError,
 )
 from deckwright.http.addresses import DownloadGuard, Trace
+from deckwright.http.bodies import beginning, chunks, read
+from deckwright.http.rates import rate_limit
 from deckwright.http.reply import Reply, error_for
 from deckwright.http.settings import HttpSettings
 from deckwright.media_files import keep_media, temporary_beside
@@ -48,12 +47,8 @@ _ENOUGH_OF_AN_ERROR = 65_536
 # A reply that comes drop by drop is given up after so many times the time-out.
 _PATIENCE = 10
 _MOST_REDIRECTS = 5
-# Requests that keep their distance here may draw closer on their way; seconds.
-_MARGIN = 0.1
-# What is unpacked, and so what is asked for.
-_ENCODINGS = ("", "identity", "gzip")
-# Bytes that are unpacked at once: a small reply could be made to fill the memory.
-_PIECE = 65_536
+# What a machine is to itself: no proxy could reach it.
+_THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
 # Those that write URLs and headers into their logs.
 _LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks")
 _DEFAULT_BACKOFF = tenacity.wait_exponential(multiplier=0.5, max=10) + tenacity.wait_random(0, 0.5)
@@ -89,7 +84,8 @@ class HttpClient:
         self._logger = logger or logging.getLogger(__name__)
         self._guard = DownloadGuard(base_url)
         self._places = threading.BoundedSemaphore(settings.max_concurrent)
-        self._limiter = _limiter(settings.requests_per_second)
+        self._limiter = rate_limit(settings.requests_per_second)
+        self._patience = _PATIENCE * settings.timeout
         self._closed = threading.Event()
         self._lock = threading.Lock()  # for the next two
         self._not_before = 0.0
@@ -99,6 +95,7 @@ class HttpClient:
             logging.getLogger(name).addFilter(self._mask)
         common: dict[str, Any] = {
             "verify": _certificates(),
+            "mounts": {f"all://{host}": None for host in _THIS_MACHINE},
             # The places above are the limit; to wait for one of them is no fault of the service.
             "timeout": httpx.Timeout(settings.timeout, pool=None),
             "limits": httpx.Limits(
@@ -154,7 +151,7 @@ class HttpClient:
 
         def once() -> Reply:
             with self._sent(self._api, method, url, json=json, headers=headers) as response:
-                reply = _reply(response, b"".join(self._chunks(response, largest)))
+                reply = _reply(response, read(response, largest, self._patience))
             if error := self._explain(reply):
                 raise error
             return reply
@@ -185,10 +182,12 @@ class HttpClient:
             with ExitStack() as stack:
                 response = self._final(stack, url)
                 if response.status_code >= 400:
-                    raise self._refusal(_reply(response, self._beginning(response, _ENOUGH_OF_AN_ERROR)))
+                    raise self._refusal(
+                        _reply(response, beginning(response, _ENOUGH_OF_AN_ERROR, self._patience))
+                    )
                 temporary = stack.enter_context(temporary_beside(target))
                 with temporary.open("wb") as file:
-                    for chunk in self._chunks(response, largest):
+                    for chunk in chunks(response, largest, self._patience):
                         file.write(chunk)
                 try:
                     return keep_media(temporary, target, type)
@@ -278,41 +277,14 @@ class HttpClient:
                 pause = 0.01
             self._closed.wait(pause)
 
-    def _chunks(self, response: httpx.Response, largest: float = math.inf) -> Iterator[bytes]:
-        """Yield the body of a response, unpacked, as long as it is neither too large nor too slow."""
-        host = response.url.host
-        too_large = BadMediaError(f"{host} sends more than {largest / 1_000_000:g} MB; it was given up.")
-        encoding = response.headers.get("content-encoding", "").strip().lower()
-        if encoding not in _ENCODINGS:
-            if response.is_error:  # its status says enough
-                return
-            raise BadMediaError(f"{host} answers with an encoding that was not asked for: {encoding!r:.40}.")
-        if int(response.headers.get("content-length") or 0) > largest:
-            raise too_large
-        started, size = time.monotonic(), 0
-        pieces = response.iter_raw()
-        for chunk in _unzipped(pieces) if encoding == "gzip" else pieces:
-            size += len(chunk)
-            if size > largest:
-                raise too_large
-            if time.monotonic() - started > _PATIENCE * self._settings.timeout:
-                raise TransientError(f"{host} answers too slowly; it was given up.", reply_lost=True)
-            yield chunk
-
-    def _beginning(self, response: httpx.Response, enough: int) -> bytes:
-        content = bytearray()
-        for chunk in self._chunks(response):
-            content += chunk
-            if len(content) >= enough:
-                break
-        return bytes(content)
-
     def _refusal(self, reply: Reply) -> ProviderError:
         """Return the error of a download. Where a file is, another key may be asked for, or none at all."""
-        error = self._explained(reply) or error_for(reply)
-        if error is None or (error.out_for_run and not self._explained(reply)):
-            return NotFoundError(f"{reply.host} does not give out the file ({reply.status}).")
-        return error
+        if error := self._explained(reply):
+            return error
+        error = error_for(reply)
+        if isinstance(error, TransientError | RateLimitedError):
+            return error
+        return BadMediaError(f"{reply.host} does not give out the file ({reply.status}).")
 
     def _explained(self, reply: Reply) -> ProviderError | None:
         """Ask the provider about what came in place of a file, when it is of a form that it may know."""
@@ -373,24 +345,6 @@ class _Mask(logging.Filter):
         return True
 
 
-def _limiter(requests_per_second: float | None) -> Callable[[], bool] | None:
-    """Return a function that says whether one more request may be made now, and counts it if so."""
-    if requests_per_second is None:
-        return None
-    from pyrate_limiter import InMemoryBucket, Limiter, Rate, SingleBucketFactory
-
-    seconds = max(1.0, 1.0 / requests_per_second) + _MARGIN
-    bucket = InMemoryBucket([Rate(max(1, int(requests_per_second)), int(1000 * seconds))])
-    # Without the thread that would empty the bucket in the background, and never end.
-    limiter = Limiter(SingleBucketFactory(bucket, schedule_leak=False))
-
-    def may_send() -> bool:
-        bucket.leak(time.monotonic_ns() // 1_000_000)  # by the clock that the bucket goes by
-        return bool(limiter.try_acquire(blocking=False))
-
-    return may_send
-
-
 @functools.cache
 def _certificates() -> ssl.SSLContext:
     """Return whom to trust: the same for all, since reading it takes longer than all else that a client needs."""
@@ -400,24 +354,6 @@ def _certificates() -> ssl.SSLContext:
 def _reply(response: httpx.Response, content: bytes) -> Reply:
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Reply(response.status_code, headers, content, response.url.host)
-
-
-def _unzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Unpack gzip by and by, so that no more of it is in memory than was asked for."""
-    unpacker = None
-    try:
-        for data in pieces:
-            while data:
-                if unpacker is None or unpacker.eof:  # it may be of several parts
-                    unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-                yield unpacker.decompress(data, _PIECE)
-                data = unpacker.unconsumed_tail or unpacker.unused_data
-        if unpacker is not None:
-            yield unpacker.flush()
-    except zlib.error as error:
-        raise httpx.DecodingError(str(error)) from None
-    if unpacker is not None and not unpacker.eof:
-        raise httpx.DecodingError("what was compressed is cut off")
 
 
 def _unsendable(error: Exception) -> InvalidRequestError:

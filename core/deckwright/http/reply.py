@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -68,6 +67,8 @@ class Reply:
                 return max(0.0, float(self.headers[name]) / unit)
             except (KeyError, ValueError):
                 pass
+        from email.utils import parsedate_to_datetime  # dear to import, and hardly ever needed
+
         try:
             return max(0.0, parsedate_to_datetime(self.headers["retry-after"]).timestamp() - time.time())
         except (KeyError, ValueError, OverflowError):

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from deckwright import BadMediaError, MediaRequest, NotFoundError, ProviderError, QuotaError, TransientError
+from deckwright import BadMediaError, MediaRequest, ProviderError, QuotaError, TransientError
 from deckwright.http import error_for
 from deckwright.testing.servers import (
     Dropped,
@@ -115,7 +115,7 @@ class TestWhatIsKept:
 
     def test_it_is_never_in_memory_as_a_whole(self, service: Any, birds: Make, folder: Path) -> None:
         http = birds().http
-        with pytest.raises(NotFoundError):
+        with pytest.raises(BadMediaError):
             http.download(f"{service.url}/none", folder / "one.mp3", "audio")
         service.fail(Oversized(size=25_000_000, start=SOUND))
         tracemalloc.start()
@@ -155,7 +155,7 @@ class TestWhatIsKept:
         assert [result.file_path.read_bytes() for result in results] == [
             samples.mp3(f"{n}") for n in range(20)
         ]
-        assert isinstance(last.failure, NotFoundError)
+        assert isinstance(last.failure, BadMediaError)
 
 
 class TestWhatIsNotKept:
@@ -182,13 +182,13 @@ class TestWhatIsNotKept:
             pytest.param(GzipBomb(layers=2), BadMediaError, id="bomb in a bomb"),
             pytest.param(Reply(200, SOUND, {"Content-Encoding": "br"}), BadMediaError, id="encoding"),
             pytest.param(Reply(200, SOUND, {"Content-Encoding": "gzip"}), TransientError, id="no gzip"),
-            pytest.param(Reply(404), NotFoundError, id="404"),
-            pytest.param(Reply(401), NotFoundError, id="401"),
-            pytest.param(Reply(403), NotFoundError, id="403"),
+            pytest.param(Reply(404), BadMediaError, id="404"),
+            pytest.param(Reply(401), BadMediaError, id="401"),
+            pytest.param(Reply(403), BadMediaError, id="403"),
             pytest.param(Reply(500), TransientError, id="500"),
-            pytest.param(Reply(404, b"<html>" + b" " * 500_000), NotFoundError, id="long 404"),
+            pytest.param(Reply(404, b"<html>" + b" " * 500_000), BadMediaError, id="long 404"),
             pytest.param(Reply(503, b"<html>" + b" " * 500_000), TransientError, id="long 503"),
-            pytest.param(Reply(404, b"?", {"Content-Encoding": "br"}), NotFoundError, id="encoded 404"),
+            pytest.param(Reply(404, b"?", {"Content-Encoding": "br"}), BadMediaError, id="encoded 404"),
         ],
     )
     def test_nothing_is_left_of_it(

@@ -525,8 +525,8 @@ class TestErrors:
                 QuotaError,
                 "Forvo's requests for today are used up (Limit/day reached.).",
             ),
-            (forvo.FORBIDDEN, NotFoundError, "127.0.0.1 does not give out the file (403)."),
-            (forvo.NOT_FOUND, NotFoundError, "127.0.0.1 answered 404 (Not Found): "),
+            (forvo.FORBIDDEN, BadMediaError, "127.0.0.1 does not give out the file (403)."),
+            (forvo.NOT_FOUND, BadMediaError, "127.0.0.1 does not give out the file (404)."),
             (forvo.TOO_MANY_REQUESTS, RateLimitedError, "127.0.0.1 answered 429 (Too Many Requests): "),
             (
                 HtmlPage(),

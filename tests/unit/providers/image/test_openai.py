@@ -368,8 +368,8 @@ class TestCompatibleServers:
         server.fail(Reply.of_json({"data": [{"url": f"{server.url}/picture"}]}))
         server.fail(HtmlPage("Gone", 410), when=lambda received: received.path == "/picture")
         failure = paint(make()).failure
-        assert isinstance(failure, NotFoundError)
-        assert failure.message.startswith("127.0.0.1 answered 410 (Gone): ")
+        assert isinstance(failure, BadMediaError)
+        assert failure.message == "127.0.0.1 does not give out the file (410)."
 
     @pytest.mark.parametrize("slash", ["", "/"])
     def test_the_address_may_end_in_a_slash(

@@ -19,7 +19,6 @@ from deckwright import (
     InvalidRequestError,
     MediaRequest,
     MediaResult,
-    NotFoundError,
     ProviderError,
     ProviderRegistry,
     QuotaError,
@@ -528,7 +527,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("fault", "kind"),
         [
-            (HtmlPage("Gone", 404), NotFoundError),
+            (HtmlPage("Gone", 404), BadMediaError),
             (HtmlPage(), BadMediaError),
             (Reply(503), TransientError),
             (Truncated(), TransientError),
