@@ -44,7 +44,7 @@ class AnkiSettings(HttpSettings):
         default=None, metadata={"help": "hand over only while this profile is open; any, when not set"}
     )
     deck_name: str | None = attrs.field(
-        default=None, metadata={"help": "the deck for all cards; the build's own, when not set"}
+        default=None, metadata={"help": "the deck for cards of builds that name none"}
     )
     note_type: str | None = attrs.field(
         default=None, metadata={"help": "the note type for all notes; the build's own, when not set"}
@@ -123,7 +123,7 @@ class Anki(HttpProvider, SyncProvider):
             note_type = attrs.evolve(note_type, name=name, id=stable_id(f"note type {name}"))
         handover = Handover(
             self._anki,
-            attrs.evolve(deck, name=self.settings.deck_name or deck.name, note_type=note_type),
+            attrs.evolve(deck, name=self._name_of(deck), note_type=note_type),
             update_existing=self.settings.update_existing,
             update_templates=self.settings.update_templates,
         )
@@ -137,6 +137,10 @@ class Anki(HttpProvider, SyncProvider):
             error_message="\n".join(["Anki did not take all notes.", *shown]) if outcome.refused else "",
             created_ids=outcome.added,
         )
+
+    def _name_of(self, deck: Deck) -> str:
+        configured = self.settings.deck_name
+        return deck.name if deck.is_named or not configured else configured
 
     # Step by step
 

@@ -67,7 +67,7 @@ class Outcome:
     def told(self) -> str:
         """All of it in words."""
         parts = [
-            f"{len(self.added)} notes added",
+            f"{len(self.added)} {'note' if len(self.added) == 1 else 'notes'} added",
             f"{self.updated} updated",
             f"{self.unchanged} as they were",
         ]
@@ -363,8 +363,9 @@ class Handover:
         self._media.store(media_of([note for note, _ in changed], self._deck.media))
         calls: list[tuple[int, Call]] = []
         for note, there in changed:
-            update = {"id": there.id, "fields": self._media.fields(note)}
-            calls.append((there.id, ("updateNoteFields", {"note": update})))
+            if fields := there.changes(self._media.fields(note)):
+                update = {"id": there.id, "fields": fields}
+                calls.append((there.id, ("updateNoteFields", {"note": update})))
             if tags := there.lacks(note.tags):
                 calls.append((there.id, ("addTags", {"notes": [there.id], "tags": " ".join(tags)})))
         answers = self._anki.calls(call for _, call in calls)

@@ -18,6 +18,7 @@ import attrs
 from deckwright import Note
 
 _READING = "Reading"
+_MEDIA = re.compile(r"\[sound:|<img\b")
 
 
 @attrs.frozen
@@ -41,12 +42,19 @@ class Existing:
         return cls(int(info["noteId"]), fields, frozenset(info.get("tags", ())))
 
     def changes(self, fields: Mapping[str, str]) -> dict[str, str]:
-        """Return those fields in which this one differs from how it should be."""
-        return {
-            name: value
+        """Return the new content of those fields in which this note differs from how it should be.
+
+        A sound or picture is not given up for none: that a provider failed today is no reason to lose it. Nor is
+        its credit then.
+        """
+        changed = {
+            name: composed(value)
             for name, value in fields.items()
             if composed(self.fields.get(name, "")) != composed(value)
         }
+        if not any(not value and _MEDIA.search(self.fields.get(name, "")) for name, value in changed.items()):
+            return changed
+        return {name: value for name, value in changed.items() if value not in self.fields.get(name, "")}
 
     def lacks(self, tags: Iterable[str]) -> list[str]:
         """Return those tags that this one does not have; to Anki, case makes no difference."""

@@ -6,7 +6,8 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from deckwright.build.notes import escape, make_notes
 from deckwright.build.notetype import note_type
 from deckwright.build.plan import Plan, make_plan
 from deckwright.config import Config
-from deckwright.errors import FAULTS, BuildError, told, trace
+from deckwright.errors import FAULTS, BuildError, DeckwrightError, ProviderError, told, trace
+from deckwright.packages import write_package
 from deckwright.providers.sync import Deck, SyncProvider, SyncResult
 from deckwright.registry import ProviderRegistry
 from deckwright.secrets import redact, secret_values
@@ -41,6 +43,7 @@ class BuildReport:
         repeated: How many more the list held that stood in it already.
         cards: How many cards the deck has; None where no target says.
         delivered: How many sounds, pictures and so on there are, by label, each of how many.
+        sources: How many of them came from whom: by label, then instance.
         cost: What the media cost in US dollars, as far as their providers say.
         missing: What words have to do without, and why.
         seconds: How long each stage took.
@@ -55,6 +58,7 @@ class BuildReport:
     repeated: int
     cards: int | None
     delivered: dict[str, tuple[int, int]]
+    sources: dict[str, dict[str, int]]
     cost: float
     missing: tuple[Missing, ...]
     seconds: dict[str, float]
@@ -109,6 +113,7 @@ def run(plan: Plan, registry: ProviderRegistry, *, progress: Progress | None = N
     """Make the media, then the notes, then hand the deck over; errors as in `build_deck`."""
     tell = progress or (lambda stage, done, total: None)
     seconds: dict[str, float] = {}
+    _require_a_target(plan)
     with tempfile.TemporaryDirectory(prefix="deckwright-") as folder:
         maker = MediaMaker(
             plan.providers,
@@ -158,7 +163,7 @@ def run(plan: Plan, registry: ProviderRegistry, *, progress: Progress | None = N
                 refused.append(f"The deck could not be handed to {instance}: {result.error_message}")
         tell("deck", len(targets), len(targets))
         if not outputs:
-            raise BuildError("\n".join(refused))
+            raise _rescued(deck, refused)
         seconds["deck"] = time.perf_counter() - started
     return BuildReport(
         deck=plan.deck,
@@ -170,12 +175,49 @@ def run(plan: Plan, registry: ProviderRegistry, *, progress: Progress | None = N
         delivered={
             kind.label: _delivered(kind, media) for kind in KINDS if kind in kinds or kind.type in broken
         },
+        sources={kind.label: _sources(kind, media) for kind in kinds},
         cost=sum(medium.cost for made in media for medium in made.values()),
         missing=tuple(missing),
         seconds=seconds,
-        problems=(*refused, *registry.problems()),
-        warnings=(*registry.warnings, *registry.plugins.remarks()),
+        problems=(
+            *refused,
+            *(
+                f"{type}.{instance} was asked no more: {error}"
+                for (type, instance), error in maker.out.items()
+            ),
+            *registry.problems(),
+        ),
+        warnings=(*plan.warnings, *registry.warnings, *registry.plugins.remarks()),
     )
+
+
+def _require_a_target(plan: Plan) -> None:
+    """Make sure that the deck has somewhere to go, before anything is made and paid for.
+
+    Raises:
+        BuildError: None of the targets can be reached.
+    """
+    faults = []
+    for instance, provider in plan.providers["sync"].items():
+        try:
+            provider.check_connection()
+        except FAULTS as error:
+            said = str(error) if isinstance(error, DeckwrightError) else told(error)
+            faults.append(f"{instance}: {redact(said, secret_values(getattr(provider, 'config', {})))}")
+        else:
+            return
+    raise BuildError("\n".join(["The deck has nowhere to go, so nothing was made.", *faults]))
+
+
+def _rescued(deck: Deck, refused: list[str]) -> BuildError:
+    """Keep a deck that nobody takes as a file, lest what was made and paid for be lost; return the error."""
+    message = "\n".join(refused)
+    path = Path(f"deckwright-{time.strftime('%Y%m%d-%H%M%S')}.apkg")
+    try:
+        write_package(path, [deck], deck.media)
+    except ProviderError as error:
+        return BuildError(f"{message}\nNor can it be kept as a file: {error}")
+    return BuildError(message, hint=f"It is kept in {path.absolute()}; import that in Anki, or build again.")
 
 
 def _hand_over(deck: Deck, provider: SyncProvider) -> SyncResult:
@@ -199,6 +241,7 @@ def _deck(plan: Plan, media: list[dict[str, Medium]]) -> Deck:
     lines = [f"{count} {'word' if count == 1 else 'words'}, made with Deckwright.", *credits]
     return Deck(
         name=plan.deck,
+        is_named=plan.is_named,
         note_type=note_type(),
         notes=make_notes(plan.deck, plan.words, media),
         media=tuple(dict.fromkeys(medium.path for medium in files)),
@@ -210,6 +253,18 @@ def _deck(plan: Plan, media: list[dict[str, Medium]]) -> Deck:
 def _attribution(registry: ProviderRegistry, type: str, instance: str) -> str:
     info = registry.info_of(type, instance)
     return info.traits.attribution if info else ""
+
+
+def _out(maker: MediaMaker, missing: list[Missing]) -> Iterator[str]:
+    """Say who was given up, where that does not show by what is missing: others may have stepped in."""
+    shown = {(item.kind.type, instance) for item in missing if item.failed for instance in item.reasons}
+    for (type, instance), error in maker.out.items():
+        if (type, instance) not in shown:
+            yield f"{type}.{instance} was asked no more: {error}"
+
+
+def _sources(kind: Kind, media: list[dict[str, Medium]]) -> dict[str, int]:
+    return dict(Counter(made[kind.type].instance for made in media if kind.type in made))
 
 
 def _delivered(kind: Kind, media: list[dict[str, Medium]]) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -12,12 +13,23 @@ from typing import Any, cast
 import attrs
 
 from deckwright.build.words import Word
-from deckwright.errors import FAULTS, BadMediaError, NotFoundError, ProviderError, told, trace
+from deckwright.errors import (
+    FAULTS,
+    BadMediaError,
+    NotFoundError,
+    ProviderError,
+    TransientError,
+    told,
+    trace,
+)
 from deckwright.media_files import media_ending
 from deckwright.providers.media import MediaRequest, MediaResult
 from deckwright.secrets import secret_values
 
 logger = logging.getLogger(__name__)
+
+# So many passing faults in a row, each after all tries of the provider's own, and a service is taken for down.
+PATIENCE = 3
 
 
 @attrs.frozen
@@ -93,6 +105,9 @@ class MediaMaker:
         folder: Where the files go.
         attribution: Gives the credit that is always due to the provider of a type and instance.
         observe: Called with each request and what came of it in the end.
+
+    Attributes:
+        out: By type and instance, the providers that are asked no more, and why.
     """
 
     def __init__(
@@ -107,7 +122,9 @@ class MediaMaker:
         self._attribution = attribution
         self._observe = observe
         # Providers that it is pointless to ask again in this run, with the reason.
-        self._out: dict[tuple[str, str], ProviderError] = {}
+        self.out: dict[tuple[str, str], ProviderError] = {}
+        # How often in a row a provider has failed in a way that may pass.
+        self._failed_in_a_row: Counter[tuple[str, str]] = Counter()
 
     @property
     def kinds(self) -> Iterable[Kind]:
@@ -120,20 +137,30 @@ class MediaMaker:
         reasons: dict[str, ProviderError] = {}
         for instance, provider in self._providers[kind.type].items():
             key = (kind.type, instance)
-            failure = self._out.get(key)
+            failure = self.out.get(key)
             if failure is None:
                 result = _ask(provider, request)
+                self._remember(key, result)
                 if isinstance(result, MediaResult):
                     self._observe(request, result)
                     return self._kept(result, kind, instance)
                 failure = result
-                if failure.out_for_run:
-                    self._out[key] = failure
             reasons[instance] = failure
         *_, last = reasons.values()
         self._observe(request, MediaResult(success=False, error=last.message, failure=last))
         failed = kind.required or not all(isinstance(reason, NotFoundError) for reason in reasons.values())
         return Missing(word, kind, reasons, failed)
+
+    def _remember(self, key: tuple[str, str], result: MediaResult | ProviderError) -> None:
+        """Take note of who need not be asked again."""
+        if isinstance(result, TransientError):
+            self._failed_in_a_row[key] += 1
+        else:
+            del self._failed_in_a_row[key]
+        if isinstance(result, ProviderError) and (
+            result.out_for_run or self._failed_in_a_row[key] >= PATIENCE
+        ):
+            self.out[key] = result
 
     def _kept(self, result: MediaResult, kind: Kind, instance: str) -> Medium:
         """Name a file by its content, so that the same sound or picture is the same file in every build."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,17 +41,21 @@ class Plan:
 
     Attributes:
         deck: The deck's name.
+        is_named: Whether somebody chose that name; else it is made from the word list's.
         words: The words.
         repeated: How many more the list held that stood in it already.
         providers: What the build may see: type, then instance, to provider.
         output: The file to write, when one was named.
+        warnings: What is odd about it, and may not be meant.
     """
 
     deck: str
+    is_named: bool
     words: list[Word]
     repeated: int
     providers: Mapping[str, Mapping[str, Any]]
     output: Path | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def make_plan(
@@ -85,7 +89,21 @@ def make_plan(
     target = Path(output) if output else None
     if target:
         _require_writable(target, path)
-    return Plan(name, made, repeated, providers, target)
+    warnings = list(unseen(registry, pipeline))
+    if target and not any(provider.destination(name, target) for provider in providers["sync"].values()):
+        warnings.append(f"{target} is not written: {', '.join(providers['sync'])} writes no file.")
+    return Plan(name, bool(deck or settings.deck), made, repeated, providers, target, tuple(warnings))
+
+
+def unseen(registry: ProviderRegistry, pipeline: str) -> Iterator[str]:
+    """Yield a remark for each type of which there are providers, and none that a pipeline may see."""
+    for type, seen in registry.for_pipeline(pipeline).items():
+        if not seen and (hidden := registry[type]):
+            openings = "; ".join(
+                f"{instance} is open to {', '.join(registry.get_pipeline_assignments(type, instance))}"
+                for instance in hidden
+            )
+            yield f"The pipeline {pipeline!r} sees no provider of the type {type}: {openings}."
 
 
 def _title(path: Path) -> str:

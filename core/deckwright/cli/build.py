@@ -71,7 +71,7 @@ def command(
     with ProviderRegistry.from_config(config) as registry:
         plan = make_plan(words, registry, language=language, output=output, deck=deck, pipeline=pipeline)
         if dry_run:
-            _show_plan(plan, [*registry.problems(), *registry.warnings], as_json)
+            _show_plan(plan, [*registry.problems(), *registry.warnings, *plan.warnings], as_json)
             return
         with _progress() as progress:
             report = run(plan, registry, progress=progress)
@@ -147,7 +147,9 @@ def _show_report(report: BuildReport, words: list[Word]) -> None:
     if report.cards is not None:
         table.add_row("cards", str(report.cards))
     for label, (count, total) in report.delivered.items():
-        table.add_row(label, f"{count} of {total}")
+        whose = report.sources.get(label, {})
+        by = ", ".join(f"{instance} {its}" for instance, its in whose.items()) if len(whose) > 1 else ""
+        table.add_row(label, f"{count} of {total}{f' ({by})' if by else ''}")
     table.add_row("failed", str(len(report.failed)))
     if report.cost:
         table.add_row("cost", dollars(report.cost))
@@ -198,6 +200,7 @@ def _as_dict(report: BuildReport) -> dict[str, Any]:
         "repeated": report.repeated,
         "cards": report.cards,
         **{label: count for label, (count, _) in report.delivered.items()},
+        "sources": report.sources,
         "cost": round(report.cost, 6),
         "missing": [
             {

@@ -69,6 +69,7 @@ class Deck:
         media: The files that the notes refer to by their bare names.
         output: The file to write, for a provider that writes one.
         description: A few lines about it, as HTML: what it was made from, and the credits that are due.
+        is_named: Whether somebody chose its name; else it is made from the word list's.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Deck:
     media: tuple[Path, ...] = ()
     output: Path | None = None
     description: str = ""
+    is_named: bool = False
 
 
 @attrs.define

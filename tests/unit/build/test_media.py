@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,18 @@ import pytest
 from deckwright import (
     AuthenticationError,
     BadMediaError,
+    BuildError,
     MediaRequest,
     MediaResult,
     MissingDependencyError,
     NotFoundError,
     QuotaError,
+    RateLimitedError,
+    SyncProvider,
+    SyncResult,
     TransientError,
+    build_deck,
+    hookimpl,
 )
 
 Build = Callable[..., Any]
@@ -135,7 +142,37 @@ class TestWhenAProviderFails:
         assert len(voice.requests) == 1
         assert [missing.reasons["voice"] for missing in built.report.missing] == [error] * 3
 
-    @pytest.mark.parametrize("error", [NotFoundError("no"), TransientError("late"), ZeroDivisionError("oh")])
+    def test_a_service_that_is_down_is_not_asked_for_ever(self, build: Build, maker: Any) -> None:
+        down, voice = maker(refuse(TransientError("down"))), maker(sound_of)
+        built = build(["uno", "dos", "tres", "cuatro", "cinco"], audio={"down": down, "voice": voice})
+        assert len(down.requests) == 3
+        assert built.report.delivered == {"sounds": (5, 5)}
+        assert built.report.problems == ("audio.down was asked no more: down",)
+
+    def test_one_that_stumbles_now_and_then_goes_on(self, build: Build, maker: Any) -> None:
+        def stumble(request: MediaRequest) -> bytes:
+            if request.content in ("uno", "dos", "cuatro", "cinco"):
+                raise TransientError("busy")
+            return sound_of(request)
+
+        voice = maker(stumble)
+        build(["uno", "dos", "tres", "cuatro", "cinco", "seis"], audio={"voice": voice})
+        assert len(voice.requests) == 6
+
+    def test_the_report_says_who_delivered_and_who_was_given_up(self, build: Build, maker: Any) -> None:
+        def only_uno(request: MediaRequest) -> bytes:
+            if request.content == "uno":
+                return sound_of(request)
+            raise QuotaError("spent", hint="Tomorrow.")
+
+        built = build(["uno", "dos", "tres"], audio={"first": maker(only_uno), "second": maker(sound_of)})
+        assert built.report.sources == {"sounds": {"first": 1, "second": 2}}
+        assert built.report.failed == ()
+        assert built.report.problems == ("audio.first was asked no more: spent\n  Tomorrow.",)
+
+    @pytest.mark.parametrize(
+        "error", [NotFoundError("no"), RateLimitedError("slow"), ZeroDivisionError("oh")]
+    )
     def test_any_other_is_asked_for_every_word(self, build: Build, maker: Any, error: Exception) -> None:
         voice = maker(refuse(error))
         build(["uno", "dos"], audio={"voice": voice})
@@ -259,3 +296,83 @@ def test_a_result_that_is_none_ends_nothing(build: Build, maker: Any, result: An
     odd.generate_media = lambda request: result
     built = build(["uno"], audio={"odd": odd, "voice": maker(sound_of)})
     assert built.report.delivered["sounds"] == (1, 1)
+
+
+def test_what_media_cost_is_added_up(build: Build, maker: Any) -> None:
+    def paint(request: MediaRequest) -> MediaResult:
+        request.output_path.write_bytes(picture_of(request))
+        return MediaResult(True, request.output_path, {"cost": 0.25})
+
+    built = build(["uno", "dos"], audio={"voice": maker(sound_of)}, image={"artist": maker(paint)})
+    assert built.report.cost == 0.5
+
+
+def test_a_type_that_the_pipeline_sees_nothing_of_is_a_warning(build: Build, maker: Any) -> None:
+    providers = {
+        "audio": {"voice": {"pipelines": ["vocabluary"]}},
+        "sync": {"shelf": {"pipelines": ["*"]}},
+    }
+    built = build(["uno"], audio={"voice": maker(sound_of)}, config={"providers": providers})
+    assert built.report.warnings == (
+        "The pipeline 'vocabulary' sees no provider of the type audio: voice is open to vocabluary.",
+    )
+
+
+class TestWhereTheDeckGoes:
+    """A deck has somewhere to go before it costs anything, and is not lost when that fails in the end."""
+
+    def build(self, targets: dict[str, SyncProvider], maker: Any) -> tuple[Any, Any]:
+        voice = maker(sound_of)
+
+        class Plugin:
+            @hookimpl
+            def register_media_provider(self, type: str, name: str) -> Any:
+                return voice if type == "audio" else targets.get(name)
+
+        providers = {
+            "audio": {"voice": {"pipelines": ["*"]}},
+            "sync": {name: {"pipelines": ["*"]} for name in targets},
+        }
+        return voice, lambda: build_deck(
+            ["uno"], language="es", config={"providers": providers}, plugins=[Plugin()]
+        )
+
+    def test_nothing_is_made_when_it_has_nowhere_to_go(self, maker: Any) -> None:
+        voice, build = self.build({"away": Place(reachable=False), "broken": Place(reachable=None)}, maker)
+        with pytest.raises(BuildError) as caught:
+            build()
+        assert voice.requests == []
+        assert str(caught.value).splitlines() == [
+            "The deck has nowhere to go, so nothing was made.",
+            "away: it cannot be reached",
+            "broken: ZeroDivisionError: division by zero",
+        ]
+
+    def test_one_place_is_enough(self, maker: Any) -> None:
+        _, build = self.build({"away": Place(reachable=False, takes=False), "here": Place()}, maker)
+        report = build()
+        assert list(report.outputs) == ["here"]
+        assert report.problems == ("The deck could not be handed to away: full",)
+
+    def test_a_deck_that_nobody_takes_is_kept(
+        self, maker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        _, build = self.build({"full": Place(takes=False)}, maker)
+        with pytest.raises(BuildError, match="The deck could not be handed to full: full") as caught:
+            build()
+        [kept] = tmp_path.glob("deckwright-*.apkg")
+        assert str(kept) in str(caught.value.hint)
+        assert zipfile.is_zipfile(kept)
+
+
+class Place(SyncProvider):
+    def __init__(self, *, reachable: bool | None = True, takes: bool = True) -> None:
+        super().__init__()
+        self.reachable, self.takes = reachable, takes
+
+    def _test_connection_impl(self) -> bool:
+        return bool(1 / 0) if self.reachable is None else self.reachable
+
+    def _sync_cards_impl(self, cards: list[dict[str, Any]]) -> SyncResult:
+        return SyncResult(self.takes, len(cards), error_message="" if self.takes else "full")

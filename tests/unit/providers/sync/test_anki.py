@@ -313,7 +313,7 @@ class TestHandingOver:
         after = by_word(server)
         assert after.pop("vaca").id == (result.created_ids or [])[0]
         assert after == before
-        assert result.metadata["told"] == "1 notes added, 0 updated, 3 as they were"
+        assert result.metadata["told"] == "1 note added, 0 updated, 3 as they were"
 
     def test_a_changed_translation_updates_its_note(
         self, server: AnkiServer, connect: Connect, deck: Deck
@@ -337,6 +337,21 @@ class TestHandingOver:
         assert (state(server), written(server, since)) == (before, [])
         assert result.metadata["outdated"] == 1
         assert "1 differ and were left so; update_existing = true changes them" in result.metadata["told"]
+
+    def test_a_provider_that_fails_today_takes_no_sound_away(
+        self, server: AnkiServer, connect: Connect, deck: Deck
+    ) -> None:
+        done(connect(server).sync_deck(deck))
+        before = by_word(server)
+        silent = [
+            attrs.evolve(note, fields={**note.fields, "Sound": "", "Picture": "", "Translation": "new"})
+            for note in deck.notes
+        ]
+        done(connect(server, update_existing=True).sync_deck(with_notes(deck, *silent)))
+        after = by_word(server)
+        assert "[sound:" in before["gato"].fields["Sound"]
+        for name in before:
+            assert after[name].fields == {**before[name].fields, "Translation": "new"}
 
     def test_an_update_brings_its_media_and_tags_and_keeps_the_learners(
         self, server: AnkiServer, connect: Connect, deck: Deck, tmp_path: Path
