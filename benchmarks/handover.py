@@ -140,7 +140,7 @@ def real_collection() -> AnkiCollection | None:
     """Return a new collection of the real Anki, where its package and this project's tests are there."""
     sys.path.append(str(Path(__file__).parents[1]))
     try:
-        from tests.anki_collections import RealCollection
+        from anki_collections import RealCollection
 
         return RealCollection()
     except ImportError:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
+import tomli
 from measure import Figure, from_times, seconds
 
 from deckwright.http import HttpProvider, HttpSettings
@@ -26,8 +27,10 @@ def server(latency: float) -> Iterator[tuple[str, str]]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            url, key = process.stdout.readline(), process.stdout.readline()
-            yield url.strip(), key.split()[-1]
+            settings = tomli.loads("".join(iter(process.stdout.readline, "\n")))["providers"]["image"][
+                "openai"
+            ]
+            yield settings["base_url"], settings["api_key"]
         finally:
             process.terminate()
 

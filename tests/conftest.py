@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+# Where the helpers of several tests are, such as anki_collections.
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 class AnkiCollection:

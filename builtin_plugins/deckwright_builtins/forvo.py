@@ -33,7 +33,8 @@ from deckwright import (
     hookimpl,
 )
 from deckwright.extras import ONLINE_EXTRA
-from deckwright.http import HttpMediaProvider, HttpSettings, Reply, error_for, is_url
+from deckwright.http import HttpMediaProvider, HttpSettings, Reply, error_for, is_key, is_url
+from deckwright.settings import did_you_mean
 
 CREDIT = "Pronunciations by Forvo (forvo.com)"
 # Each plan has a host of its own, and a key works on that host only.
@@ -71,9 +72,7 @@ _RESET_HOUR = 22  # UTC; as Forvo's users report
 class ForvoSettings(HttpSettings):
     """Whose pronunciations are taken, and by which key."""
 
-    api_key: str = attrs.field(
-        validator=attrs.validators.min_len(1), metadata={"help": "the key of your Forvo plan"}
-    )
+    api_key: str = attrs.field(validator=is_key, metadata={"help": "the key of your Forvo plan"})
     plan: Literal["free", "commercial", "corporate"] = attrs.field(
         default="free", metadata={"help": "what you have paid for; a key works for its own plan only"}
     )
@@ -117,7 +116,7 @@ class Forvo(HttpMediaProvider):
                 if code is None:
                     raise SettingError(
                         key,
-                        f"{country!r} is no country.",
+                        f"{country!r} is no country{near_country(country) or '.'}",
                         hint='A country is an ISO 3166 code or an English name: "MX", "MEX", "Mexico".',
                     )
                 self._groups.setdefault(code, place)
@@ -231,6 +230,13 @@ def country_code(text: str) -> str | None:
         return str(pycountry.countries.lookup(text).alpha_3)
     except LookupError:
         return _COUNTRY_NAMES.get(text.lower())
+
+
+def near_country(text: str) -> str:
+    """Return a did-you-mean for what is no country."""
+    import pycountry
+
+    return did_you_mean(text.title(), [country.name for country in pycountry.countries])
 
 
 def next_reset(now: datetime) -> datetime:

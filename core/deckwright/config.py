@@ -18,7 +18,7 @@ import tomli
 
 from deckwright.errors import ConfigError, SettingError
 from deckwright.places import lines_of
-from deckwright.secrets import FromEnvironment, redact, secret_values, texts_in
+from deckwright.secrets import FromEnvironment, is_secret_key, redact, secret_values, texts_in
 from deckwright.settings import read_settings, setting_names, unknown_setting
 
 T = TypeVar("T")
@@ -189,10 +189,12 @@ class Config:
                 values.append(value)
                 return value
             if default is None:
+                # A key does not belong into the file.
+                is_secret = is_secret_key(key.rpartition(".")[2])
                 raise UnsetVariableError(
                     key,
                     f"the environment variable {name} is not set.",
-                    hint=f"Set it, or write ${{{name}:a default}}.",
+                    hint="Set it." if is_secret else f"Set it, or write ${{{name}:a default}}.",
                 )
             return str(default)
 

@@ -11,7 +11,7 @@ import attrs
 from deckwright.errors import InvalidRequestError, NotFoundError, ProviderError, TransientError
 from deckwright.http.provider import HttpMediaProvider
 from deckwright.http.reply import Reply, error_for
-from deckwright.http.settings import HttpSettings
+from deckwright.http.settings import HttpSettings, is_key
 from deckwright.languages import LANGUAGE_CODES
 from deckwright.providers.media import MediaRequest
 
@@ -20,12 +20,6 @@ DEFAULT_PROMPT = (
     "One simple scene, the subject large and in the middle, plain background, without any writing."
 )
 _LANGUAGE_NAMES = {code: name.title() for name, code in LANGUAGE_CODES.items()}
-
-
-def _is_key(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
-    # It goes into a header, which takes nothing else; what is pasted or read from a file easily ends in a line break.
-    if not value.isascii() or not value.isprintable() or " " in value:
-        raise ValueError("a key has no spaces, line breaks or characters beyond ASCII")
 
 
 def _has_known_fields(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
@@ -39,9 +33,7 @@ def _has_known_fields(instance: object, attribute: attrs.Attribute[str], value: 
 class PaintingSettings(HttpSettings):
     """How pictures are asked for and paid."""
 
-    api_key: str = attrs.field(
-        validator=attrs.validators.and_(attrs.validators.min_len(1), _is_key), metadata={"help": "your key"}
-    )
+    api_key: str = attrs.field(validator=is_key, metadata={"help": "your key"})
     prompt: str = attrs.field(
         default=DEFAULT_PROMPT,
         validator=_has_known_fields,

@@ -54,6 +54,19 @@ def odd_sections(config: Config, configs: ProviderConfigs) -> list[str]:
     ]
 
 
+def origin(config: Config, type: str, instance: str, name: str, key: str) -> str:
+    """Return where a setting of an instance is written: its own dotted key, or that of a section it shares."""
+    own = f"providers.{type}.{instance}"
+    shared = (own, f"apis.{name}", f"{type}_generation.providers.{name}", "apis.base")
+    for section in shared:
+        table: Any = config.written
+        for part in section.split(".", 2) if section == own else section.split("."):
+            table = table.get(part, {}) if isinstance(table, Mapping) else {}
+        if isinstance(table, Mapping) and key in table:
+            return f"{section}.{key}"
+    return f"{own}.{key}"
+
+
 def is_from_base(config: Config, key: str, type: str, instance: str) -> bool:
     """Say whether a setting of an instance is from `[apis.base]`, which may hold what only others need."""
     own = config.written["providers"][type][instance]

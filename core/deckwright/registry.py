@@ -36,6 +36,7 @@ from deckwright.provider_configs import (
     file_conflicts,
     is_from_base,
     odd_sections,
+    origin,
     read_provider_configs,
 )
 from deckwright.providers.data import DataProvider
@@ -468,11 +469,12 @@ class ProviderRegistry:
         return self.config
 
     def _warn_of_unknown(self, type: str, name: str, instance: str, settings: Mapping[str, Any]) -> None:
-        config, path = self._config_or_found(), f"providers.{type}.{instance}"
+        config = self._config_or_found()
         known = self.plugins.known_settings(type, name) or frozenset()
         for key in settings:
             if key not in known and not is_from_base(config, key, type, instance):
-                self._warn(f"{config.where(path)}: {unknown_setting(key, known - REGISTRY_KEYS)}")
+                where = config.where(origin(config, type, instance, name, str(key)))
+                self._warn(f"{where.removesuffix(f'.{key}')}: {unknown_setting(key, known - REGISTRY_KEYS)}")
 
     def _warn(self, warning: str) -> None:
         self._warnings.append(warning)
@@ -485,7 +487,9 @@ class ProviderRegistry:
         path = f"providers.{type}.{instance}"
         name = self.name_of(type, instance)
         if isinstance(error, SettingError):
-            path, message, hint = f"{path}.{error.key}", error.problem, error.hint or ""
+            config, first = self._config_or_found(), error.key.partition(".")[0]
+            section = origin(config, type, instance, name, first).removesuffix(f".{first}")
+            path, message, hint = f"{section}.{error.key}", error.problem, error.hint or ""
         elif isinstance(error, DeckwrightError):
             message, hint = error.message, error.hint or ""
         else:

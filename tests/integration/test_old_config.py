@@ -116,17 +116,21 @@ def test_all_providers_are_made_and_what_is_of_no_use_any_more_is_told() -> None
             "sync": ["anki"],
         }
         told = [
-            warning.partition(", providers.")[2].replace("will be shut", "was shut")  # by the clock
+            # Without the file and the line, which is that of the section that the setting stands in.
+            warning.partition(", line ")[2]
+            .partition(", ")[2]
+            .replace("will be shut", "was shut")  # by the clock
             for warning in registry.warnings
         ]
     assert sorted(told) == [
-        "audio.forvo: audio_quality: unknown setting, did you mean 'audio_format'?",
-        "audio.forvo: enabled: unknown setting",
-        "image.openai: enabled: unknown setting",
-        "image.openai: the model dall-e-3 was shut down on 2026-05-12; use gpt-image-2.6-sunburst, for instance.",
-        "image.openai: the quality 'standard' is of retired models; 'medium' is asked for.",
-        "image.runware: enabled: unknown setting",
-        "image.runware: number_results: unknown setting",
+        "apis.forvo: audio_quality: unknown setting, did you mean 'audio_format'?",
+        "apis.forvo: enabled: unknown setting",
+        "apis.openai: enabled: unknown setting",
+        "apis.runware: enabled: unknown setting",
+        "image_generation.providers.runware: number_results: unknown setting",
+        "providers.image.openai: the model dall-e-3 was shut down on 2026-05-12; "
+        "use gpt-image-2.6-sunburst, for instance.",
+        "providers.image.openai: the quality 'standard' is of retired models; 'medium' is asked for.",
     ]
 
 

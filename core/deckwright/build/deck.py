@@ -181,10 +181,7 @@ def run(plan: Plan, registry: ProviderRegistry, *, progress: Progress | None = N
         seconds=seconds,
         problems=(
             *refused,
-            *(
-                f"{type}.{instance} was asked no more: {error}"
-                for (type, instance), error in maker.out.items()
-            ),
+            *_out(maker, missing),
             *registry.problems(),
         ),
         warnings=(*plan.warnings, *registry.warnings, *registry.plugins.remarks()),

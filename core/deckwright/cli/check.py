@@ -21,8 +21,8 @@ from deckwright.secrets import redact, secret_values
 def command(config: Path | None, online: bool, as_json: bool) -> None:
     """Check the configuration CONFIG: make every provider that it names, and use none.
 
-    With --online, each provider tries whether it can be used: whether its service answers, takes the key, and has
-    what the settings name. That spends as little as there is a way to.
+    With --online, each provider tries whether it can be used: whether its service answers and takes the key, and,
+    where it tells, has what the settings name. That spends as little as there is a way to.
 
     \b
     Exit codes:
@@ -30,36 +30,40 @@ def command(config: Path | None, online: bool, as_json: bool) -> None:
       2  the configuration is wrong in itself
       3  a provider or a plugin failed, or a setting is unknown, or a connection does not work
     """  # noqa: D301
-    from deckwright.build.plan import BuildSettings
+    from deckwright.build.plan import BuildSettings, unseen
     from deckwright.registry import ProviderRegistry
 
     with ProviderRegistry.from_config(config) as registry:
+        pipeline = BuildSettings().pipeline
         if registry.config:
-            registry.config.section("build", BuildSettings)
+            pipeline = registry.config.section("build", BuildSettings).pipeline
         problems = [*registry.problems(), *registry.warnings]
-        remarks = registry.plugins.remarks()
+        remarks = [*registry.plugins.remarks(), *unseen(registry, pipeline)]
         made = {
-            f"{type}.{name}": registry.get(type, name)
+            f"{type}.{name}": provider
             for type in registry.plugins.types
-            for name in registry[type]
+            for name, provider in registry[type].items()
         }
+        if not as_json:
+            show_problems(problems, remarks)
         found: dict[str, str] = {}
-        if online:
-            for label, provider in made.items():
-                try:
-                    found[label] = provider.check_connection()
-                except FAULTS as error:
-                    said = str(error) if isinstance(error, DeckwrightError) else told(error)
-                    problems.append(
-                        f"{label}: {redact(said, secret_values(getattr(provider, 'config', {})))}"
-                    )
+        for label, provider in made.items() if online else ():
+            try:
+                found[label] = provider.check_connection()
+            except FAULTS as error:
+                said = str(error) if isinstance(error, DeckwrightError) else told(error)
+                problem = f"{label}: {redact(said, secret_values(getattr(provider, 'config', {})))}"
+                problems.append(problem)
+                if not as_json:
+                    show_problems([problem])
+            else:
+                if not as_json and found[label]:
+                    click.echo(f"{label}: {found[label]}")
     if as_json:
         print_json({"providers": list(made), "online": found, "problems": problems, "remarks": remarks})
     else:
-        show_problems(problems, remarks)
-        for label, said in found.items():
-            if said:
-                click.echo(f"{label}: {said}")
+        if untried := [label for label, said in found.items() if not said]:
+            click.echo(f"Nothing to try: {', '.join(untried)}")
         click.echo(f"Set up: {', '.join(made) or 'nothing'}")
         click.echo(f"Problems{f' in {config}' if config else ''}: {len(problems) or 'none'}")
     if problems:

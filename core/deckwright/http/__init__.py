@@ -8,6 +8,6 @@ files that a service points to, which are trusted with nothing.
 
 from deckwright.http.provider import HttpMediaProvider, HttpProvider
 from deckwright.http.reply import Reply, error_for
-from deckwright.http.settings import HttpSettings, is_url
+from deckwright.http.settings import HttpSettings, is_key, is_url
 
-__all__ = ["HttpMediaProvider", "HttpProvider", "HttpSettings", "Reply", "error_for", "is_url"]
+__all__ = ["HttpMediaProvider", "HttpProvider", "HttpSettings", "Reply", "error_for", "is_key", "is_url"]

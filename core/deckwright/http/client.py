@@ -364,7 +364,9 @@ def _transient(host: str, error: httpx.HTTPError) -> TransientError:
     """Tell a request that never got there from one whose reply was lost."""
     reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)):
-        return TransientError(f"{host} cannot be reached ({reason}).")
+        return TransientError(
+            f"{host} cannot be reached ({reason}).", hint="Check the network, and where the setting leads."
+        )
     if isinstance(error, httpx.TimeoutException):
         return TransientError(f"{host} did not answer in time ({reason}).", reply_lost=True)
     return TransientError(f"The connection to {host} was lost ({reason}).", reply_lost=True)

@@ -24,6 +24,21 @@ def is_url(instance: object, attribute: attrs.Attribute[str], value: str) -> Non
         raise ValueError("an address begins with https:// or http:// and names a host")
 
 
+def is_key(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
+    """Validate a setting that is a service's key.
+
+    Raises:
+        ValueError: It is empty, a variable that was written in another way than `${NAME}`, or nothing that a header
+            could carry: what is pasted or read from a file easily ends in a line break.
+    """
+    if not value:
+        raise ValueError("it is empty")
+    if value.startswith("$"):
+        raise ValueError("a variable of the environment is written ${NAME}")
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError("a key has no spaces, line breaks or characters beyond ASCII")
+
+
 @attrs.define(kw_only=True)
 class HttpSettings:
     """How to speak to a service. A provider's own settings class derives from this one."""

@@ -17,7 +17,7 @@ from typing import Any
 import genanki
 import httpx
 import pytest
-from tests.anki_collections import RealCollection
+from anki_collections import RealCollection
 
 from deckwright.testing.servers import anki as anki_module
 from deckwright.testing.servers.anki import MEASURED, AnkiRefusal, AnkiServer, Costs, asks_for

@@ -23,6 +23,7 @@ from urllib.parse import quote
 import attrs
 import miniaudio
 import pytest
+import tomli
 from openai import (
     APIConnectionError,
     APIStatusError,
@@ -863,8 +864,8 @@ def test_a_server_runs_in_a_process_of_its_own(
     command = [sys.executable, "-W", "error", "-m", "deckwright.testing.servers", service, "--latency", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        url = process.stdout.readline().strip()
-        assert use(url).status == 200
+        [named] = tomli.loads("".join(iter(process.stdout.readline, "\n")))["providers"].values()
+        assert use(named[service]["base_url"]).status == 200
         process.send_signal(signal_number)
         _, complaints = process.communicate(timeout=MINUTE)
     assert (process.returncode, complaints) == (0, "")

@@ -1,7 +1,6 @@
 """Runs one of the servers until it is interrupted: `python -m deckwright.testing.servers forvo`.
 
-Its first line of output is the `base_url` for a provider's settings, the second the key that it takes, if it
-takes one.
+It prints the lines of a configuration that lead to it, in TOML, and then an empty one.
 """
 
 from __future__ import annotations
@@ -14,11 +13,12 @@ import threading
 from deckwright.testing.servers import ForvoServer, LocalServer, OpenAIServer, RunwareServer
 from deckwright.testing.servers.anki import AnkiServer
 
-SERVERS: dict[str, type[LocalServer]] = {
-    "anki": AnkiServer,
-    "forvo": ForvoServer,
-    "openai": OpenAIServer,
-    "runware": RunwareServer,
+# By the provider that speaks to it: its type, its server, and the setting for its address.
+SERVERS: dict[str, tuple[str, type[LocalServer], str]] = {
+    "anki": ("sync", AnkiServer, "url"),
+    "forvo": ("audio", ForvoServer, "base_url"),
+    "openai": ("image", OpenAIServer, "base_url"),
+    "runware": ("image", RunwareServer, "base_url"),
 }
 
 
@@ -35,12 +35,18 @@ def main(arguments: list[str] | None = None) -> None:
     ended = threading.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signal_number, lambda *_: ended.set())
-    server = SERVERS[chosen.service](port=chosen.port)
+    type, server_class, address = SERVERS[chosen.service]
+    server = server_class(port=chosen.port)
     server.latency = chosen.latency
     with server:
-        sys.stdout.write(f"{server.base_url}\n")
+        lines = [
+            f"[providers.{type}.{chosen.service}]",
+            'pipelines = ["*"]',
+            f'{address} = "{server.base_url}"',
+        ]
         if key := getattr(server, "key", None):
-            sys.stdout.write(f"api_key: {key}\n")
+            lines.append(f'api_key = "{key}"')
+        sys.stdout.write("\n".join([*lines, "", ""]))
         sys.stdout.flush()
         # In turns: not every system lets a signal through to a wait without an end.
         while not ended.wait(1):

@@ -733,7 +733,7 @@ class TestErrors:
         ("settings", "problem"),
         [
             ({}, "is required and missing"),
-            ({"api_key": ""}, "the given secret is not allowed (Length of 'api_key' must be >= 1)"),
+            ({"api_key": ""}, "the given secret is not allowed (it is empty)"),
             ({"api_key": "${OPENAI_API_KEY}"}, "the environment variable OPENAI_API_KEY is not set."),
             *(
                 (

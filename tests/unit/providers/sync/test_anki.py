@@ -20,7 +20,7 @@ import attrs
 import httpx
 import pytest
 import tenacity
-from tests.anki_collections import RealCollection
+from anki_collections import RealCollection
 
 from deckwright import (
     AuthenticationError,
