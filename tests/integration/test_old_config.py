@@ -128,8 +128,10 @@ def test_all_providers_are_made_and_what_is_of_no_use_any_more_is_told() -> None
         "apis.openai: enabled: unknown setting",
         "apis.runware: enabled: unknown setting",
         "image_generation.providers.runware: number_results: unknown setting",
-        "providers.image.openai: the model dall-e-3 was shut down on 2026-05-12; "
-        "use gpt-image-2.6-sunburst, for instance.",
+        (
+            "providers.image.openai: the model dall-e-3 was shut down on 2026-05-12; "
+            "use gpt-image-2.6-sunburst, for instance."
+        ),
         "providers.image.openai: the quality 'standard' is of retired models; 'medium' is asked for.",
     ]
 
