@@ -67,4 +67,4 @@ def command(
     show_problems(problems)
     click.echo(f"Expected: {dollars(estimate.expected)}, if those that are asked first have everything.")
     if estimate.most > estimate.expected:
-        click.echo(f"At the most: {dollars(estimate.most)}.")
+        click.echo(f"If the dearest had to make them all: {dollars(estimate.most)}.")
