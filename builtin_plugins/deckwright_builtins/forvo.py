@@ -247,14 +247,14 @@ def next_reset(now: datetime) -> datetime:
 
 def _error(answer: Iterable[Any], reply: Reply) -> ProviderError:
     said = " ".join(map(str, answer))
-    if "day" in said.lower():
+    if "limit/day" in said.lower():
         resets_at = next_reset(datetime.now(timezone.utc))
         return QuotaError(
             f"Forvo's requests for today are used up ({said}).",
             resets_at=resets_at,
             hint=f"There will be more at {resets_at:%H:%M} UTC.",
         )
-    if "domain" in said.lower():
+    if "incorrect domain" in said.lower():
         return AuthenticationError(
             f"Forvo refuses the key ({said}).",
             hint="Check api_key, and that `plan` is the one that the key is for.",

@@ -155,7 +155,11 @@ class OpenAI(PaintingProvider):
         try:
             models = self.http.request("GET", f"{self.base_url}/models").json()["data"]
             known = {str(entry["id"]): entry for entry in models}
-        except (InvalidRequestError, KeyError, TypeError):
+        except (KeyError, TypeError):
+            return "it answers, and does not tell its models"
+        except InvalidRequestError as error:
+            if error.hint:  # nothing is at that address
+                raise
             return "it answers, and does not tell its models"
         if model not in known:
             near = did_you_mean(model, known)

@@ -11,6 +11,14 @@ from xml.etree import ElementTree
 
 from deckwright.errors import BadMediaError
 
+# Containers of films, which hold nothing but sound as well, and their endings then.
+_MAY_BE_SOUND = {"video/mp4": ".m4a", "video/webm": ".webm"}
+# Endings in place of which another may be put; any other is part of a file's name.
+_ENDINGS = {".aac", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".webm"} | {
+    *(".apng", ".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".svg", ".webp")
+}
+# A size that a program writes which does not know it yet.
+_UNKNOWN_SIZE = 0x7FFF_FF00
 # What is read of either end of a file to tell what it is and whether it is all there.
 _ENDS = 8192
 _MAY_DO_HARM = {"script", "foreignobject", "iframe", "embed", "object", "handler", "set", "animate"}
@@ -48,6 +56,8 @@ def media_ending(path: Path, type: str) -> str:
         _require_harmless(path, size)
         return ".svg"
     found = _guess(head)
+    if type == "audio" and found and found[1] in _MAY_BE_SOUND:
+        return _MAY_BE_SOUND[found[1]]
     if found is None or not found[1].startswith(f"{type}/"):
         raise BadMediaError(f"it is {_told(head, found)}, where {wanted} was expected")
     if not _is_whole(found[0], size, head, tail):
@@ -61,7 +71,9 @@ def keep_media(temporary: Path, target: Path, type: str) -> Path:
     Raises:
         BadMediaError: It is not what it should be. Then it stays where it is.
     """
-    kept = target.with_suffix(media_ending(temporary, type))
+    ending = media_ending(temporary, type)
+    stem = target.stem if target.suffix.lower() in _ENDINGS else target.name
+    kept = target.with_name(f"{stem}{ending}")
     temporary.replace(kept)
     return kept
 
@@ -127,7 +139,8 @@ def _is_whole(ending: str, size: int, head: bytes, tail: bytes) -> bool:
     if ending == "gif":
         return tail.rstrip(b"\0").endswith(b"\x3b")
     if ending in ("webp", "wav") and head.startswith(b"RIFF"):
-        return size >= int.from_bytes(head[4:8], "little") + 8
+        told = int.from_bytes(head[4:8], "little")
+        return size >= told + 8 or told >= _UNKNOWN_SIZE
     return True
 
 

@@ -54,23 +54,21 @@ def odd_sections(config: Config, configs: ProviderConfigs) -> list[str]:
     ]
 
 
+def shared_sections(type: str, name: str) -> tuple[tuple[str, ...], ...]:
+    """Return the sections from which an instance takes settings that its own table lacks, the first in rank first."""
+    return ("apis", name), (f"{type}_generation", "providers", name), ("apis", "base")
+
+
 def origin(config: Config, type: str, instance: str, name: str, key: str) -> str:
-    """Return where a setting of an instance is written: its own dotted key, or that of a section it shares."""
-    own = f"providers.{type}.{instance}"
-    shared = (own, f"apis.{name}", f"{type}_generation.providers.{name}", "apis.base")
-    for section in shared:
+    """Return the dotted key of the section that a setting of an instance is written in."""
+    own = ("providers", type, instance)
+    for section in (own, *shared_sections(type, name)):
         table: Any = config.written
-        for part in section.split(".", 2) if section == own else section.split("."):
-            table = table.get(part, {}) if isinstance(table, Mapping) else {}
+        for part in section:
+            table = table.get(part) if isinstance(table, Mapping) else None
         if isinstance(table, Mapping) and key in table:
-            return f"{section}.{key}"
-    return f"{own}.{key}"
-
-
-def is_from_base(config: Config, key: str, type: str, instance: str) -> bool:
-    """Say whether a setting of an instance is from `[apis.base]`, which may hold what only others need."""
-    own = config.written["providers"][type][instance]
-    return key not in own and key in config.written.get("apis", {}).get("base", {})
+            return ".".join(section)
+    return ".".join(own)
 
 
 def file_conflicts(claims: Iterable[tuple[str, Any]]) -> list[str]:
@@ -163,26 +161,26 @@ class _Reader:
 
     def _shared_settings(self, type_name: str) -> Callable[[str], dict[str, Any]]:
         """Return a function from a provider's name to the settings that all instances of it share."""
-        apis = self._table("apis")
-        base = self._table("base", apis, "apis.base")
-        generation = self._table(f"{type_name}_generation")
-        defaults = self._table("providers", generation, f"{type_name}_generation.providers")
+        # What is wrong with these is told, be there any instance or none.
+        for section in (("apis", "base"), (f"{type_name}_generation", "providers")):
+            self._section(section)
 
         @cache
         def shared(name: str) -> dict[str, Any]:
-            return {
-                **base,
-                **self._table(name, defaults, f"{type_name}_generation.providers.{name}"),
-                **self._table(name, apis, f"apis.{name}"),
-            }
+            found: dict[str, Any] = {}
+            for section in reversed(shared_sections(type_name, name)):
+                found |= self._section(section)
+            return found
 
         return shared
 
-    def _table(self, key: str, parent: Mapping[str, Any] | None = None, path: str = "") -> Mapping[str, Any]:
-        table = (self._data if parent is None else parent).get(key, {})
-        if not isinstance(table, Mapping):
-            self._fault(path or key, "should be a table.")
-            return {}
+    def _section(self, section: tuple[str, ...]) -> Mapping[str, Any]:
+        table = self._data
+        for depth, part in enumerate(section, 1):
+            table = table.get(part, {})
+            if not isinstance(table, Mapping):
+                self._fault(".".join(section[:depth]), "should be a table.")
+                return {}
         return table
 
     def _old_format(self, path: str, type_name: str, section: Mapping[str, Any]) -> None:

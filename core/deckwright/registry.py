@@ -34,7 +34,6 @@ from deckwright.provider_configs import (
     REGISTRY_KEYS,
     ProviderConfigs,
     file_conflicts,
-    is_from_base,
     odd_sections,
     origin,
     read_provider_configs,
@@ -472,9 +471,11 @@ class ProviderRegistry:
         config = self._config_or_found()
         known = self.plugins.known_settings(type, name) or frozenset()
         for key in settings:
-            if key not in known and not is_from_base(config, key, type, instance):
-                where = config.where(origin(config, type, instance, name, str(key)))
-                self._warn(f"{where.removesuffix(f'.{key}')}: {unknown_setting(key, known - REGISTRY_KEYS)}")
+            section = origin(config, type, instance, name, key) if key not in known else ""
+            # [apis.base] may hold what only others need.
+            if section and section != "apis.base":
+                where = config.where(f"{section}.{key}").removesuffix(f".{key}")
+                self._warn(f"{where}: {unknown_setting(key, known - REGISTRY_KEYS)}")
 
     def _warn(self, warning: str) -> None:
         self._warnings.append(warning)
@@ -487,8 +488,7 @@ class ProviderRegistry:
         path = f"providers.{type}.{instance}"
         name = self.name_of(type, instance)
         if isinstance(error, SettingError):
-            config, first = self._config_or_found(), error.key.partition(".")[0]
-            section = origin(config, type, instance, name, first).removesuffix(f".{first}")
+            section = origin(self._config_or_found(), type, instance, name, error.key.partition(".")[0])
             path, message, hint = f"{section}.{error.key}", error.problem, error.hint or ""
         elif isinstance(error, DeckwrightError):
             message, hint = error.message, error.hint or ""

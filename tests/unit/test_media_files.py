@@ -55,7 +55,6 @@ OTHERS = {
     "a zip file": b"PK\x03\x04" + bytes(100),
     "a pdf file": b"%PDF-1.7\n" + bytes(100),
     "a gz file": b"\x1f\x8b\x08" + bytes(100),
-    "an mp4 file": b"\x00\x00\x00\x18ftypmp42" + bytes(100),
     "an exe file": b"MZ" + bytes(100),
     "zeros": bytes(1000),
 }
@@ -75,6 +74,26 @@ class TestEndings:
     @pytest.mark.parametrize("expected", SOUNDS)
     def test_sounds(self, tmp_path: Path, expected: str) -> None:
         assert ending(tmp_path, SOUNDS[expected], "audio") == expected
+
+    @pytest.mark.parametrize(("brand", "expected"), [(b"isom", ".m4a"), (b"mp42", ".m4a")])
+    def test_a_container_of_films_may_hold_sound_alone(
+        self, tmp_path: Path, brand: bytes, expected: str
+    ) -> None:
+        content = b"\x00\x00\x00\x18ftyp" + brand + bytes(100)
+        assert ending(tmp_path, content, "audio") == expected
+        with pytest.raises(BadMediaError, match=r"an? mp4 file, where a picture was expected"):
+            ending(tmp_path, content, "image")
+
+    @pytest.mark.parametrize("size", [0x7FFFFFFF, 0xFFFFFFFF])
+    def test_a_sound_whose_size_was_not_known_when_it_began(self, tmp_path: Path, size: int) -> None:
+        content = b"RIFF" + size.to_bytes(4, "little") + b"WAVEfmt " + bytes(100)
+        assert ending(tmp_path, content, "audio") == ".wav"
+
+    @pytest.mark.parametrize(
+        ("name", "expected"), [("cat.png", "cat.gif"), ("pic.1", "pic.1.gif"), ("St. Ives", "St. Ives.gif")]
+    )
+    def test_only_an_ending_is_replaced(self, tmp_path: Path, name: str, expected: str) -> None:
+        assert write_media(b"GIF89a;", tmp_path / name, "image") == tmp_path / expected
 
     @pytest.mark.parametrize("second", [0xFB, 0xFA, 0xF3, 0xF2, 0xE3, 0xE2])
     def test_every_version_of_mp3(self, tmp_path: Path, second: int) -> None:

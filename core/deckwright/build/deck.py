@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from deckwright.build.notes import escape, make_notes
 from deckwright.build.notetype import note_type
 from deckwright.build.plan import Plan, make_plan
 from deckwright.config import Config
-from deckwright.errors import FAULTS, BuildError, DeckwrightError, ProviderError, told, trace
+from deckwright.errors import FAULTS, BuildError, DeckwrightError, told, trace
 from deckwright.packages import write_package
 from deckwright.providers.sync import Deck, SyncProvider, SyncResult
 from deckwright.registry import ProviderRegistry
@@ -154,13 +156,14 @@ def run(plan: Plan, registry: ProviderRegistry, *, progress: Progress | None = N
         for index, (instance, provider) in enumerate(targets.items()):
             tell("deck", index, len(targets))
             result = _hand_over(deck, provider)
-            if result.success:
+            if result.success or result.processed_count:
                 outputs[instance] = result.metadata.get("path")
                 if said := result.metadata.get("told"):
                     told[instance] = str(said)
                 cards = result.metadata.get("cards", cards)
-            else:
-                refused.append(f"The deck could not be handed to {instance}: {result.error_message}")
+            if not result.success:
+                what = "could be handed only in part" if instance in outputs else "could not be handed"
+                refused.append(f"The deck {what} to {instance}: {result.error_message}")
         tell("deck", len(targets), len(targets))
         if not outputs:
             raise _rescued(deck, refused)
@@ -197,7 +200,7 @@ def _require_a_target(plan: Plan) -> None:
     faults = []
     for instance, provider in plan.providers["sync"].items():
         try:
-            provider.check_connection()
+            _require_reachable(provider, provider.destination(plan.deck, plan.output))
         except FAULTS as error:
             said = str(error) if isinstance(error, DeckwrightError) else told(error)
             faults.append(f"{instance}: {redact(said, secret_values(getattr(provider, 'config', {})))}")
@@ -206,15 +209,33 @@ def _require_a_target(plan: Plan) -> None:
     raise BuildError("\n".join(["The deck has nowhere to go, so nothing was made.", *faults]))
 
 
+def _require_reachable(provider: SyncProvider, file: Path | None) -> None:
+    if file is None:
+        provider.check_connection()
+        return
+    try:
+        with tempfile.TemporaryFile(dir=file.parent):
+            pass
+    except OSError as error:
+        raise BuildError(f"{file} cannot be written: {error.strerror or error}.") from None
+    # Where it would write by itself is not what matters now.
+    with suppress(OSError):
+        provider.check_connection()
+
+
 def _rescued(deck: Deck, refused: list[str]) -> BuildError:
-    """Keep a deck that nobody takes as a file, lest what was made and paid for be lost; return the error."""
+    """Keep a deck that nobody takes, lest what was made and paid for be lost; return the error that says where."""
     message = "\n".join(refused)
-    path = Path(f"deckwright-{time.strftime('%Y%m%d-%H%M%S')}.apkg")
+    path = Path(f"deckwright-{time.strftime('%Y%m%d-%H%M%S')}.apkg").absolute()
     try:
         write_package(path, [deck], deck.media)
-    except ProviderError as error:
-        return BuildError(f"{message}\nNor can it be kept as a file: {error}")
-    return BuildError(message, hint=f"It is kept in {path.absolute()}; import that in Anki, or build again.")
+    except FAULTS as error:
+        logger.debug("%s", trace(error))
+        folder = tempfile.mkdtemp(prefix="deckwright-kept-")
+        for file in deck.media:
+            shutil.copy(file, folder)
+        return BuildError(message, hint=f"Its sounds and pictures are kept in {folder}.")
+    return BuildError(message, hint=f"It is kept in {path}; import that in Anki, or build again.")
 
 
 def _hand_over(deck: Deck, provider: SyncProvider) -> SyncResult:

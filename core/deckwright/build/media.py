@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -140,10 +141,15 @@ class MediaMaker:
             failure = self.out.get(key)
             if failure is None:
                 result = _ask(provider, request)
+                if isinstance(result, MediaResult):
+                    try:
+                        medium = self._kept(result, kind, instance)
+                    except FAULTS as error:
+                        result = BadMediaError(f"its file cannot be kept ({told(error)})")
                 self._remember(key, result)
                 if isinstance(result, MediaResult):
                     self._observe(request, result)
-                    return self._kept(result, kind, instance)
+                    return medium
                 failure = result
             reasons[instance] = failure
         *_, last = reasons.values()
@@ -174,7 +180,16 @@ class MediaMaker:
             shutil.copyfile(path, kept)
         about = result.metadata or {}
         credit = about.get("attribution") or self._attribution(kind.type, instance)
-        return Medium(kept, instance, str(credit), float(about.get("cost") or 0))
+        return Medium(kept, instance, str(credit), _dollars(about.get("cost")))
+
+
+def _dollars(cost: Any) -> float:
+    """Return a cost as a number; one that is none counts nothing."""
+    try:
+        amount = float(cost)
+    except (TypeError, ValueError):
+        return 0.0
+    return amount if math.isfinite(amount) else 0.0
 
 
 def _ask(provider: Any, request: MediaRequest) -> MediaResult | ProviderError:

@@ -50,6 +50,9 @@ def command(
         for found in estimate.providers
         for name, limit in found.over.items()
     ]
+    problems += [
+        f"{found.type}.{found.instance}: {found.problem}" for found in estimate.providers if found.problem
+    ]
     if as_json:
         providers: list[dict[str, Any]] = [attrs.asdict(found) for found in estimate.providers]
         shown = {"words": len(plan.words), "expected": estimate.expected, "most": estimate.most}
@@ -61,10 +64,10 @@ def command(
         counts = str(found.items), str(found.requests)
         table.add_row(found.type, found.instance, asked, *counts, dollars(found.each), dollars(found.total))
     console().print(table)
-    problems += [
-        f"{found.type}.{found.instance}: {found.problem}" for found in estimate.providers if found.problem
-    ]
     show_problems(problems)
-    click.echo(f"Expected: {dollars(estimate.expected)}, if those that are asked first have everything.")
+    least = "at least " if any(found.total is None for found in estimate.providers) else ""
+    click.echo(
+        f"Expected: {least}{dollars(estimate.expected)}, if those that are asked first have everything."
+    )
     if estimate.most > estimate.expected:
         click.echo(f"If the dearest had to make them all: {dollars(estimate.most)}.")

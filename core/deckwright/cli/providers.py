@@ -32,6 +32,8 @@ def command(config: Path | None, as_json: bool) -> None:
                 "plugin": str(plugin),
                 "extra": info.extra,
                 "attribution": info.traits.attribution,
+                "requests_per_item": info.traits.requests_per_item,
+                "cacheable": info.traits.cacheable,
                 "settings": describe_settings(info.config_class) if info.config_class else [],
             }
             for info, plugin in registry.plugins.describe()

@@ -90,9 +90,6 @@ class HttpClient:
         self._lock = threading.Lock()  # for the next two
         self._not_before = 0.0
         self._sockets: WeakSet[socket.socket] = WeakSet()
-        self._mask = _Mask(self._secrets)
-        for name in _LOGGERS:
-            logging.getLogger(name).addFilter(self._mask)
         common: dict[str, Any] = {
             "verify": _certificates(),
             "mounts": {f"all://{host}": None for host in _THIS_MACHINE},
@@ -109,6 +106,9 @@ class HttpClient:
         self._web = httpx.Client(
             headers={**about, "accept-encoding": "identity"}, cookies=no_cookies, **common
         )
+        self._mask = _Mask(self._secrets)
+        for name in _LOGGERS:
+            logging.getLogger(name).addFilter(self._mask)
 
     def close(self) -> None:
         """Close all connections, and end all waiting, for a reply or for another try."""
@@ -123,6 +123,10 @@ class HttpClient:
         self._web.close()
         for name in _LOGGERS:
             logging.getLogger(name).removeFilter(self._mask)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait, unless the client is closed meanwhile; say whether it is open still."""
+        return not self._closed.wait(seconds)
 
     def request(
         self,
@@ -233,7 +237,7 @@ class HttpClient:
             raise _unsendable(error) from None
         host = request.url.host
         with self._places:
-            self._wait_for_turn()
+            self._wait_for_turn(host)
             try:
                 if self._closed.is_set():
                     raise RuntimeError("the client was closed")
@@ -267,10 +271,18 @@ class HttpClient:
             hop.close()
         raise BadMediaError(f"{url.host} redirects in circles.")
 
-    def _wait_for_turn(self) -> None:
-        """Wait until the service and the rate limit allow one more request."""
+    def _wait_for_turn(self, host: str) -> None:
+        """Wait until the service and the rate limit allow one more request.
+
+        Raises:
+            RateLimitedError: That takes too long.
+        """
         while not self._closed.is_set():
             pause = self._not_before - time.monotonic()
+            if pause > self._settings.longest_wait:
+                raise RateLimitedError(
+                    f"{host} has asked for a pause, of which {pause:.0f} s are left.", retry_after=pause
+                )
             if pause <= 0:
                 if self._limiter is None or self._limiter():
                     return
@@ -312,19 +324,20 @@ class HttpClient:
         if self._closed.is_set():
             return False
         if isinstance(error, RateLimitedError):
-            return (error.retry_after or 0.0) <= self._settings.longest_wait
+            wait = error.retry_after or 0.0
+            # All of this provider's requests wait, not only the one that was told so.
+            with self._lock:
+                self._not_before = max(self._not_before, time.monotonic() + wait)
+            return wait <= self._settings.longest_wait
         if isinstance(error, BadMediaError):
             return idempotent and state.attempt_number == 1
         return isinstance(error, TransientError) and (idempotent or not error.reply_lost)
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
         error = _error_of(state)
-        if not isinstance(error, RateLimitedError) or error.retry_after is None:
-            return _DEFAULT_BACKOFF(state)
-        # All of this provider's requests wait, not only the one that was told so.
-        with self._lock:
-            self._not_before = max(self._not_before, time.monotonic() + error.retry_after)
-        return error.retry_after
+        if isinstance(error, RateLimitedError) and error.retry_after is not None:
+            return error.retry_after
+        return _DEFAULT_BACKOFF(state)
 
     def _log_retry(self, state: tenacity.RetryCallState) -> None:
         error = _error_of(state)

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from deckwright.errors import MissingDependencyError, ProviderError
-from deckwright.extras import ONLINE_EXTRA
+from deckwright.errors import MissingDependencyError, ProviderError, told
+from deckwright.http.rates import missing
 from deckwright.http.reply import Reply, error_for
 from deckwright.providers.base import Provider
 from deckwright.providers.media import MediaProvider, MediaRequest, MediaResult
@@ -63,7 +63,9 @@ class HttpProvider(Provider):
             if self._client is None:
                 try:
                     from deckwright.http.client import HttpClient
-
+                except ImportError as error:
+                    raise missing(error) from error
+                try:
                     self._client = HttpClient(
                         self.settings,
                         self.base_url,
@@ -73,11 +75,12 @@ class HttpProvider(Provider):
                         reuse_connections=self.reuse_connections,
                         logger=self.logger,
                     )
-                except (ImportError, OSError) as error:
+                except (ImportError, OSError, ValueError) as error:
+                    # What httpx makes of variables such as SSL_CERT_FILE and ALL_PROXY.
                     raise MissingDependencyError(
-                        f"Services on the network need packages that are not there ({error}).",
-                        hint=f'pip install "{ONLINE_EXTRA}"',
-                    ) from error
+                        f"The network cannot be used the way this machine's environment says ({told(error)}).",
+                        hint="Look at the variables SSL_CERT_FILE, HTTP_PROXY, HTTPS_PROXY and ALL_PROXY.",
+                    ) from None
             return self._client
 
     def close(self) -> None:

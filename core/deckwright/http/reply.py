@@ -20,8 +20,9 @@ from deckwright.errors import (
     TransientError,
 )
 
-# The statuses of a gateway that got no answer from the server behind it, which may have done the work.
-_GATEWAY = (502, 504)
+# Statuses of a server that has certainly not done what it was asked; 521 to 526 are Cloudflare's. Of any other from
+# 500 on, such as those of a gateway that waited in vain for the server behind it, that cannot be known.
+_NOT_DONE = (500, 501, 503, 505, 521, 523, 525, 526)
 _SHOWN = 200  # characters of a reply in a message
 
 
@@ -99,5 +100,5 @@ def error_for(reply: Reply, said: str | None = None) -> ProviderError | None:
     if status == 429 or (status == 503 and reply.retry_after is not None):
         return RateLimitedError(message, retry_after=reply.retry_after)
     if status in (408, 425) or status >= 500:
-        return TransientError(message, reply_lost=status in _GATEWAY)
+        return TransientError(message, reply_lost=status >= 500 and status not in _NOT_DONE)
     return InvalidRequestError(message)

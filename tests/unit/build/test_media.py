@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -321,7 +323,7 @@ def test_a_type_that_the_pipeline_sees_nothing_of_is_a_warning(build: Build, mak
 class TestWhereTheDeckGoes:
     """A deck has somewhere to go before it costs anything, and is not lost when that fails in the end."""
 
-    def build(self, targets: dict[str, SyncProvider], maker: Any) -> tuple[Any, Any]:
+    def building(self, targets: dict[str, SyncProvider], maker: Any) -> tuple[Any, Any]:
         voice = maker(sound_of)
 
         class Plugin:
@@ -338,7 +340,7 @@ class TestWhereTheDeckGoes:
         )
 
     def test_nothing_is_made_when_it_has_nowhere_to_go(self, maker: Any) -> None:
-        voice, build = self.build({"away": Place(reachable=False), "broken": Place(reachable=None)}, maker)
+        voice, build = self.building({"away": Place(reachable=False), "broken": Place(reachable=None)}, maker)
         with pytest.raises(BuildError) as caught:
             build()
         assert voice.requests == []
@@ -349,16 +351,44 @@ class TestWhereTheDeckGoes:
         ]
 
     def test_one_place_is_enough(self, maker: Any) -> None:
-        _, build = self.build({"away": Place(reachable=False, takes=False), "here": Place()}, maker)
+        _, build = self.building({"away": Place(reachable=False, takes=False), "here": Place()}, maker)
         report = build()
         assert list(report.outputs) == ["here"]
         assert report.problems == ("The deck could not be handed to away: full",)
+
+    def test_a_deck_that_was_taken_in_part_is_delivered_with_a_problem(self, maker: Any) -> None:
+        _, build = self.building({"small": Place(takes=False, holds=1)}, maker)
+        report = build()
+        assert list(report.outputs) == ["small"]
+        assert report.problems == ("The deck could be handed only in part to small: full",)
+
+    def test_without_a_way_to_write_it_its_media_are_kept(
+        self, maker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        monkeypatch.setitem(sys.modules, "genanki", None)
+        _, build = self.building({"full": Place(takes=False)}, maker)
+        with pytest.raises(BuildError, match="full") as caught:
+            build()
+        [kept] = tmp_path.glob("deckwright-kept-*/*.mp3")
+        assert kept.read_bytes() == b"ID3 uno spoken"
+        assert str(kept.parent) in str(caught.value.hint)
+
+    @pytest.mark.parametrize("cost", ["n/a", float("nan"), {}, None])
+    def test_an_odd_cost_ends_nothing(self, build: Build, maker: Any, cost: Any) -> None:
+        def paint(request: MediaRequest) -> MediaResult:
+            request.output_path.write_bytes(sound_of(request))
+            return MediaResult(True, request.output_path, {"cost": cost})
+
+        built = build(["uno"], audio={"voice": maker(paint)})
+        assert (built.report.delivered["sounds"], built.report.cost) == ((1, 1), 0.0)
 
     def test_a_deck_that_nobody_takes_is_kept(
         self, maker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
-        _, build = self.build({"full": Place(takes=False)}, maker)
+        _, build = self.building({"full": Place(takes=False)}, maker)
         with pytest.raises(BuildError, match="The deck could not be handed to full: full") as caught:
             build()
         [kept] = tmp_path.glob("deckwright-*.apkg")
@@ -367,12 +397,14 @@ class TestWhereTheDeckGoes:
 
 
 class Place(SyncProvider):
-    def __init__(self, *, reachable: bool | None = True, takes: bool = True) -> None:
+    def __init__(self, *, reachable: bool | None = True, takes: bool = True, holds: int = 0) -> None:
         super().__init__()
-        self.reachable, self.takes = reachable, takes
+        self.reachable, self.takes, self.holds = reachable, takes, holds
 
     def _test_connection_impl(self) -> bool:
         return bool(1 / 0) if self.reachable is None else self.reachable
 
     def _sync_cards_impl(self, cards: list[dict[str, Any]]) -> SyncResult:
-        return SyncResult(self.takes, len(cards), error_message="" if self.takes else "full")
+        if self.takes:
+            return SyncResult(True, len(cards))
+        return SyncResult(False, self.holds, error_message="full")

@@ -115,7 +115,9 @@ class TestStatuses:
         reply = birds().http.request("GET", f"{service.url}/api")
         assert (reply.status, reply.headers["x-number"], reply.host) == (status, "7", "127.0.0.1")
 
-    @pytest.mark.parametrize(("status", "lost"), [(500, False), (502, True), (503, False), (504, True)])
+    @pytest.mark.parametrize(
+        ("status", "lost"), [(500, False), (502, True), (503, False), (504, True), (521, False), (524, True)]
+    )
     def test_a_gateway_may_have_lost_the_reply(self, status: int, lost: bool) -> None:
         error = error_for(Answer(status, {}, b"", "host"))
         assert isinstance(error, TransientError)
@@ -207,6 +209,16 @@ class TestTries:
         assert len(service.requests) == 1
         assert caught.value.retry_after is not None
         assert caught.value.retry_after >= 2
+
+    def test_a_long_pause_is_kept_by_all_that_comes_after(self, service: Any, birds: Make) -> None:
+        service.fail(Reply(429, headers={"Retry-After": "300"}))
+        provider = birds(longest_wait=1)
+        for _ in range(5):
+            with pytest.raises(RateLimitedError) as caught:
+                provider.http.request("GET", f"{service.url}/api")
+            assert caught.value.retry_after is not None
+            assert 290 < caught.value.retry_after <= 300
+        assert len(service.requests) == 1
 
 
 @pytest.mark.usefixtures("at_once")

@@ -861,8 +861,6 @@ class TestCheckConnection:
     @pytest.mark.parametrize(
         "answer",
         [
-            openai.error(404, None, "Invalid URL"),
-            HtmlPage("Not found", 404),
             Reply(405),
             Reply.of_json([]),
             Reply.of_json({"models": []}),
@@ -874,6 +872,15 @@ class TestCheckConnection:
     ) -> None:
         server.fail(answer)
         assert make().check_connection() == "it answers, and does not tell its models"
+
+    @pytest.mark.parametrize("answer", [openai.error(404, None, "Invalid URL"), HtmlPage("Not found", 404)])
+    def test_an_address_with_nothing_there_is_told(
+        self, server: OpenAIServer, make: Make, answer: Any
+    ) -> None:
+        server.fail(answer)
+        with pytest.raises(InvalidRequestError) as caught:
+            make().check_connection()
+        assert caught.value.hint == "Check `base_url` and `model`."
 
     @pytest.mark.parametrize(
         ("fault", "kind"),
