@@ -138,7 +138,7 @@ def naive(anki: Anki, deck: Deck) -> None:
 
 def real_collection() -> AnkiCollection | None:
     """Return a new collection of the real Anki, where its package and this project's tests are there."""
-    sys.path.append(str(Path(__file__).parents[1]))
+    sys.path.append(str(Path(__file__).parents[1] / "tests"))
     try:
         from anki_collections import RealCollection
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from deckwright import (
-    CardTemplate,
     Deck,
+    ProviderError,
     ProviderInfo,
     SyncProvider,
     SyncResult,
@@ -20,7 +19,7 @@ from deckwright import (
 )
 from deckwright.extras import OFFLINE_EXTRA
 from deckwright.packages import WrittenPackage, require_genanki, write_package
-from deckwright.providers.sync import decks_of
+from deckwright.providers.sync import WholeDeckProvider
 
 
 @attrs.define
@@ -33,7 +32,7 @@ class ApkgSettings:
     deck: str = attrs.field(default="Deckwright", metadata={"help": "the deck of cards that name none"})
 
 
-class Apkg(SyncProvider):
+class Apkg(WholeDeckProvider):
     """Writes `.apkg` files with genanki.
 
     A file is written as a whole or not at all, and then takes the place of an older one. `sync_deck` writes one
@@ -44,14 +43,19 @@ class Apkg(SyncProvider):
     config_class = ApkgSettings
 
     def _setup_from_config(self) -> None:
-        self._templates: dict[str, list[CardTemplate]] = {}
-        self._media: list[Path] = []
+        super()._setup_from_config()
         self._cards: list[dict[str, Any]] = []
 
     def _test_connection_impl(self) -> bool:
         require_genanki()
-        with tempfile.TemporaryDirectory(dir=self.destination(self.settings.deck).parent):
-            return True
+        path = self.destination(self.settings.deck)
+        try:
+            with tempfile.TemporaryFile(dir=path.parent):
+                return True
+        except OSError as error:
+            raise ProviderError(
+                f"{path} cannot be written: {error.strerror or error}.", hint="Name another file, by `path`."
+            ) from None
 
     def sync_deck(self, deck: Deck) -> SyncResult:
         """Write the deck to its `output`, else to the configured path, else to a file named after it.
@@ -65,21 +69,9 @@ class Apkg(SyncProvider):
         except Exception as error:  # noqa: BLE001 - a result in any case is the contract of this method
             return SyncResult(success=False, processed_count=0, error_message=self._told(error))
 
-    def sync_templates(self, note_type: str, templates: list[dict[str, Any]]) -> SyncResult:
-        """Keep the templates of a note type, dicts of `name`, `front`, `back`, for the file to come."""
-        self._templates[note_type] = [
-            CardTemplate(part["name"], part["front"], part["back"]) for part in templates
-        ]
-        return SyncResult(success=True, processed_count=len(templates))
-
-    def sync_media(self, files: Sequence[Path]) -> SyncResult:
-        """Keep media files for the file to come. They are read when it is written."""
-        self._media += files
-        return SyncResult(success=True, processed_count=len(files))
-
     def _sync_cards_impl(self, cards: list[dict[str, Any]]) -> SyncResult:
         kept = [*self._cards, *cards]
-        decks = decks_of(kept, self._templates, deck=self.settings.deck)
+        decks = self._decks_of(kept, self.settings.deck)
         path = self.destination(decks[0].name if decks else self.settings.deck)
         package = write_package(path, decks, self._media)
         self._cards = kept

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import time
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
 from deckwright import (
     AuthenticationError,
-    CardTemplate,
     Deck,
     ProviderError,
     ProviderInfo,
@@ -22,12 +21,14 @@ from deckwright import (
 )
 from deckwright.extras import ONLINE_EXTRA
 from deckwright.http import HttpProvider, HttpSettings, Reply, is_url
-from deckwright.providers.sync import decks_of, stable_id
+from deckwright.providers.sync import WholeDeckProvider, stable_id
 from deckwright_builtins.anki.connection import ADD_ON, VERSION, AnkiConnect, AnkiError, unreachable
 from deckwright_builtins.anki.handover import Handover, quoted
+from deckwright_builtins.anki.media import media_of
 from deckwright_builtins.anki.notes import Existing
 
 _SHOWN = 5  # refused notes in a message
+_PAUSE = 0.25  # seconds from one look for an Anki that is just starting to the next
 
 
 @attrs.define(kw_only=True)
@@ -60,6 +61,11 @@ class AnkiSettings(HttpSettings):
         validator=attrs.validators.ge(0),
         metadata={"help": "seconds to wait for an Anki that is just starting"},
     )
+    max_concurrent: int = attrs.field(
+        default=1,
+        validator=attrs.validators.ge(1),
+        metadata={"help": "always 1, whatever is set: Anki takes one request at a time"},
+    )
     # A large import says nothing until it is done.
     timeout: float = attrs.field(
         default=120.0,
@@ -68,7 +74,7 @@ class AnkiSettings(HttpSettings):
     )
 
 
-class Anki(HttpProvider, SyncProvider):
+class Anki(HttpProvider, WholeDeckProvider):
     """Adds and updates notes in the profile that is open in Anki.
 
     Notes go to Anki in one of two ways. Where Anki can read this machine's files and its note type is ours (or not
@@ -81,10 +87,9 @@ class Anki(HttpProvider, SyncProvider):
     reuse_connections = False
 
     def _setup_from_config(self) -> None:
-        # One at a time: Anki loses requests that come together.
+        super()._setup_from_config()
+        # Anki loses requests that come together. Another number may come from settings that are meant for all.
         self.settings = attrs.evolve(self.settings, max_concurrent=1)
-        self._templates: dict[str, list[CardTemplate]] = {}
-        self._media: list[Path] = []
         self._anki = AnkiConnect(self._post, self.settings.api_key or None)
         # Two decks at once would each find missing what the other is about to add.
         self._handing_over = threading.Lock()
@@ -126,13 +131,15 @@ class Anki(HttpProvider, SyncProvider):
             attrs.evolve(deck, name=self._name_of(deck), note_type=note_type),
             update_existing=self.settings.update_existing,
             update_templates=self.settings.update_templates,
+            timeout=self.settings.timeout,
+            wait=self.http.wait,
         )
         with self._handing_over:
             outcome = handover.run()
         shown = [*outcome.refused[:_SHOWN], *(["..."] if len(outcome.refused) > _SHOWN else [])]
         return SyncResult(
             success=not outcome.refused,
-            processed_count=len(deck.notes) - len(outcome.refused),
+            processed_count=outcome.there,
             metadata={**attrs.asdict(outcome), "told": outcome.told},
             error_message="\n".join(["Anki did not take all notes.", *shown]) if outcome.refused else "",
             created_ids=outcome.added,
@@ -144,23 +151,11 @@ class Anki(HttpProvider, SyncProvider):
 
     # Step by step
 
-    def sync_templates(self, note_type: str, templates: list[dict[str, Any]]) -> SyncResult:
-        """Keep the templates of a note type, dicts of `name`, `front`, `back`, for the cards to come."""
-        self._templates[note_type] = [
-            CardTemplate(part["name"], part["front"], part["back"]) for part in templates
-        ]
-        return SyncResult(success=True, processed_count=len(templates))
-
-    def sync_media(self, files: Sequence[Path]) -> SyncResult:
-        """Keep media files for the cards to come."""
-        self._media += files
-        return SyncResult(success=True, processed_count=len(files))
-
     def _sync_cards_impl(self, cards: list[dict[str, Any]]) -> SyncResult:
         self._open()
         result = SyncResult(success=True, processed_count=0)
-        name = self.settings.deck_name or "Deckwright"
-        for deck in decks_of(cards, self._templates, deck=name, media=self._media):
+        decks = self._decks_of(cards, self.settings.deck_name or "Deckwright")
+        for deck in decks:
             handed = self._handed_over(deck)
             result = SyncResult(
                 success=result.success and handed.success,
@@ -169,6 +164,10 @@ class Anki(HttpProvider, SyncProvider):
                 error_message="\n".join(filter(None, [result.error_message, handed.error_message])),
                 created_ids=[*(result.created_ids or []), *(handed.created_ids or [])],
             )
+        if result.success:
+            # Those that no card refers to yet wait for others.
+            used = {file for deck in decks for file in media_of(deck.notes, deck.media)}
+            self._media = [file for file in self._media if file not in used]
         return result
 
     def list_existing(self, note_type: str) -> list[dict[str, Any]]:
@@ -187,17 +186,14 @@ class Anki(HttpProvider, SyncProvider):
         Returns:
             The profile that is open, where Anki says so.
         """
-        if not self.settings.launch_wait_time:
-            return self._admitted()
-        import tenacity
-
-        starting = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_may_pass),
-            stop=tenacity.stop_after_delay(self.settings.launch_wait_time),
-            wait=tenacity.wait_fixed(0.25),
-            reraise=True,
-        )
-        return starting(self._admitted)
+        http = self.http  # this one, since a request after `close` would open another
+        until = time.monotonic() + self.settings.launch_wait_time
+        while True:
+            try:
+                return self._admitted()
+            except ProviderError as error:
+                if not _may_pass(error) or time.monotonic() >= until or not http.wait(_PAUSE):
+                    raise
 
     def _admitted(self) -> str:
         try:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +32,7 @@ T = TypeVar("T")
 # Each note that is added takes Anki about 14 ms, however many there are in one request.
 _NOTES_AT_ONCE = 250
 _ASKED_AT_ONCE = 500
+_PAUSE = 1.0  # seconds from one look for an import to the next
 _DETAILED_CHECK = "canAddNotesWithErrorDetail"
 _IMPORT = "importPackage"
 _DEFAULT_DECK = 1  # its number; its name depends on Anki's language
@@ -47,10 +50,11 @@ class Outcome:
         updated: How many were changed to what the deck says.
         unchanged: How many were so already.
         outdated: How many differ, and were left as they are.
+        stuck: How many were to be changed, and Anki did not.
         moved: How many cards lay in another deck than asked for, and were moved.
         media: How many files were stored one by one; a package brings its own.
         cards: How many cards the notes have now.
-        refused: What Anki did not take, and why.
+        refused: What Anki did not take, and why: notes, and changes of notes.
     """
 
     deck: str
@@ -58,10 +62,16 @@ class Outcome:
     updated: int = 0
     unchanged: int = 0
     outdated: int = 0
+    stuck: int = 0
     moved: int = 0
     media: int = 0
     cards: int = 0
     refused: list[str] = attrs.field(factory=list)
+
+    @property
+    def there(self) -> int:
+        """How many notes are in Anki now."""
+        return len(self.added) + self.updated + self.unchanged + self.outdated + self.stuck
 
     @property
     def told(self) -> str:
@@ -84,10 +94,19 @@ class Handover:
         deck: The deck, by the names that it and its note type are to have there.
         update_existing: Whether notes that are there are changed to what the deck says.
         update_templates: Whether the note type's cards and style are.
+        timeout: For how many seconds an import is looked for that Anki has said nothing of.
+        wait: Waits for so many seconds, and says whether to go on.
     """
 
     def __init__(
-        self, anki: AnkiConnect, deck: Deck, *, update_existing: bool, update_templates: bool
+        self,
+        anki: AnkiConnect,
+        deck: Deck,
+        *,
+        update_existing: bool,
+        update_templates: bool,
+        timeout: float,
+        wait: Callable[[float], bool],
     ) -> None:
         self._anki = anki
         self._deck = deck
@@ -97,6 +116,8 @@ class Handover:
         self._first = deck.note_type.fields[0]
         self._update_existing = update_existing
         self._update_templates = update_templates
+        self._timeout = timeout
+        self._wait = wait
         self._default_deck = "Default"
         self._strays: set[int] = set()
         self._media = MediaStore(anki)
@@ -109,7 +130,7 @@ class Handover:
         Raises:
             ProviderError: Anki cannot be reached, or does not take the deck. What was done is done.
         """
-        self._deck = attrs.evolve(self._deck, notes=tuple(self._checked_notes()))
+        self._deck = attrs.evolve(self._deck, notes=self._checked_notes())
         supported = self._anki.supported([_DETAILED_CHECK, _IMPORT])
         known = self._anki.call("modelNamesAndIds")
         if self._note_type.name not in known:
@@ -125,7 +146,7 @@ class Handover:
         matched = match(self._deck.notes, self._existing(), self._first)
         if matched.new:
             before = set(self._ids(self._of_note_type))
-            if not (fits and _IMPORT in supported and self._import(matched.new)):
+            if not (fits and _IMPORT in supported and self._import(matched.new, before)):
                 if own_id is None:
                     self._make_note_type()
                 self._media.store(media_of(matched.new, self._deck.media))
@@ -138,15 +159,13 @@ class Handover:
         self.outcome.cards = len(self._anki.call("findCards", query=self._query))
         return self.outcome
 
-    def _checked_notes(self) -> Iterator[Note]:
-        """Yield the notes that Anki would take, as it would keep them, having looked for what it cannot.
+    def _checked_notes(self) -> tuple[Note, ...]:
+        """Return the notes that Anki would take, as it would keep them, having looked for what it cannot.
 
         Raises:
             ProviderError: A media file is not there, or a note has a field that its note type does not.
         """
-        for file in self._deck.media:
-            if not file.is_file():
-                raise ProviderError(f"The media file {file} does not exist.")
+        notes = []
         for note in map(as_kept, self._deck.notes):
             # Anki drops such a field without a word.
             if unknown := [name for name in note.fields if name not in self._note_type.fields]:
@@ -154,9 +173,13 @@ class Handover:
                     f"The note type {self._note_type.name!r} has no field {unknown[0]!r}."
                 )
             if note.fields.get(self._first):
-                yield note
+                notes.append(note)
             else:
                 self._refuse(note, f"its field {self._first!r} is empty")
+        for file in media_of(notes, self._deck.media):
+            if not file.is_file():
+                raise ProviderError(f"The media file {file} does not exist.")
+        return tuple(notes)
 
     def _find_deck(self) -> None:
         """Make the deck unless it is there, and go on with the name that Anki has made of its name."""
@@ -225,21 +248,43 @@ class Handover:
 
     # New notes, as a package
 
-    def _import(self, notes: Sequence[Note]) -> bool:
+    def _import(self, notes: Sequence[Note], before: set[int]) -> bool:
         """Have Anki import new notes, with their media, as a package; say whether it could."""
         if not self._media.folder:
             return False
-        with tempfile.TemporaryDirectory(prefix="deckwright-") as folder:
+        # What Anki still reads cannot be removed on Windows.
+        with tempfile.TemporaryDirectory(prefix="deckwright-", ignore_cleanup_errors=True) as folder:
             package = Path(folder, "deck.apkg")
             kept = tuple(attrs.evolve(note, fields=self._media.fields(note)) for note in notes)
             deck = attrs.evolve(self._deck, note_type=self._note_type, notes=kept, media=())
             media = [file for file in media_of(notes, self._deck.media) if is_named_by_content(file)]
             try:
                 write_package(package, [deck], media)
-                self._anki.call(_IMPORT, path=str(package))
+                self._anki.call(_IMPORT, repeatable=False, path=str(package))
             except (AnkiError, MissingDependencyError):
                 return False  # it may be kept from seeing this machine's files
+            except TransientError as error:
+                if not error.reply_lost:
+                    raise
+                # It may go on for long, and needs its file for that.
+                self._wait_for_import(notes, before, error)
         return True
+
+    def _wait_for_import(self, notes: Sequence[Note], before: set[int], lost: TransientError) -> None:
+        """Look for notes whose import Anki has said nothing of, until they are there or the time-out has passed.
+
+        Raises:
+            TransientError: The provider was closed meanwhile; it is `lost`.
+        """
+        until = time.monotonic() + self._timeout
+        while True:
+            with suppress(TransientError):  # Anki may be too busy to answer
+                if not self._added(notes, before).new:
+                    return
+            if time.monotonic() >= until:
+                return
+            if not self._wait(_PAUSE):
+                raise lost
 
     # New notes, one by one
 
@@ -304,15 +349,17 @@ class Handover:
         self.outcome.refused.append(f"{name}: {why or 'Anki does not take it'}")
 
     def _find_added(self, notes: Sequence[Note], before: set[int]) -> None:
-        """Find the new notes, wherever Anki has put them."""
-        ids = [id for id in self._ids(self._of_note_type) if id not in before]
-        found = match(notes, list(self._infos(ids)), self._first)
+        """Find the new notes, wherever Anki has put them; tell those that are nowhere."""
+        found = self._added(notes, before)
         self.outcome.added = sorted(there.id for _, there in found.there)
         for note in found.new:
             if note.guid not in self._refused:
-                self._refuse(
-                    note, "Anki took it, and it is not in this deck; perhaps it was moved to another"
-                )
+                self._refuse(note, "Anki did not refuse it, and it is not there")
+
+    def _added(self, notes: Sequence[Note], before: set[int]) -> Matched:
+        """Return new notes with what there is of them beside the notes that were there before."""
+        ids = [id for id in self._ids(self._of_note_type) if id not in before]
+        return match(notes, list(self._infos(ids)), self._first)
 
     def _lay_into_deck(self, ids: Sequence[int]) -> None:
         """Move cards into the deck which Anki has put elsewhere: some releases do so, and say nothing."""
@@ -377,10 +424,13 @@ class Handover:
         now = {there.id: there for there in self._infos([there.id for _, there in changed])}
         for note, there in changed:
             # A note that is open in Anki's browser is not changed, and nothing is said of it.
-            if there.id in now and not self._changes(note, now[there.id]):
-                self.outcome.updated += 1
-            else:
+            if there.id not in now:
+                self._refuse(note, "it was deleted in Anki meanwhile")
+            elif self._changes(note, now[there.id]):
+                self.outcome.stuck += 1
                 self._refuse(note, failures.get(there.id, "it is open in Anki and was not updated"))
+            else:
+                self.outcome.updated += 1
 
     def _changes(self, note: Note, there: Existing) -> bool:
         return bool(there.changes(self._media.fields(note)) or there.lacks(note.tags))

@@ -18,6 +18,7 @@ import attrs
 from deckwright import Note
 
 _READING = "Reading"
+_CREDIT = "Credit"
 _MEDIA = re.compile(r"\[sound:|<img\b")
 
 
@@ -45,16 +46,19 @@ class Existing:
         """Return the new content of those fields in which this note differs from how it should be.
 
         A sound or picture is not given up for none: that a provider failed today is no reason to lose it. Nor is
-        its credit then.
+        its credit then. All other fields become what they should be.
         """
         changed = {
             name: composed(value)
             for name, value in fields.items()
             if composed(self.fields.get(name, "")) != composed(value)
         }
-        if not any(not value and _MEDIA.search(self.fields.get(name, "")) for name, value in changed.items()):
-            return changed
-        return {name: value for name, value in changed.items() if value not in self.fields.get(name, "")}
+        kept = {
+            name for name, value in changed.items() if not value and _MEDIA.search(self.fields.get(name, ""))
+        }
+        if kept and changed.get(_CREDIT, "") in composed(self.fields.get(_CREDIT, "")):
+            kept.add(_CREDIT)
+        return {name: value for name, value in changed.items() if name not in kept}
 
     def lacks(self, tags: Iterable[str]) -> list[str]:
         """Return those tags that this one does not have; to Anki, case makes no difference."""

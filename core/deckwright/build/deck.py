@@ -9,7 +9,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from deckwright.build.notes import escape, make_notes
 from deckwright.build.notetype import note_type
 from deckwright.build.plan import Plan, make_plan
 from deckwright.config import Config
-from deckwright.errors import FAULTS, BuildError, DeckwrightError, told, trace
+from deckwright.errors import FAULTS, BuildError, DeckwrightError, MissingDependencyError, told, trace
 from deckwright.packages import write_package
 from deckwright.providers.sync import Deck, SyncProvider, SyncResult
 from deckwright.registry import ProviderRegistry
@@ -218,9 +217,12 @@ def _require_reachable(provider: SyncProvider, file: Path | None) -> None:
             pass
     except OSError as error:
         raise BuildError(f"{file} cannot be written: {error.strerror or error}.") from None
-    # Where it would write by itself is not what matters now.
-    with suppress(OSError):
+    try:
         provider.check_connection()
+    except MissingDependencyError:
+        raise
+    except FAULTS as error:  # where it would write by itself is not what matters now
+        logger.debug("%s", trace(error))
 
 
 def _rescued(deck: Deck, refused: list[str]) -> BuildError:

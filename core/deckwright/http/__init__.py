@@ -6,8 +6,14 @@ use and closed with the provider. Its two verbs are `request`, for the service i
 files that a service points to, which are trusted with nothing.
 """
 
+from typing import TYPE_CHECKING
+
 from deckwright.http.provider import HttpMediaProvider, HttpProvider
 from deckwright.http.reply import Reply, error_for
 from deckwright.http.settings import HttpSettings, is_key, is_url
+
+if TYPE_CHECKING:
+    # For annotations only: it needs the packages of the extra `online`, and is had as `provider.http`.
+    from deckwright.http.client import HttpClient as HttpClient
 
 __all__ = ["HttpMediaProvider", "HttpProvider", "HttpSettings", "Reply", "error_for", "is_key", "is_url"]

@@ -214,6 +214,34 @@ class SyncProvider(Provider, ABC):
         return redact(text, secret_values(self.config))
 
 
+class WholeDeckProvider(SyncProvider, ABC):
+    """A place that takes decks as a whole: what the single steps hand over is kept until the cards come.
+
+    The templates stay, for cards of every later call. What becomes of the media is up to the class.
+    """
+
+    def _setup_from_config(self) -> None:
+        super()._setup_from_config()
+        self._templates: dict[str, list[CardTemplate]] = {}
+        self._media: list[Path] = []
+
+    def sync_templates(self, note_type: str, templates: list[dict[str, Any]]) -> SyncResult:
+        """Keep the templates of a note type, dicts of `name`, `front`, `back`, for the cards to come."""
+        self._templates[note_type] = [
+            CardTemplate(part["name"], part["front"], part["back"]) for part in templates
+        ]
+        return SyncResult(success=True, processed_count=len(templates))
+
+    def sync_media(self, files: Sequence[Path]) -> SyncResult:
+        """Keep media files for the cards to come; they are read together with these."""
+        self._media += files
+        return SyncResult(success=True, processed_count=len(files))
+
+    def _decks_of(self, cards: Iterable[Mapping[str, Any]], deck: str) -> list[Deck]:
+        """Sort cards into decks, as `decks_of` does, by what is kept."""
+        return decks_of(cards, self._templates, deck=deck, media=self._media)
+
+
 # The keys of a card that are not fields of its note.
 _ABOUT_THE_CARD = {"guid", "tags", "deck", "note_type"}
 _PLAIN_STYLE = ".card { font-family: sans-serif; font-size: 20px; text-align: center; }"

@@ -356,6 +356,23 @@ class TestWhereTheDeckGoes:
         assert list(report.outputs) == ["here"]
         assert report.problems == ("The deck could not be handed to away: full",)
 
+    def test_the_file_that_was_asked_for_is_what_matters(
+        self, build: Build, maker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        voice = maker(sound_of)
+        providers = {
+            "audio": {"voice": {"pipelines": ["*"]}},
+            "sync": {"apkg": {"pipelines": ["*"], "path": "nowhere/deck.apkg"}},
+        }
+        config = {"providers": providers}
+        with pytest.raises(BuildError, match=r"nowhere.deck.apkg cannot be written"):
+            build(["uno"], audio={"voice": voice}, config=config)
+        assert voice.requests == []
+        with pytest.raises(AttributeError):  # this test's own place for decks gets none
+            build(["uno"], audio={"voice": voice}, config=config, output=tmp_path / "deck.apkg")
+        assert zipfile.is_zipfile(tmp_path / "deck.apkg")
+
     def test_a_deck_that_was_taken_in_part_is_delivered_with_a_problem(self, maker: Any) -> None:
         _, build = self.building({"small": Place(takes=False, holds=1)}, maker)
         report = build()

@@ -34,7 +34,7 @@ from deckwright import (
     SyncResult,
     TransientError,
 )
-from deckwright.providers.sync import decks_of
+from deckwright.providers.sync import WholeDeckProvider, decks_of
 
 
 class Bell(MediaProvider):
@@ -276,6 +276,26 @@ class TestSyncProvider:
         assert notebook.test_connection() is False
         assert "nobody there" in caplog.text
         assert notebook.sync_cards([{}]).error_message == "ConnectionError: refused with ***"
+
+
+class TestWholeDeckProvider:
+    def test_templates_and_media_are_kept_until_the_cards_come(self) -> None:
+        got: list[Deck] = []
+
+        class Parcel(WholeDeckProvider):
+            def _test_connection_impl(self) -> bool:
+                return True
+
+            def _sync_cards_impl(self, cards: list[dict[str, Any]]) -> SyncResult:
+                got.extend(self._decks_of(cards, "Mine"))
+                return SyncResult(success=True, processed_count=len(cards))
+
+        parcel = Parcel()
+        assert parcel.sync_deck(attrs.evolve(TestSyncProvider.DECK, media=(Path("a.mp3"),))).success
+        [deck] = got
+        assert (deck.name, deck.media) == ("Spanish", (Path("a.mp3"),))
+        assert deck.note_type.templates == TestSyncProvider.DECK.note_type.templates
+        assert deck.notes == TestSyncProvider.DECK.notes
 
 
 class TestDataProvider:

@@ -9,11 +9,11 @@ import logging
 import ssl
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import attrs
@@ -38,6 +38,7 @@ from deckwright import (
     build_deck,
     hookimpl,
 )
+from deckwright.http.client import HttpClient
 from deckwright.packages import write_package
 from deckwright.testing.servers import Dropped, HtmlPage, LostReply, Reply, Slow
 from deckwright.testing.servers.anki import AnkiServer, asks_for
@@ -46,6 +47,7 @@ from deckwright.testing.servers.anki_collection import AnkiCollection, AnkiNote
 from deckwright.testing.servers.anki_memory import MemoryCollection
 from deckwright_builtins import anki as plugin
 from deckwright_builtins.anki import Anki
+from deckwright_builtins.anki.notes import Existing
 
 NEW, OLD = "25.11.9", "23.10.29"
 READING = {
@@ -92,6 +94,7 @@ CERTIFICATES = ssl.create_default_context()
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("deckwright.http.client._DEFAULT_BACKOFF", tenacity.wait_none())
+    monkeypatch.setattr("deckwright_builtins.anki.handover._PAUSE", 0.01)
     monkeypatch.setattr("ssl.create_default_context", lambda **_: CERTIFICATES)
 
 
@@ -704,6 +707,13 @@ class TestMedia:
         assert failure(connect(server).sync_deck(deck)) == f"The media file {deck.media[1]} does not exist."
         assert written(server) == []
 
+    def test_a_file_that_is_not_there_and_not_needed(
+        self, server: AnkiServer, connect: Connect, deck: Deck
+    ) -> None:
+        deck.media[1].unlink()
+        done(connect(server).sync_deck(with_notes(deck, deck.notes[0], deck.notes[2])))
+        assert server.media() == {deck.media[0].name: b"miau"}
+
 
 class TestWhatAnkiDoesNotTake:
     def test_a_note_without_its_first_field(self, server: AnkiServer, connect: Connect, deck: Deck) -> None:
@@ -801,7 +811,26 @@ class TestWhatAnkiDoesNotTake:
         result = connect(server, update_existing=True).sync_deck(translated(deck, "tomcat"))
         reason = said or "it is open in Anki and was not updated"
         assert failure(result) == f"Anki did not take all notes.\ngato: {reason}"
-        assert (result.processed_count, result.metadata["unchanged"]) == (2, 2)
+        # It is in Anki all the same.
+        assert (result.processed_count, result.metadata["unchanged"], result.metadata["stuck"]) == (3, 2, 1)
+
+    def test_a_note_that_is_deleted_meanwhile(self, start: Start, connect: Connect, deck: Deck) -> None:
+        class Shrinking(MemoryCollection):
+            def change_note(self, number: int, *_: Any) -> None:
+                self.remove_notes([number])
+
+        server = start(Shrinking())
+        done(connect(server).sync_deck(deck))
+        result = connect(server, update_existing=True).sync_deck(translated(deck, "tomcat"))
+        assert failure(result) == "Anki did not take all notes.\ngato: it was deleted in Anki meanwhile"
+        assert result.processed_count == 2
+
+    def test_where_none_is_taken_none_is_counted(
+        self, server: AnkiServer, connect: Connect, deck: Deck
+    ) -> None:
+        result = connect(server).sync_deck(with_notes(deck, word("", "cat")))
+        assert failure(result)
+        assert result.processed_count == 0
 
     def test_of_several_that_do_not_change_each_has_its_own_reason(
         self, start: Start, connect: Connect, deck: Deck
@@ -895,8 +924,10 @@ class TestLostReplies:
             server.refuse("addNotes", "no")
         server.fail(fault, when=asks_for(action))
         alike = with_notes(deck, word("gato", "jack"), *deck.notes)
-        for _ in range(2):
-            result = connect(server, max_retries=retries).sync_deck(alike)
+        # An import that has never begun is looked for in vain, that long.
+        timeout = {"timeout": 0.5} if (fault, action) == (Dropped(), "importPackage") else {}
+        for settings in (timeout, {}):
+            result = connect(server, max_retries=retries, **settings).sync_deck(alike)
             assert len(server.notes()) <= 4
         done(result)
         assert sorted(note.fields["Translation"] for note in server.notes()) == [
@@ -926,15 +957,47 @@ class TestLostReplies:
             "jack",
         ]
 
-    def test_a_slow_import(self, start: Start, connect: Connect, deck: Deck) -> None:
+    @pytest.mark.parametrize("retries", [0, 3])
+    def test_an_import_that_takes_longer_than_its_time_out(
+        self, start: Start, connect: Connect, deck: Deck, retries: int
+    ) -> None:
         server = start()
-        server.fail(LostReply(Slow(0.3)), when=asks_for("importPackage"))
-        impatient = connect(server, timeout=0.1)
-        assert "did not answer in time" in failure(impatient.sync_deck(deck))
-        server.fail(LostReply(Slow(0.3)), when=asks_for("importPackage"))
-        assert done(connect(server).sync_deck(deck)).metadata["unchanged"] == 3
-        done(connect(server).sync_deck(with_notes(deck, word("vaca", "cow"))))
-        assert len(by_word(server)) == 4
+        server.fail(Slow(0.6), when=asks_for("importPackage"))
+        result = done(connect(server, timeout=0.4, max_retries=retries).sync_deck(deck))
+        assert asked(server).count("importPackage") == 1
+        assert result.metadata["told"] == "3 notes added, 0 updated, 0 as they were"
+        assert server.media() == {file.name: file.read_bytes() for file in deck.media}
+
+    def test_an_import_that_goes_on_while_anki_answers(
+        self, start: Start, connect: Connect, deck: Deck, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        looks, find = 0, AnkiConnect.findNotes
+        server = start()
+
+        def late(self: AnkiConnect, query: str | None = None) -> list[int]:
+            nonlocal looks
+            looks += "importPackage" in asked(server)
+            return find(self, query) if looks > 3 else []
+
+        monkeypatch.setattr(AnkiConnect, "findNotes", late)
+        server.fail(LostReply(), when=asks_for("importPackage"))
+        assert done(connect(server).sync_deck(deck)).processed_count == 3
+        assert looks > 3
+
+    def test_an_import_that_never_begins(self, start: Start, connect: Connect, deck: Deck) -> None:
+        server = start()
+        server.fail(Dropped(), when=asks_for("importPackage"))
+        result = connect(server, timeout=0.3).sync_deck(deck)
+        assert "gato: Anki did not refuse it, and it is not there" in failure(result)
+        assert (result.processed_count, result.created_ids) == (0, [])
+
+    def test_one_that_is_looked_for_no_more_once_it_is_closed(
+        self, start: Start, connect: Connect, deck: Deck, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(HttpClient, "wait", lambda self, seconds: False)
+        server = start()
+        server.fail(Dropped(), when=asks_for("importPackage"))
+        assert "was lost" in failure(connect(server).sync_deck(deck))
 
 
 class TestTransport:
@@ -983,7 +1046,7 @@ class TestTransport:
             results = list(pool.map(provider.sync_deck, decks))
         for result in results:
             done(result)
-        assert most == 1
+        assert most == provider.settings.max_concurrent == 1
         assert len(server.notes()) == 12
 
     def test_requests_are_such_as_the_add_on_takes(
@@ -1136,8 +1199,13 @@ class TestAnAnkiThatIsStarting:
     def pauses(self, monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
         """What happens in each pause, one after another."""
         events: list[Callable[[], object]] = []
-        nap = SimpleNamespace(sleep=lambda seconds: events.pop(0)() if events else None)
-        monkeypatch.setattr("tenacity.nap.time", nap)
+
+        def wait(self: HttpClient, seconds: float) -> bool:
+            if events:
+                events.pop(0)()
+            return True
+
+        monkeypatch.setattr(HttpClient, "wait", wait)
         return events
 
     def test_it_is_waited_for(
@@ -1161,6 +1229,17 @@ class TestAnAnkiThatIsStarting:
         assert len(server.requests) > 2
         server.stop()
         assert "Start Anki" in failure(provider.sync_deck(deck))
+
+    def test_nor_once_it_is_closed(self, start: Start, connect: Connect, deck: Deck) -> None:
+        server = start()
+        server.stop()
+        provider = connect(server, launch_wait_time=10)
+        closing = threading.Timer(0.1, provider.close)
+        closing.start()
+        started = time.monotonic()
+        assert "Start Anki" in failure(provider.sync_deck(deck))
+        assert time.monotonic() - started < 5
+        closing.join()
 
     def test_and_not_where_that_does_not_help(
         self, start: Start, connect: Connect, deck: Deck, pauses: list[Callable[[], object]]
@@ -1243,6 +1322,20 @@ class TestSingleSteps:
         assert server.media() == {"gato.mp3": b"gato"}
         require_in_order(server.collection)
 
+    def test_a_file_may_be_removed_once_a_card_has_brought_it(
+        self, server: AnkiServer, connect: Connect, tmp_path: Path
+    ) -> None:
+        provider = self.provider(connect, server)
+        files = [named_by_content(tmp_path, content, "mp3") for content in (b"miau", b"guau")]
+        provider.sync_media(files)
+        for file in files:
+            card = {"Front": f"{file.stem} [sound:{file.name}]", "Back": "x"}
+            assert not provider.sync_cards([card, {"Front": "", "Back": "refused"}]).success
+            done(provider.sync_cards([card]))
+            file.unlink()
+        done(provider.sync_cards([{"Front": f"both {files[0].name} {files[1].name}", "Back": "x"}]))
+        assert sorted(server.media().values()) == [b"guau", b"miau"]
+
     def test_one_card(self, server: AnkiServer, connect: Connect) -> None:
         provider = self.provider(connect, server)
         result = done(provider.sync_single_card({"Front": "gato", "Back": "cat"}))
@@ -1286,6 +1379,29 @@ WORDS = [
     {"word": "banco", "translation": "bench"},
     {"word": 'a "b" <i> & [x] {{y}}', "translation": "odd"},
 ]
+
+
+class TestChanges:
+    SOUND, CREDIT = "[sound:a.mp3]", "A: Ann · B: Bob"
+
+    @pytest.mark.parametrize(
+        ("old", "new", "changes"),
+        [
+            ({"Sound": SOUND, "B": "the cat"}, {"Sound": "", "B": "cat"}, {"B": "cat"}),
+            ({"Sound": SOUND, "Example": "El gato."}, {"Sound": "", "Example": ""}, {"Example": ""}),
+            ({"Picture": '<img src="a.png">'}, {"Picture": ""}, {}),
+            ({"Sound": SOUND}, {"Sound": "[sound:b.mp3]"}, {"Sound": "[sound:b.mp3]"}),
+            ({"Sound": SOUND, "Credit": CREDIT}, {"Sound": "", "Credit": "B: Bob"}, {}),
+            ({"Sound": SOUND, "Credit": CREDIT}, {"Sound": "", "Credit": ""}, {}),
+            ({"Sound": SOUND, "Credit": CREDIT}, {"Sound": "", "Credit": "C: Cy"}, {"Credit": "C: Cy"}),
+            ({"Sound": SOUND, "Credit": CREDIT}, {"Sound": SOUND, "Credit": ""}, {"Credit": ""}),
+            ({"Sound": SOUND, "Credit": CREDIT}, {"Sound": ""}, {}),
+        ],
+    )
+    def test_only_media_and_their_credit_are_kept_back(
+        self, old: dict[str, str], new: dict[str, str], changes: dict[str, str]
+    ) -> None:
+        assert Existing(1, old, frozenset()).changes(new) == changes
 
 
 class Voice(MediaProvider):
@@ -1340,6 +1456,19 @@ class TestBuilding:
         self.build(tmp_path, WORDS, anki={"url": server.url})
         assert written(server, since) == []
         require_in_order(collection)
+
+    def test_a_word_that_anki_refuses_fails_no_build(
+        self, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        server = by("add", start())
+        server.refuse("addNotes", "no")
+        server.refuse("addNote", "odd")
+        report = self.build(tmp_path, WORDS, anki={"url": server.url})
+        assert report.outputs == {"anki": None}
+        assert len(server.notes()) == 3
+        assert "gato: odd" in report.problems[0]
+        assert list(tmp_path.iterdir()) == []
 
     def test_one_of_two_places_that_fails_is_told(self, start: Start, tmp_path: Path) -> None:
         server = start()

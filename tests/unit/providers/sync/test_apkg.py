@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 import pytest
 
-from deckwright import CardTemplate, Deck, Note, NoteType, SettingError, packages
+from deckwright import CardTemplate, Deck, Note, NoteType, ProviderError, SettingError, packages
 from deckwright_builtins import apkg
 from deckwright_builtins.apkg import Apkg
 
@@ -408,6 +408,15 @@ class TestConnection:
 
     def test_there_is_none_without_the_folder(self, tmp_path: Path) -> None:
         assert Apkg({"path": str(tmp_path / "nowhere" / "deck.apkg")}).test_connection() is False
+
+    def test_a_folder_that_is_not_there_is_told(self, tmp_path: Path) -> None:
+        path = tmp_path / "nowhere" / "deck.apkg"
+        with pytest.raises(ProviderError) as caught:
+            Apkg({"path": str(path)}).check_connection()
+        assert (
+            str(caught.value)
+            == f"{path} cannot be written: No such file or directory.\n  Name another file, by `path`."
+        )
 
     def test_without_genanki_the_extra_to_install_is_named(
         self, deck: Deck, monkeypatch: pytest.MonkeyPatch
