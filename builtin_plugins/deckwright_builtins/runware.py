@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
+import math
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
 from urllib.parse import urlsplit
 
 import attrs
@@ -45,6 +48,9 @@ from deckwright.painting import (
     prompt_for,
 )
 
+if TYPE_CHECKING:
+    from deckwright.http import HttpClient
+
 DEFAULT_MODEL = "runware:101@1"  # FLUX.1 dev
 # US dollars for a picture by FLUX.1 dev of 512 x 512 pixels in 28 steps; of 1024 x 1024 it is twice as much.
 _USUAL_PRICE = 0.0019
@@ -53,6 +59,11 @@ _DEFAULT_STEPS = 20  # of the service, when a task names none
 # One or the other, as `output_type` has it.
 _PICTURE_KEYS = ("imageURL", "imageBase64Data", "imageDataURI")
 _DRY_RUN = {"x-runware-dry-run": "1"}
+# Seconds before another try or another question, the last of them as often as need be. A task that the service
+# has not heard of after all of them is taken for one that never arrived; until then it may be registered yet.
+_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 10.0)
+# Where the time-out is shorter than that, it must have said so to the last of so many questions at least.
+_FEWEST_POLLS = 3
 
 Task = dict[str, Any]
 # What became of a task: the part of the answer that is about it, or why there is none.
@@ -131,32 +142,38 @@ class Runware(PaintingProvider):
 
     def generate_batch(self, requests: Sequence[MediaRequest]) -> list[MediaResult]:
         """Make several, `batch_size` of them in one request; one result a request, in the same order."""
+        http = self.http
         size = self.settings.batch_size
         batches = [requests[start : start + size] for start in range(0, len(requests), size)]
         with ThreadPoolExecutor(self.settings.max_concurrent) as pool:
-            return [result for results in pool.map(self._generate_together, batches) for result in results]
+            made = pool.map(lambda batch: self._generate_together(http, batch), batches)
+            return [result for results in made for result in results]
 
     def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
-        [result] = self._generate_together([request])
+        [result] = self._generate_together(self.http, [request])
         return result
 
-    def _generate_together(self, requests: Sequence[MediaRequest]) -> list[MediaResult]:
-        """Make several in one request; one result a request, in the same order."""
+    def _generate_together(self, http: HttpClient, requests: Sequence[MediaRequest]) -> list[MediaResult]:
+        """Make several in one request; one result a request, in the same order.
+
+        All is done with one client: once it is closed, nothing more is.
+        """
         tasks = [self._task_for(request) for request in requests]
-        outcomes = self._run([task for task in tasks if not isinstance(task, ProviderError)])
+        outcomes = self._run(http, [task for task in tasks if not isinstance(task, ProviderError)])
 
         def result(request: MediaRequest, task: Task | ProviderError) -> MediaResult:
             outcome = task if isinstance(task, ProviderError) else outcomes[task["taskUUID"]]
             if isinstance(outcome, ProviderError):
                 return self._failed(outcome)
             try:
-                path = self._fetched(outcome, request.target)
+                path = _fetched(http, outcome, request.target)
             except ProviderError as error:
                 return self._failed(error)
             except OSError as error:  # which is no matter of the others, that are paid for too
                 return self._failed(ProviderError(f"The picture cannot be written ({error})."))
-            about = {"model": self.settings.model, "seed": outcome.get("seed"), "cost": outcome.get("cost")}
-            return MediaResult(True, path, {**about, "task": outcome["taskUUID"]})
+            about = {"model": self.settings.model, "seed": outcome.get("seed")}
+            about |= {"cost": _amount(outcome.get("cost")), "task": outcome["taskUUID"]}
+            return MediaResult(True, path, about)
 
         with ThreadPoolExecutor(self.settings.max_concurrent) as pool:
             return list(pool.map(result, requests, tasks))
@@ -193,86 +210,124 @@ class Runware(PaintingProvider):
 
     # Tasks and what became of them
 
-    def _run(self, tasks: Sequence[Task]) -> dict[str, Outcome]:
+    def _run(
+        self,
+        http: HttpClient,
+        tasks: Sequence[Task],
+        headers: Mapping[str, str] | None = None,
+        *,
+        are_free: bool = False,
+    ) -> dict[str, Outcome]:
         """Have tasks carried out, each once; return what became of each, by UUID.
 
-        A request whose reply was lost may have been carried out and charged. So what became of its tasks is
-        asked before those that the service knows nothing of are sent again, under the same UUIDs.
+        A task whose reply was lost may have been carried out and charged, unless it is free. So what became of it
+        is asked, and it is sent again, under the same UUID, only where the service has never heard of it. So are
+        those whose error may pass.
         """
         outcomes: dict[str, Outcome] = {}
-        tries = 1 + self.settings.max_retries
-        while waiting := [task for task in tasks if task["taskUUID"] not in outcomes]:
-            tries -= 1
+        waiting = list(tasks)
+        for retry in range(1 + self.settings.max_retries):
+            if not waiting:
+                break
             try:
-                outcomes |= self._send(waiting)
+                said = self._send(http, waiting, headers)
             except ProviderError as error:
-                is_lost = isinstance(error, TransientError) and error.reply_lost
-                if is_lost:
-                    outcomes |= self._recovered([task["taskUUID"] for task in waiting])
-                if not (is_lost and tries):
-                    outcomes = {**{task["taskUUID"]: error for task in waiting}, **outcomes}
+                said = {task["taskUUID"]: error for task in waiting}
+                if not _is_lost(error):  # the client has tried often enough
+                    return outcomes | said
+            lost = {} if are_free else {id: each for id, each in said.items() if _is_lost(each)}
+            outcomes |= said | self._recovered(http, lost)
+            pauses = {id: self._pause(outcomes[id], retry) for id in said}
+            waiting = [task for task in waiting if pauses[task["taskUUID"]] is not None]
+            if waiting and retry < self.settings.max_retries:
+                # When this ends early, the client is closed, and refuses the next request.
+                http.wait(max(pause for pause in pauses.values() if pause is not None))
         return outcomes
+
+    def _pause(self, outcome: Outcome, retry: int) -> float | None:
+        """Return how long to wait before a task is sent again; None, when that is of no use or too dear."""
+        usual = _PAUSES[min(retry, len(_PAUSES) - 1)]
+        if isinstance(outcome, RateLimitedError):
+            pause = usual if outcome.retry_after is None else outcome.retry_after
+            return pause if pause <= self.settings.longest_wait else None
+        return usual if isinstance(outcome, TransientError) and not outcome.reply_lost else None
 
     def _outcome(self, task: Task, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Make a request with one task that costs nothing; return what came of it."""
-        outcome = self._send([task], headers)[task["taskUUID"]]
+        outcome = self._run(self.http, [task], headers, are_free=True)[task["taskUUID"]]
         if isinstance(outcome, ProviderError):
             self._failed(outcome)  # masks the key in it
             raise outcome
         return outcome
 
-    def _send(self, tasks: Sequence[Task], headers: Mapping[str, str] | None = None) -> dict[str, Outcome]:
+    def _send(
+        self, http: HttpClient, tasks: Sequence[Task], headers: Mapping[str, str] | None
+    ) -> dict[str, Outcome]:
         """Make one request; return what became of each of its tasks, by UUID."""
-        reply = self._ask(tasks, headers, idempotent=False)
+        reply = http.request("POST", self.base_url, json=list(tasks), headers=headers, idempotent=False)
         answer = reply.json()
         outcomes: dict[str, Outcome] = {}
+        otherwise = ProviderError("Runware does not say what became of this picture.")
         for failure in _dicts(answer.get("errors")):
-            outcomes[str(failure.get("taskUUID"))] = _error(failure, reply)
+            if id := failure.get("taskUUID"):
+                outcomes[str(id)] = _error(failure, reply)
+            else:
+                otherwise = _error(failure, reply)
         for item in _dicts(answer.get("data")):
             outcomes[str(item.get("taskUUID"))] = item
-        silent = ProviderError("Runware does not say what became of this picture.")
-        return {task["taskUUID"]: outcomes.get(task["taskUUID"], silent) for task in tasks}
+        return {task["taskUUID"]: outcomes.get(task["taskUUID"], otherwise) for task in tasks}
 
-    def _recovered(self, ids: Sequence[str]) -> dict[str, Outcome]:
-        """Ask what became of tasks, for a while: they may still be under way."""
-        import tenacity
+    def _recovered(self, http: HttpClient, lost: Mapping[str, TransientError]) -> dict[str, Outcome]:
+        """Ask what became of tasks whose reply was lost, until all is known or the time is up.
 
-        def ask() -> dict[str, Outcome]:
-            asked = [{"taskType": "getTaskDetails", "taskUUID": id} for id in ids]
+        Tasks that the service has not heard of fail with an error that may pass, those it does not tell of with
+        one of which it is said that they may have been charged.
+        """
+        found: dict[str, Outcome] = {}
+        end = time.monotonic() + self.settings.timeout
+        for polls in itertools.count(1):
+            missing = lost.keys() - found.keys()
+            if not missing:
+                break
             try:
-                details = self._ask(asked).json().get("data")
+                told, denied = self._details(http, sorted(missing))
             except ProviderError as error:
-                # It stays unknown whether they were charged, so they are not sent again.
-                return dict.fromkeys(ids, error)
-            return {
-                item["taskUUID"]: item
-                for item in _within(details)
-                if item.get("taskUUID") in ids and any(key in item for key in _PICTURE_KEYS)
-            }
+                may_pass = isinstance(error, TransientError | RateLimitedError)  # which the question did not
+                found |= {id: _unknown(error) if may_pass else error for id in missing}
+                break
+            found |= told
+            missing -= told.keys()
+            pause = _PAUSES[min(polls, len(_PAUSES)) - 1]
+            is_over = time.monotonic() + pause > end
+            if is_over or (polls > len(_PAUSES) and missing <= denied):
+                if polls < _FEWEST_POLLS:
+                    denied = set()
+                found |= {
+                    id: TransientError(lost[id].message) if id in denied else _unknown(lost[id])
+                    for id in missing
+                }
+                break
+            http.wait(pause)
+        return found
 
-        return tenacity.Retrying(
-            retry=tenacity.retry_if_result(lambda found: len(found) < len(ids)),
-            stop=tenacity.stop_after_attempt(1 + self.settings.max_retries),
-            wait=tenacity.wait_exponential(multiplier=0.5, max=10),
-            retry_error_callback=lambda state: state.outcome.result() if state.outcome else {},
-        )(ask)
-
-    def _ask(
-        self, tasks: Sequence[Task], headers: Mapping[str, str] | None = None, *, idempotent: bool = True
-    ) -> Reply:
-        return self.http.request(
-            "POST", self.base_url, json=list(tasks), headers=headers, idempotent=idempotent
-        )
-
-    def _fetched(self, outcome: dict[str, Any], target: Path) -> Path:
-        if url := outcome.get("imageURL"):
-            return self.http.download(str(url), target, "image")
-        encoded = str(outcome.get("imageBase64Data") or outcome.get("imageDataURI") or "")
-        try:
-            content = base64.b64decode(encoded.rpartition(",")[2], validate=True)
-        except (binascii.Error, ValueError):
-            raise BadMediaError("Runware's picture is not well-formed base64.") from None
-        return write_media(content, target, "image")
+    def _details(self, http: HttpClient, ids: Sequence[str]) -> tuple[dict[str, Outcome], set[str]]:
+        """Ask once what became of tasks; return what is told of them, and which ones are not known there."""
+        asked = [{"taskType": "getTaskDetails", "taskUUID": id} for id in ids]
+        reply = http.request("POST", self.base_url, json=asked)
+        answer = reply.json()
+        failures = list(_dicts(answer.get("errors")))
+        denied = {str(failure.get("taskUUID")) for failure in failures if _denies(failure)}
+        told: dict[str, Outcome] = {}
+        for item in _within([[each for each in failures if not _denies(each)], answer.get("data")]):
+            id = str(item.get("taskUUID"))
+            if any(key in item for key in _PICTURE_KEYS):
+                told[id] = item
+            elif "code" in item:
+                error = _error(item, reply)
+                # One that may pass is of an earlier try, or of this question.
+                if not isinstance(error, TransientError | RateLimitedError):
+                    told.setdefault(id, error)
+        return {id: told[id] for id in ids if id in told}, denied
 
     # Money
 
@@ -285,10 +340,13 @@ class Runware(PaintingProvider):
         """Have one picture priced in a dry run, which neither runs nor costs anything; all cost the same."""
         task = self._task(prompt_for(requests[0], self.settings) if requests else "a picture")
         outcome = self._outcome(task, _DRY_RUN)
-        try:
-            each = float(outcome["cost"])
-        except (KeyError, TypeError, ValueError):
-            raise ProviderError("Runware tells no price.") from None
+        if any(key in outcome for key in _PICTURE_KEYS):
+            raise ProviderError(
+                "Runware took no notice of the dry run: it painted, and perhaps charged for it."
+            )
+        each = _amount(outcome.get("cost"))
+        if each is None:
+            raise ProviderError("Runware tells no price.")
         return estimate(each, requests)
 
     def _explain(self, reply: Reply) -> ProviderError | None:
@@ -305,15 +363,31 @@ class Runware(PaintingProvider):
         if answer.get("data"):
             return None
         errors = [_error(failure, reply) for failure in failures]
-        passing = [error for error in errors if isinstance(error, TransientError | RateLimitedError)]
-        if passing:
-            return passing[0]
-        # Where each task has a fault of its own, the others of the request are no worse for it.
-        return None if all("taskUUID" in failure for failure in failures) else errors[0]
+        is_whole = not any(failure.get("taskUUID") for failure in failures)
+        # When all come too soon, other requests would do so too, and the client has them wait.
+        return errors[0] if is_whole or all(isinstance(error, RateLimitedError) for error in errors) else None
+
+
+def _fetched(http: HttpClient, outcome: dict[str, Any], target: Path) -> Path:
+    if url := outcome.get("imageURL"):
+        return http.download(str(url), target, "image")
+    encoded = str(outcome.get("imageBase64Data") or outcome.get("imageDataURI") or "")
+    try:
+        content = base64.b64decode(encoded.rpartition(",")[2], validate=True)
+    except (binascii.Error, ValueError):
+        raise BadMediaError("Runware's picture is not well-formed base64.") from None
+    return write_media(content, target, "image")
 
 
 def _error(failure: Mapping[str, Any], reply: Reply) -> ProviderError:
-    """Return the error for one entry of `errors`, by the family of its code."""
+    """Return the error for one entry of `errors`; one that passes after a time that the service names is a limit."""
+    error = _error_by_code(failure, reply)
+    if isinstance(error, TransientError) and not error.reply_lost and reply.retry_after is not None:
+        return RateLimitedError(error.message, retry_after=reply.retry_after)
+    return error
+
+
+def _error_by_code(failure: Mapping[str, Any], reply: Reply) -> ProviderError:
     code = str(failure.get("code") or "")
     message = f"{failure.get('message') or 'no reason given'} ({code or 'no code'}{_limits(failure)})"
     family = code.lower()
@@ -328,10 +402,37 @@ def _error(failure: Mapping[str, Any], reply: Reply) -> ProviderError:
     if family.startswith("timeout"):
         return TransientError(message, reply_lost=True)
     if family.startswith("provider"):
-        return TransientError(message)
+        return TransientError(message, reply_lost=_is_lost(painting_error(reply) or {}))
     if family.startswith(("invalid", "missing", "unsupported")):
         return InvalidRequestError(message)
     return painting_error(reply, message) or ProviderError(message)
+
+
+def _is_lost(outcome: Outcome) -> TypeGuard[TransientError]:
+    """Whether a task may have been carried out, and charged, all the same."""
+    return isinstance(outcome, TransientError) and outcome.reply_lost
+
+
+def _denies(failure: Mapping[str, Any]) -> bool:
+    """Whether the service says that there is no such task."""
+    return str(failure.get("code")).lower().endswith("notfound")
+
+
+def _unknown(reason: ProviderError) -> TransientError:
+    """Return the error of a task that must not be sent again."""
+    return TransientError(
+        f"What became of this picture is not known; it may have been charged. {reason.message}",
+        reply_lost=True,
+    )
+
+
+def _amount(value: Any) -> float | None:
+    """Return a number of dollars, or None where it is no finite number."""
+    try:
+        is_finite = not isinstance(value, bool) and math.isfinite(value)
+    except (TypeError, OverflowError):
+        return None
+    return value if is_finite else None
 
 
 def _limits(failure: Mapping[str, Any]) -> str:

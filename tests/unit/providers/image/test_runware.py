@@ -4,6 +4,7 @@ import base64
 import json
 import logging
 import random
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -59,6 +60,7 @@ def server() -> Iterator[RunwareServer]:
 def make(server: RunwareServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Make]:
     """Make providers that ask the server, wait for nothing, and are closed in the end."""
     monkeypatch.setattr("deckwright.http.client._DEFAULT_BACKOFF", lambda state: 0.0)
+    monkeypatch.setattr("deckwright_builtins.runware._PAUSES", (0.0,) * 4)
     # To read certificates takes longer than everything else, and nothing here needs them.
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
@@ -96,6 +98,13 @@ def asks_for_pictures(received: Received) -> bool:
 
 def is_download(received: Received) -> bool:
     return received.method == "GET"
+
+
+def asks_for_details(received: Received) -> bool:
+    return b'"getTaskDetails"' in received.body
+
+
+NO_SUCH_TASK = TaskErrors("taskNotFound", 404)
 
 
 def posts(server: RunwareServer) -> list[list[dict[str, Any]]]:
@@ -614,6 +623,53 @@ class PartlyDone:
         exchange.drop()
 
 
+class Only:
+    """Tells the details of no more than so many tasks, and none of those that shared a request with them."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def meet(self, exchange: Exchange) -> None:
+        data = json.loads(exchange.answer().body)["data"][: self.count]
+        for item in data:
+            pictures = item["response"]["data"]
+            item["response"] = [each for each in pictures if each["taskUUID"] == item["taskUUID"]]
+        exchange.send(Reply.of_json({"data": data}))
+
+
+class Mixed:
+    """Reports one code a task, or its picture for None; a time-out is one of a task that was carried out."""
+
+    def __init__(
+        self,
+        *codes: str | None,
+        status: int = 200,
+        headers: dict[str, str] | None = None,
+        is_named: bool = True,
+    ) -> None:
+        self.codes = codes
+        self.status = status
+        self.headers = headers
+        self.is_named = is_named
+
+    def meet(self, exchange: Exchange) -> None:
+        tasks = exchange.received.json()
+        pairs = list(zip(tasks, self.codes, strict=True))
+        done = [task for task, code in pairs if code is None or code.startswith("timeout")]
+        received = attrs.evolve(exchange.received, body=json.dumps(done).encode())
+        pictures = {
+            item["taskUUID"]: item for item in json.loads(exchange.server.answer(received).body)["data"]
+        }
+        data = [pictures[task["taskUUID"]] for task, code in pairs if code is None]
+        errors = [
+            runware.error(code, task=task if self.is_named else None)
+            for task, code in pairs
+            if code is not None
+        ]
+        told = {"errors": errors, **({"data": data} if data else {})}
+        exchange.send(Reply.of_json(told, self.status, self.headers))
+
+
 class TestBatches:
     PROMPTS = ("an apple", "a pear", "a plum", "a fig", "a lime")
 
@@ -790,10 +846,112 @@ class TestLostReplies:
     ) -> None:
         server.fail(runware.LOST_REPLY, when=asks_for_pictures)
         server.fail(fault, times=None, when=lambda received: not asks_for_pictures(received))
-        result = paint(make(max_retries=1))
-        assert not result.success
+        failure = paint(make(max_retries=1, timeout=0.5)).failure
+        assert isinstance(failure, TransientError)
+        assert failure.reply_lost
+        assert "it may have been charged" in failure.message
         assert len(posts(server)) == 1
         assert list(server.charged.values()) == [1]
+
+    @pytest.mark.parametrize("max_retries", [0, 2])
+    def test_what_is_still_under_way_is_waited_for(
+        self, server: RunwareServer, make: Make, paint: Paint, max_retries: int
+    ) -> None:
+        server.fail(runware.LOST_REPLY, when=asks_for_pictures)
+        server.fail(Reply.of_json({"data": []}), times=9, when=asks_for_details)
+        assert paint(make(max_retries=max_retries)).success
+        assert len(posts(server)) == 1
+        assert list(server.charged.values()) == [1]
+
+    @pytest.mark.parametrize("times", [1, 4])
+    def test_a_task_may_be_registered_late(
+        self, server: RunwareServer, make: Make, paint: Paint, times: int
+    ) -> None:
+        server.fail(runware.LOST_REPLY, when=asks_for_pictures)
+        server.fail(NO_SUCH_TASK, times=times, when=asks_for_details)
+        assert paint(make(max_retries=2)).success
+        assert len(posts(server)) == 1
+        assert list(server.charged.values()) == [1]
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            Reply.of_json({"data": []}),
+            TaskErrors("timeoutProvider", 504),
+            TaskErrors("exceededRateLimit", 200),
+        ],
+    )
+    def test_what_is_never_told_is_not_sent_again(
+        self, server: RunwareServer, make: Make, paint: Paint, answer: Any
+    ) -> None:
+        server.fail(runware.LOST_REPLY, when=asks_for_pictures)
+        server.fail(answer, times=None, when=asks_for_details)
+        failure = paint(make(max_retries=2, timeout=0.2)).failure
+        assert isinstance(failure, TransientError)
+        assert failure.reply_lost
+        assert failure.message.startswith(
+            "What became of this picture is not known; it may have been charged."
+        )
+        assert len(posts(server)) == 1
+
+    @pytest.mark.parametrize(("pause", "sent"), [(0.04, 2), (0.15, 1)])
+    def test_when_time_is_short_a_few_denials_are_needed(
+        self,
+        server: RunwareServer,
+        make: Make,
+        paint: Paint,
+        monkeypatch: pytest.MonkeyPatch,
+        pause: float,
+        sent: int,
+    ) -> None:
+        provider = make(max_retries=1, timeout=0.2)
+        monkeypatch.setattr("deckwright_builtins.runware._PAUSES", (pause,) * 99)
+        server.fail(Dropped(), when=asks_for_pictures)
+        assert paint(provider).success == (sent == 2)
+        assert len(posts(server)) == sent
+
+    def test_what_one_question_recovers_is_kept(
+        self, server: RunwareServer, make: Make, tmp_path: Path
+    ) -> None:
+        server.fail(runware.LOST_REPLY, when=asks_for_pictures)
+        server.fail(Only(1), when=asks_for_details)
+        server.fail(runware.INVALID_API_KEY, when=asks_for_details)
+        results = make(max_retries=1).generate_batch(requests_for(tmp_path, "an apple", "a pear", "a plum"))
+        assert sorted(result.success for result in results) == [False, False, True]
+        assert {type(result.failure) for result in results if not result.success} == {AuthenticationError}
+        asked = [received.json() for received in server.requests if asks_for_details(received)]
+        assert [len(tasks) for tasks in asked] == [3, 2]
+        assert len(posts(server)) == 1
+
+    def test_a_fault_that_the_service_remembers_is_told(
+        self, server: RunwareServer, make: Make, tmp_path: Path
+    ) -> None:
+        server.fail(runware.LOST_REPLY, when=asks_for_pictures)
+        results = make(max_retries=1).generate_batch(requests_for(tmp_path, "an apple", "x"))
+        assert [type(result.failure) for result in results] == [type(None), InvalidRequestError]
+        assert len(posts(server)) == 1
+
+    def test_closing_ends_the_wait(
+        self, server: RunwareServer, make: Make, paint: Paint, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        provider = make(max_retries=1)
+        monkeypatch.setattr("deckwright_builtins.runware._PAUSES", (60.0,))
+        asked = threading.Event()
+
+        def notes(received: Received) -> bool:
+            asked.set()
+            return asks_for_details(received)
+
+        server.fail(runware.LOST_REPLY, when=asks_for_pictures)
+        server.fail(Reply.of_json({"data": []}), times=None, when=notes)
+        with ThreadPoolExecutor(1) as pool:
+            painted = pool.submit(paint, provider)
+            assert asked.wait(10)
+            provider.close()
+            failure = painted.result(10).failure
+        assert isinstance(failure, TransientError)
+        assert "it may have been charged" in failure.message
+        assert len(posts(server)) == 1
 
     def test_a_server_that_is_not_there_was_not_paid(self, make: Make, paint: Paint) -> None:
         with RunwareServer() as gone:
@@ -804,7 +962,94 @@ class TestLostReplies:
         assert failure.message.startswith("127.0.0.1 cannot be reached (")
 
 
+class TestSomeTasksFail:
+    """One reply, in which each task fares in its own way."""
+
+    @pytest.mark.parametrize("status", [200, 504])
+    def test_one_that_timed_out_is_asked_for(
+        self, server: RunwareServer, make: Make, tmp_path: Path, status: int
+    ) -> None:
+        server.fail(Mixed(None, "timeoutProvider", status=status), when=asks_for_pictures)
+        results = make(max_retries=2).generate_batch(requests_for(tmp_path, "an apple", "a pear"))
+        assert [result.success for result in results] == [True, True]
+        assert len(posts(server)) == 1
+        assert set(server.charged.values()) == {1}
+
+    @pytest.mark.parametrize(
+        "codes", [("exceededRateLimit", "timeoutProvider"), ("providerError", "timeout")]
+    )
+    def test_one_that_may_pass_is_sent_again_alone(
+        self, server: RunwareServer, make: Make, tmp_path: Path, codes: tuple[str, str]
+    ) -> None:
+        server.fail(Mixed(*codes), when=asks_for_pictures)
+        results = make(max_retries=1).generate_batch(requests_for(tmp_path, "an apple", "a pear"))
+        assert [result.success for result in results] == [True, True]
+        first, second = posts(server)
+        assert second == first[:1]
+        assert sorted(server.charged.values()) == [1, 1]
+
+    def test_a_gateway_may_have_lost_what_came_of_a_model(
+        self, server: RunwareServer, make: Make, paint: Paint
+    ) -> None:
+        server.fail(LostReply(TaskErrors("providerError", 502)), when=asks_for_pictures)
+        assert paint(make(max_retries=1)).success
+        assert list(server.charged.values()) == [1]
+
+    def test_what_is_said_of_no_task_is_about_the_others(
+        self, server: RunwareServer, make: Make, tmp_path: Path
+    ) -> None:
+        server.fail(Mixed(None, "insufficientCredits", is_named=False), when=asks_for_pictures)
+        results = make().generate_batch(requests_for(tmp_path, "an apple", "a pear"))
+        assert [type(result.failure) for result in results] == [type(None), QuotaError]
+
+    @pytest.mark.parametrize("max_retries", [0, 2])
+    def test_it_is_tried_again_so_many_times(
+        self, server: RunwareServer, make: Make, tmp_path: Path, max_retries: int
+    ) -> None:
+        server.fail(Mixed(None, "exceededRateLimit"), when=asks_for_pictures)
+        server.fail(TaskErrors("providerError", 200), times=None, when=asks_for_pictures)
+        results = make(max_retries=max_retries).generate_batch(requests_for(tmp_path, "an apple", "a pear"))
+        assert [result.success for result in results] == [True, False]
+        assert [len(tasks) for tasks in posts(server)] == [2, 1, 1][: 1 + max_retries]
+
+    @pytest.mark.parametrize("code", ["exceededRateLimit", "providerError"])
+    @pytest.mark.parametrize(("seconds", "sent"), [("0.3", 2), ("300", 1)])
+    def test_how_long_to_wait_is_as_the_reply_says(
+        self, server: RunwareServer, make: Make, tmp_path: Path, code: str, seconds: str, sent: int
+    ) -> None:
+        server.fail(Mixed(None, code, headers={"Retry-After": seconds}), when=asks_for_pictures)
+        results = make(max_retries=1).generate_batch(requests_for(tmp_path, "an apple", "a pear"))
+        assert results[0].success
+        painted = [received.at for received in server.requests if asks_for_pictures(received)]
+        assert len(painted) == sent
+        if sent == 2:
+            assert results[1].success
+            assert painted[1] - painted[0] >= 0.3
+        else:
+            assert isinstance(results[1].failure, RateLimitedError)
+            assert results[1].failure.retry_after == 300
+
+
 class TestMoney:
+    @pytest.mark.parametrize("cost", ["much", "0.002", None, True, [], float("nan"), float("inf"), 10**400])
+    def test_what_is_no_price_is_none(
+        self, server: RunwareServer, make: Make, paint: Paint, cost: object
+    ) -> None:
+        image = base64.b64encode(picture("png", 16, 16, (1, 2, 3))).decode()
+        server.fail(Told({"imageBase64Data": image, "cost": cost}), times=2)
+        assert paint(make()).metadata["cost"] is None
+        with pytest.raises(ProviderError):
+            make().ask_cost_estimate([])
+
+    @pytest.mark.parametrize("key", ["imageURL", "imageBase64Data", "imageDataURI"])
+    def test_a_dry_run_that_paints_is_told(self, server: RunwareServer, make: Make, key: str) -> None:
+        server.fail(Told({"cost": 0.002, key: "something"}))
+        with pytest.raises(ProviderError) as caught:
+            make().ask_cost_estimate([MediaRequest("image", "an apple")])
+        assert caught.value.message == (
+            "Runware took no notice of the dry run: it painted, and perhaps charged for it."
+        )
+
     @pytest.mark.parametrize(
         ("settings", "each"),
         [
