@@ -141,23 +141,19 @@ class MediaMaker:
             failure = self.out.get(key)
             if failure is None:
                 result = _ask(provider, request)
-                if isinstance(result, MediaResult):
-                    try:
-                        medium = self._kept(result, kind, instance)
-                    except FAULTS as error:
-                        result = BadMediaError(f"its file cannot be kept ({told(error)})")
-                self._remember(key, result)
-                if isinstance(result, MediaResult):
-                    self._observe(request, result)
-                    return medium
-                failure = result
+                made = self._kept(result, kind, instance) if isinstance(result, MediaResult) else result
+                self._remember(key, made)
+                if isinstance(made, Medium):
+                    self._observe(request, cast("MediaResult", result))
+                    return made
+                failure = made
             reasons[instance] = failure
         *_, last = reasons.values()
         self._observe(request, MediaResult(success=False, error=last.message, failure=last))
         failed = kind.required or not all(isinstance(reason, NotFoundError) for reason in reasons.values())
         return Missing(word, kind, reasons, failed)
 
-    def _remember(self, key: tuple[str, str], result: MediaResult | ProviderError) -> None:
+    def _remember(self, key: tuple[str, str], result: Medium | ProviderError) -> None:
         """Take note of who need not be asked again."""
         if isinstance(result, TransientError):
             self._failed_in_a_row[key] += 1
@@ -168,17 +164,20 @@ class MediaMaker:
         ):
             self.out[key] = result
 
-    def _kept(self, result: MediaResult, kind: Kind, instance: str) -> Medium:
+    def _kept(self, result: MediaResult, kind: Kind, instance: str) -> Medium | ProviderError:
         """Name a file by its content, so that the same sound or picture is the same file in every build."""
         path = cast("Path", result.file_path)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:20]
-        kept = self._folder / f"deckwright-{digest}{media_ending(path, kind.type)}"
-        # A file elsewhere is the provider's own, in a cache of its own perhaps.
-        if path.parent == self._folder:
-            path.replace(kept)
-        else:
-            shutil.copyfile(path, kept)
-        about = result.metadata or {}
+        try:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()[:20]
+            kept = self._folder / f"deckwright-{digest}{media_ending(path, kind.type)}"
+            # A file elsewhere is the provider's own, in a cache of its own perhaps.
+            if path.parent == self._folder:
+                path.replace(kept)
+            else:
+                shutil.copyfile(path, kept)
+        except OSError as error:
+            return BadMediaError(f"its file cannot be kept ({told(error)})")
+        about = result.metadata if isinstance(result.metadata, Mapping) else {}
         credit = about.get("attribution") or self._attribution(kind.type, instance)
         return Medium(kept, instance, str(credit), _dollars(about.get("cost")))
 

@@ -60,7 +60,7 @@ def server() -> Iterator[RunwareServer]:
 def make(server: RunwareServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Make]:
     """Make providers that ask the server, wait for nothing, and are closed in the end."""
     monkeypatch.setattr("deckwright.http.client._DEFAULT_BACKOFF", lambda state: 0.0)
-    monkeypatch.setattr("deckwright_builtins.runware._PAUSES", (0.0,) * 4)
+    monkeypatch.setattr("deckwright_builtins.runware.tasks._PAUSES", (0.0,) * 4)
     # To read certificates takes longer than everything else, and nothing here needs them.
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
@@ -905,7 +905,7 @@ class TestLostReplies:
         sent: int,
     ) -> None:
         provider = make(max_retries=1, timeout=0.2)
-        monkeypatch.setattr("deckwright_builtins.runware._PAUSES", (pause,) * 99)
+        monkeypatch.setattr("deckwright_builtins.runware.tasks._PAUSES", (pause,) * 99)
         server.fail(Dropped(), when=asks_for_pictures)
         assert paint(provider).success == (sent == 2)
         assert len(posts(server)) == sent
@@ -935,7 +935,7 @@ class TestLostReplies:
         self, server: RunwareServer, make: Make, paint: Paint, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         provider = make(max_retries=1)
-        monkeypatch.setattr("deckwright_builtins.runware._PAUSES", (60.0,))
+        monkeypatch.setattr("deckwright_builtins.runware.tasks._PAUSES", (60.0,))
         asked = threading.Event()
 
         def notes(received: Received) -> bool:

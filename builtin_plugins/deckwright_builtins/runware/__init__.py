@@ -1,0 +1,268 @@
+"""Pictures painted by the many models at runware.ai; needs a key.
+
+A request is a list of tasks, each with a UUID that we make and the answer repeats; so many pictures are asked for
+in one request, some may fail while the others come, and what became of a task can be asked when a reply was
+lost. The facts are from Runware's documentation and its Python client.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import uuid
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+import attrs
+
+from deckwright import (
+    BadMediaError,
+    InvalidRequestError,
+    MediaProvider,
+    MediaRequest,
+    MediaResult,
+    ProviderError,
+    ProviderInfo,
+    Traits,
+    hookimpl,
+)
+from deckwright.extras import ONLINE_EXTRA
+from deckwright.http import Reply, is_url
+from deckwright.media_files import write_media
+from deckwright.painting import (
+    PaintingProvider,
+    PaintingSettings,
+    estimate,
+    prompt_for,
+)
+from deckwright_builtins.runware.errors import whole_error
+from deckwright_builtins.runware.tasks import PICTURE_KEYS, Task, Tasks
+
+if TYPE_CHECKING:
+    from deckwright.http import HttpClient
+
+DEFAULT_MODEL = "runware:101@1"  # FLUX.1 dev
+# US dollars for a picture by FLUX.1 dev of 512 x 512 pixels in 28 steps; of 1024 x 1024 it is twice as much.
+_USUAL_PRICE = 0.0019
+_USUAL_STEPS = 28
+_DEFAULT_STEPS = 20  # of the service, when a task names none
+_DRY_RUN = {"x-runware-dry-run": "1"}
+
+
+@attrs.define(kw_only=True)
+class RunwareSettings(PaintingSettings):
+    """What is painted, by which model."""
+
+    base_url: str = attrs.field(
+        default="https://api.runware.ai/v1", validator=is_url, metadata={"help": "where the service is"}
+    )
+    model: str = attrs.field(
+        default=DEFAULT_MODEL,
+        validator=attrs.validators.min_len(1),
+        metadata={"help": "a model by its AIR id, source:id@version"},
+    )
+    negative_prompt: str = attrs.field(default="", metadata={"help": "what should not be in the picture"})
+    # Which sizes there are depends on the model, and the service says so.
+    width: int = attrs.field(
+        default=512,
+        validator=attrs.validators.gt(0),
+        metadata={"help": "pixels; of most models, a multiple of 64"},
+    )
+    height: int = attrs.field(
+        default=512,
+        validator=attrs.validators.gt(0),
+        metadata={"help": "pixels; of most models, a multiple of 64"},
+    )
+    steps: int | None = attrs.field(
+        default=None, metadata={"help": "how long it is painted at; the model's own, when not set"}
+    )
+    guidance_scale: float | None = attrs.field(
+        default=None, metadata={"help": "how closely the prompt is kept to; the model's own, when not set"}
+    )
+    sampler: str | None = attrs.field(
+        default=None, metadata={"help": "the scheduler, for models with several"}
+    )
+    seed: int | None = attrs.field(
+        default=None, metadata={"help": "the same number gives the same picture; drawn, when not set"}
+    )
+    output_type: Literal["URL", "base64Data", "dataURI"] = attrs.field(
+        default="URL", metadata={"help": "how pictures come"}
+    )
+    output_format: Literal["JPG", "PNG", "WEBP"] = attrs.field(
+        default="JPG", metadata={"help": "the kind of file"}
+    )
+    batch_size: int = attrs.field(
+        default=10, validator=attrs.validators.ge(1), metadata={"help": "how many pictures in one request"}
+    )
+
+
+class Runware(PaintingProvider):
+    """Has pictures painted, several in one request."""
+
+    config_class = RunwareSettings
+    settings: RunwareSettings
+
+    @property
+    def base_url(self) -> str:
+        """Where the service is; its version is added where the setting leaves it out."""
+        url = self.settings.base_url.rstrip("/")
+        return url if urlsplit(url).path else f"{url}/v1"
+
+    def _headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.settings.api_key}"}
+
+    def check_connection(self) -> str:
+        """Ask for the balance, which costs nothing."""
+        task = {"taskType": "accountManagement", "taskUUID": str(uuid.uuid4()), "operation": "getDetails"}
+        balance = self._outcome(task).get("balance")
+        if not isinstance(balance, Mapping):
+            return "the key is accepted"
+        return f"the key is accepted; the balance is {balance.get('amount')} {balance.get('currency', '')}".strip()
+
+    def generate_batch(self, requests: Sequence[MediaRequest]) -> list[MediaResult]:
+        """Make several, `batch_size` of them in one request; one result a request, in the same order."""
+        http = self.http
+        size = self.settings.batch_size
+        batches = [requests[start : start + size] for start in range(0, len(requests), size)]
+        with ThreadPoolExecutor(self.settings.max_concurrent) as pool:
+            made = pool.map(lambda batch: self._generate_together(http, batch), batches)
+            return [result for results in made for result in results]
+
+    def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
+        [result] = self._generate_together(self.http, [request])
+        return result
+
+    def _generate_together(self, http: HttpClient, requests: Sequence[MediaRequest]) -> list[MediaResult]:
+        """Make several in one request; one result a request, in the same order.
+
+        All is done with one client: once it is closed, nothing more is.
+        """
+        tasks = [self._task_for(request) for request in requests]
+        outcomes = Tasks(http, self.base_url, self.settings).run(
+            [task for task in tasks if not isinstance(task, ProviderError)]
+        )
+
+        def result(request: MediaRequest, task: Task | ProviderError) -> MediaResult:
+            outcome = task if isinstance(task, ProviderError) else outcomes[task["taskUUID"]]
+            if isinstance(outcome, ProviderError):
+                return self._failed(outcome)
+            try:
+                path = _fetched(http, outcome, request.target)
+            except ProviderError as error:
+                return self._failed(error)
+            except OSError as error:  # which is no matter of the others, that are paid for too
+                return self._failed(ProviderError(f"The picture cannot be written ({error})."))
+            about = {"model": self.settings.model, "seed": outcome.get("seed")}
+            about |= {"cost": _amount(outcome.get("cost")), "task": outcome["taskUUID"]}
+            return MediaResult(True, path, about)
+
+        with ThreadPoolExecutor(self.settings.max_concurrent) as pool:
+            return list(pool.map(result, requests, tasks))
+
+    def _task_for(self, request: MediaRequest) -> Task | ProviderError:
+        """Return the task for a request, or why there can be none: before anything is paid for."""
+        if not self.validate_request(request):
+            return InvalidRequestError(f"Runware delivers pictures, not {request.type}.")
+        if request.output_path is None:
+            return InvalidRequestError(f"The request for {request.content!r} names no file.")
+        return self._task(prompt_for(request, self.settings))
+
+    def _task(self, prompt: str) -> Task:
+        settings = self.settings
+        task = {
+            "taskType": "imageInference",
+            "taskUUID": str(uuid.uuid4()),
+            "model": settings.model,
+            "positivePrompt": prompt,
+            "negativePrompt": settings.negative_prompt or None,
+            "width": settings.width,
+            "height": settings.height,
+            "steps": settings.steps,
+            "CFGScale": settings.guidance_scale,
+            "scheduler": settings.sampler,
+            "seed": settings.seed,
+            "numberResults": 1,
+            "outputType": settings.output_type,
+            "outputFormat": settings.output_format,
+            "includeCost": True,
+            "deliveryMethod": "sync",
+        }
+        return {name: value for name, value in task.items() if value is not None}
+
+    def _outcome(self, task: Task, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Make a request with one task that costs nothing; return what came of it."""
+        outcome = Tasks(self.http, self.base_url, self.settings).run([task], headers, are_free=True)[
+            task["taskUUID"]
+        ]
+        if isinstance(outcome, ProviderError):
+            self._failed(outcome)  # masks the key in it
+            raise outcome
+        return outcome
+
+    # Money
+
+    def _usual_price(self) -> float:
+        """Return what a picture of this size costs with FLUX.1 dev."""
+        area = 2 / 3 + self.settings.width * self.settings.height / (3 * 512 * 512)
+        return _USUAL_PRICE * area * (self.settings.steps or _DEFAULT_STEPS) / _USUAL_STEPS
+
+    def ask_cost_estimate(self, requests: Sequence[MediaRequest]) -> dict[str, float]:
+        """Have one picture priced in a dry run, which neither runs nor costs anything; all cost the same."""
+        task = self._task(prompt_for(requests[0], self.settings) if requests else "a picture")
+        outcome = self._outcome(task, _DRY_RUN)
+        if any(key in outcome for key in PICTURE_KEYS):
+            raise ProviderError(
+                "Runware took no notice of the dry run: it painted, and perhaps charged for it."
+            )
+        each = _amount(outcome.get("cost"))
+        if each is None:
+            raise ProviderError("Runware tells no price.")
+        return estimate(each, requests)
+
+    def _explain(self, reply: Reply) -> ProviderError | None:
+        return whole_error(reply)
+
+
+def _fetched(http: HttpClient, outcome: dict[str, Any], target: Path) -> Path:
+    if url := outcome.get("imageURL"):
+        return http.download(str(url), target, "image")
+    encoded = str(outcome.get("imageBase64Data") or outcome.get("imageDataURI") or "")
+    try:
+        content = base64.b64decode(encoded.rpartition(",")[2], validate=True)
+    except (binascii.Error, ValueError):
+        raise BadMediaError("Runware's picture is not well-formed base64.") from None
+    return write_media(content, target, "image")
+
+
+def _amount(value: Any) -> float | None:
+    """Return a number of dollars, or None where it is no finite number."""
+    try:
+        is_finite = not isinstance(value, bool) and math.isfinite(value)
+    except (TypeError, OverflowError):
+        return None
+    return value if is_finite else None
+
+
+@hookimpl
+def describe_media_providers() -> list[ProviderInfo]:
+    """Offer `runware`."""
+    return [
+        ProviderInfo(
+            "image",
+            "runware",
+            "Pictures painted by the models at runware.ai; needs a key and costs money",
+            config_class=RunwareSettings,
+            extra=ONLINE_EXTRA,
+            traits=Traits(requests_per_item=1),
+        )
+    ]
+
+
+@hookimpl
+def register_media_provider(type: str, name: str, config: dict[str, Any]) -> MediaProvider | None:
+    """Make `runware`."""
+    return Runware(config) if (type, name) == ("image", "runware") else None
