@@ -11,7 +11,7 @@ import attrs
 from deckwright.errors import InvalidRequestError, NotFoundError, ProviderError, TransientError
 from deckwright.http.provider import HttpMediaProvider
 from deckwright.http.reply import Reply, error_for
-from deckwright.http.settings import HttpSettings, is_key
+from deckwright.http.settings import HttpSettings, is_key, timeout
 from deckwright.languages import LANGUAGE_CODES
 from deckwright.providers.media import MediaRequest
 
@@ -52,11 +52,7 @@ class PaintingSettings(HttpSettings):
         factory=dict, metadata={"help": "daily_limit_usd and warn_threshold_usd, for estimates"}
     )
     # To paint takes its time.
-    timeout: float = attrs.field(
-        default=180.0,
-        validator=attrs.validators.gt(0),
-        metadata={"help": "seconds without a sign of life after which a request is given up"},
-    )
+    timeout: float = timeout(180.0)
 
 
 class PaintingProvider(HttpMediaProvider, ABC):

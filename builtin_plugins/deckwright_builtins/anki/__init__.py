@@ -20,7 +20,7 @@ from deckwright import (
     hookimpl,
 )
 from deckwright.extras import ONLINE_EXTRA
-from deckwright.http import HttpProvider, HttpSettings, Reply, is_url
+from deckwright.http import HttpProvider, HttpSettings, Reply, is_url, timeout
 from deckwright.providers.sync import WholeDeckProvider, stable_id
 from deckwright_builtins.anki.connection import ADD_ON, VERSION, AnkiConnect, AnkiError, unreachable
 from deckwright_builtins.anki.handover import Handover, quoted
@@ -67,11 +67,7 @@ class AnkiSettings(HttpSettings):
         metadata={"help": "always 1, whatever is set: Anki takes one request at a time"},
     )
     # A large import says nothing until it is done.
-    timeout: float = attrs.field(
-        default=120.0,
-        validator=attrs.validators.gt(0),
-        metadata={"help": "seconds without a sign of life after which a request is given up"},
-    )
+    timeout: float = timeout(120.0)
 
 
 class Anki(HttpProvider, WholeDeckProvider):

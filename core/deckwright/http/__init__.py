@@ -10,10 +10,19 @@ from typing import TYPE_CHECKING
 
 from deckwright.http.provider import HttpMediaProvider, HttpProvider
 from deckwright.http.reply import Reply, error_for
-from deckwright.http.settings import HttpSettings, is_key, is_url
+from deckwright.http.settings import HttpSettings, is_key, is_url, timeout
 
 if TYPE_CHECKING:
     # For annotations only: it needs the packages of the extra `online`, and is had as `provider.http`.
     from deckwright.http.client import HttpClient as HttpClient
 
-__all__ = ["HttpMediaProvider", "HttpProvider", "HttpSettings", "Reply", "error_for", "is_key", "is_url"]
+__all__ = [
+    "HttpMediaProvider",
+    "HttpProvider",
+    "HttpSettings",
+    "Reply",
+    "error_for",
+    "is_key",
+    "is_url",
+    "timeout",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
@@ -39,15 +40,20 @@ def is_key(instance: object, attribute: attrs.Attribute[str], value: str) -> Non
         raise ValueError("a key has no spaces, line breaks or characters beyond ASCII")
 
 
+def timeout(seconds: float) -> Any:
+    """Return the setting `timeout` with another default, for services that take their time."""
+    return attrs.field(
+        default=seconds,
+        validator=attrs.validators.gt(0),
+        metadata={"help": "seconds without a sign of life after which a request is given up"},
+    )
+
+
 @attrs.define(kw_only=True)
 class HttpSettings:
     """How to speak to a service. A provider's own settings class derives from this one."""
 
-    timeout: float = attrs.field(
-        default=30.0,
-        validator=attrs.validators.gt(0),
-        metadata={"help": "seconds without a sign of life after which a request is given up"},
-    )
+    timeout: float = timeout(30.0)
     max_retries: int = attrs.field(
         default=3,
         validator=attrs.validators.ge(0),
