@@ -57,12 +57,9 @@ def server() -> Iterator[OpenAIServer]:
 
 
 @pytest.fixture
-def make(server: OpenAIServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Make]:
+def make(server: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     """Make providers that ask the server, wait for nothing, and are closed in the end."""
     monkeypatch.setattr("deckwright.http.client._DEFAULT_BACKOFF", lambda state: 0.0)
-    # To read certificates takes longer than everything else, and nothing here needs them.
-    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
-    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     made: list[OpenAI] = []
 
     def make(**settings: Any) -> OpenAI:

@@ -57,13 +57,10 @@ def server() -> Iterator[RunwareServer]:
 
 
 @pytest.fixture
-def make(server: RunwareServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Make]:
+def make(server: RunwareServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     """Make providers that ask the server, wait for nothing, and are closed in the end."""
     monkeypatch.setattr("deckwright.http.client._DEFAULT_BACKOFF", lambda state: 0.0)
     monkeypatch.setattr("deckwright_builtins.runware.tasks._PAUSES", (0.0,) * 4)
-    # To read certificates takes longer than everything else, and nothing here needs them.
-    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
-    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     made: list[Runware] = []
 
     def make(**settings: Any) -> Runware:
