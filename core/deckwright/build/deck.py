@@ -233,9 +233,12 @@ def _rescued(deck: Deck, refused: list[str]) -> BuildError:
         write_package(path, [deck], deck.media)
     except FAULTS as error:
         logger.debug("%s", trace(error))
-        folder = tempfile.mkdtemp(prefix="deckwright-kept-")
-        for file in deck.media:
-            shutil.copy(file, folder)
+        try:
+            folder = tempfile.mkdtemp(prefix="deckwright-kept-")
+            for file in deck.media:
+                shutil.copy(file, folder)
+        except OSError as failure:
+            return BuildError(f"{message}\nNor can it be kept: {failure.strerror or failure}.")
         return BuildError(message, hint=f"Its sounds and pictures are kept in {folder}.")
     return BuildError(message, hint=f"It is kept in {path}; import that in Anki, or build again.")
 

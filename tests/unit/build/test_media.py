@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 import sys
 import tempfile
 import zipfile
@@ -391,6 +393,24 @@ class TestWhereTheDeckGoes:
         [kept] = tmp_path.glob("deckwright-kept-*/*.mp3")
         assert kept.read_bytes() == b"ID3 uno spoken"
         assert str(kept.parent) in str(caught.value.hint)
+
+    def test_where_nothing_can_be_kept_both_faults_are_told(
+        self, maker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*files: Any) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        monkeypatch.setitem(sys.modules, "genanki", None)
+        monkeypatch.setattr(shutil, "copy", full)
+        _, build = self.building({"full": Place(takes=False)}, maker)
+        with pytest.raises(BuildError) as caught:
+            build()
+        assert str(caught.value).splitlines() == [
+            "The deck could not be handed to full: full",
+            "Nor can it be kept: No space left on device.",
+        ]
 
     @pytest.mark.parametrize("cost", ["n/a", float("nan"), {}, None])
     def test_an_odd_cost_ends_nothing(self, build: Build, maker: Any, cost: Any) -> None:
