@@ -6,6 +6,8 @@ either. An error says what is wrong and where; its `hint`, when it has one, says
 
 from __future__ import annotations
 
+import importlib
+import os
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import ClassVar
@@ -30,6 +32,29 @@ def told(error: BaseException) -> str:
     except Exception:  # noqa: BLE001 - even the message of a stranger's error may raise
         message = ""
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def raised_at(error: BaseException) -> str:
+    """Return where in the code of others an error arose, as `"file:line"`; empty where that cannot be told.
+
+    Of the frames in the folder where the error left Deckwright's own code, it is the innermost.
+    """
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    place = folder = ""
+    trace = error.__traceback__
+    while trace:
+        file = trace.tb_frame.f_code.co_filename
+        if not folder and not file.startswith(_NOT_OF_OTHERS):
+            folder = os.path.dirname(file)  # noqa: PTH120 - of what may be no path at all
+        if folder and os.path.dirname(file) == folder:  # noqa: PTH120
+            place = f"{file}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return place
+
+
+# Where the names of files begin that an error passes through on its way from a plugin: "<" is code without a file.
+_NOT_OF_OTHERS = ("<", os.path.dirname(__file__) + os.sep, os.path.dirname(importlib.__file__) + os.sep)  # noqa: PTH120
 
 
 class DeckwrightError(Exception):

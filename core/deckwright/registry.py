@@ -23,6 +23,7 @@ from deckwright.errors import (
     ProvidersFailedError,
     RegistrationError,
     SettingError,
+    raised_at,
     told,
     trace,
 )
@@ -67,6 +68,7 @@ class ProviderFailure:
         error: What went wrong.
         error_type: The name of the exception's class.
         hint: How to mend it, where that is known.
+        raised_at: The file and line of the plugin where it went wrong, where that is not the user's to mend.
     """
 
     type: str
@@ -77,9 +79,11 @@ class ProviderFailure:
     error: str
     error_type: str
     hint: str = ""
+    raised_at: str = ""
 
     def __str__(self) -> str:
-        plugin = f" [plugin {self.plugin}]" if self.plugin else ""
+        at = f", at {self.raised_at}" if self.raised_at else ""
+        plugin = f" [plugin {self.plugin}{at}]" if self.plugin else at
         hint = f"\n  {self.hint}" if self.hint else ""
         return f"{self.where}: {self.error}{plugin}{hint}"
 
@@ -89,13 +93,17 @@ class ProviderRegistry:
 
     Args:
         plugins: Plugins handed over by the program, beside those that are found.
+        time_limit: How many seconds a plugin that is not built in may take, each time it is called for, to be
+            imported, to answer a hook, or to make or close a provider, where the configuration does not say. It
+            is then called in a thread of its own. None for no limit, and no thread.
 
     Attributes:
         config: What it was made from; None when it was filled by hand.
     """
 
-    def __init__(self, *, plugins: Iterable[object] = ()) -> None:
+    def __init__(self, *, plugins: Iterable[object] = (), time_limit: float | None = None) -> None:
         self.config: Config | None = None
+        self._time_limit = time_limit
         self._objects = tuple(plugins)
         self._plugins: Plugins | None = None
         self._lock = threading.RLock()
@@ -108,6 +116,7 @@ class ProviderRegistry:
         *,
         plugins: Iterable[object] = (),
         strict: bool = False,
+        time_limit: float | None = None,
     ) -> ProviderRegistry:
         """Make every provider that a configuration names.
 
@@ -118,12 +127,14 @@ class ProviderRegistry:
                 working directory, or else the embedded default.
             plugins: Plugins handed over by the program, beside those that are found.
             strict: Raise for anything that would otherwise be only recorded.
+            time_limit: As for a registry that is made by hand.
 
         Raises:
             ConfigError: The configuration is wrong in itself; all that was found, at once.
-            ProvidersFailedError: Under `strict`: a provider or plugin failed, or a setting is unknown.
+            ProvidersFailedError: Under `strict`: a provider or plugin failed, or a setting is unknown. Under
+                `strict` in the configuration's `[plugins]`: something is wrong with a plugin.
         """
-        registry = cls(plugins=plugins)
+        registry = cls(plugins=plugins, time_limit=time_limit)
         if config is None:
             registry.config = Config.find()
         elif isinstance(config, (Config, Mapping)):
@@ -131,9 +142,12 @@ class ProviderRegistry:
         else:
             registry.config = Config.load(config)
         registry._setup_media_providers()
-        if strict and (problems := [*registry.problems(), *registry.warnings]):
+        faults = registry.plugins.faults_under_strict()
+        if strict:
+            faults = [*registry.problems(), *registry.warnings]
+        if faults:
             registry.close()
-            raise ProvidersFailedError(problems)
+            raise ProvidersFailedError(faults)
         return registry
 
     # The four steps from a configuration to providers
@@ -278,16 +292,15 @@ class ProviderRegistry:
                     config = None if self.config is None else self._config_or_found()
                     settings = config.section("plugins", PluginSettings) if config else None
                     folder = config.folder if config else None
-                    self._plugins = Plugins(settings, objects=self._objects, folder=folder)
+                    self._plugins = Plugins(
+                        settings, objects=self._objects, folder=folder, time_limit=self._time_limit
+                    )
                     self._forget_views()  # they hold every type, and now there may be more
         return self._plugins
 
     def problems(self) -> list[str]:
         """Return everything that does not work, in words: plugins, and configured providers."""
-        of_plugins = [
-            f"Plugin {plugin}: {problem}" for plugin in self.plugins.records for problem in plugin.problems
-        ]
-        return [*of_plugins, *map(str, self._failures)]
+        return [*self.plugins.problems(), *map(str, self._failures)]
 
     # Changing
 
@@ -358,7 +371,10 @@ class ProviderRegistry:
                 provider = self._providers[type][instance]
                 try:
                     if hasattr(provider, "close"):
-                        provider.close()
+                        close = provider.close
+                        if self._plugins:
+                            close = self._plugins.limited(type, self.name_of(type, instance), close)
+                        close()
                 except FAULTS as error:
                     secrets = secret_values(getattr(provider, "config", {}))
                     logger.warning(
@@ -504,6 +520,8 @@ class ProviderRegistry:
             error=self._without_secrets(type, instance, message),
             error_type=error.__class__.__name__,
             hint=self._without_secrets(type, instance, hint),
+            # Of a setting or a missing package the user thinks first, of anything else the plugin's author.
+            raised_at="" if isinstance(error, DeckwrightError) else raised_at(error),
         )
         self._failures.append(failure)
         logger.warning("%s", failure)

@@ -45,6 +45,10 @@ class Provider:
     def _setup_from_config(self) -> None:
         """Take what is needed from `self.config` or `self.settings`; open nothing yet."""
 
+    def unfit_for(self, type: str) -> str:
+        """Say what keeps this provider from being one of a type, as in `"which ..."`; empty when nothing does."""
+        return ""
+
     def check_connection(self) -> str:
         """Try whether what the provider needs can be reached and used, spending as little as possible.
 

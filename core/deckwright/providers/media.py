@@ -119,6 +119,19 @@ class MediaProvider(Provider, ABC):
         """Make a picture of `prompt`; `params` as in `MediaRequest`."""
         return self.generate_media(MediaRequest("image", prompt, params, Path(output_path)))
 
+    def unfit_for(self, type: str) -> str:
+        """Say what keeps this provider from delivering a type; empty when nothing does."""
+        supported = getattr(self, "supported_types", None)
+        if supported is None:
+            return f'which does not say what it delivers: it needs supported_types = ("{type}",)'
+        if isinstance(supported, str):
+            return f'whose supported_types is text, where a sequence should be: ("{supported}",)'
+        return (
+            ""
+            if self.supports_type(type)
+            else f"which delivers {', '.join(supported)}, by its supported_types"
+        )
+
     def supports_type(self, media_type: str) -> bool:
         """Say whether the provider delivers this type."""
         return media_type in self.supported_types

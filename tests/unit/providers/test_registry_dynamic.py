@@ -260,7 +260,7 @@ class TestProviderCreation:
         second.__name__ = "other_hum"
         with pytest.raises(ProviderConflictError) as caught:
             registry_with(first, second)._create_media_provider("audio", "hum", {})
-        assert "quiet_hum (object) and other_hum (object)" in str(caught.value)
+        assert "other_hum (object) and quiet_hum (object)" in str(caught.value)
         assert '[plugins] prefer = ["other_hum"]' in str(caught.value)
 
     def test_several_parameters_may_be_left_out_or_be_in_another_order(self) -> None:

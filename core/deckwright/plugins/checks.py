@@ -7,13 +7,14 @@ fails, or not even that, when they would be called.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
 import pluggy
 
 from deckwright import hooks
+from deckwright._version import __version__
 from deckwright.errors import PluginError
 from deckwright.settings import did_you_mean
 
@@ -31,6 +32,37 @@ class _Manager(pluggy.PluginManager):
             return getattr(function, f"{hooks.PROJECT}_impl", None) if inspect.isroutine(function) else None
         except Exception:  # noqa: BLE001 - what a module imported may be anything; a hook is a plain function
             return None
+
+
+def require_version(versions: object) -> None:
+    """Make sure that a plugin is for this version of Deckwright.
+
+    Args:
+        versions: What it says of that, as in `">=0.1,<1"`; empty when it says nothing.
+
+    Raises:
+        PluginError: It is for others; or it says what cannot be read.
+    """
+    if not versions:
+        return
+    # Not before there is a plugin that says so.
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    from packaging.version import Version
+
+    try:
+        specifiers = SpecifierSet(str(versions))
+    except InvalidSpecifier:
+        raise PluginError(
+            f"requires_deckwright is {versions!r}, which names no versions",
+            hint='It should be such as ">=0.1,<1".',
+        ) from None
+    if not specifiers.contains(__version__, prereleases=True):
+        lower = [Version(one.version) for one in specifiers if one.operator in (">", ">=", "~=", "==")]
+        is_older = any(Version(__version__) < version for version in lower if version)
+        raise PluginError(
+            f"is for Deckwright {versions}, and this is {__version__}",
+            hint="Update Deckwright." if is_older else "Update the plugin.",
+        )
 
 
 def new_manager() -> pluggy.PluginManager:
@@ -73,6 +105,19 @@ class PluginChecks:
         if problems:
             raise PluginError("; ".join(problems))
         return tuple(found)
+
+    def deprecated(self, implemented: Iterable[str]) -> list[str]:
+        """Return a remark for each of these hooks that will go, with what takes its place.
+
+        Such a hook is marked `@hookspec(warn_on_impl=DeprecationWarning("use the_other instead"))`: pluggy, too,
+        warns of it then, which test runners show to the plugin's author.
+        """
+        found = []
+        for hook in implemented:
+            specification = getattr(self._manager.hook, hook).spec
+            if specification.warn_on_impl:
+                found.append(f"implements {hook}, which is deprecated: {specification.warn_on_impl}")
+        return found
 
     def _faults_of(
         self, hook: str, function: Callable[..., Any], options: Mapping[str, Any]

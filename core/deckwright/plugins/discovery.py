@@ -1,7 +1,7 @@
 """Where plugins come from: finding them, without importing any.
 
 Each source yields candidates: a name, its provenance, and a function that imports it. Whatever is wrong with
-one is met when it is loaded, in `deckwright.plugins`, so that a broken plugin never hides the others.
+one is met when it is loaded, in `loading`, so that a broken plugin never hides the others.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import pkgutil
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 
@@ -51,11 +52,19 @@ class Provenance:
 
 @attrs.frozen
 class Candidate:
-    """A plugin that was found and not yet imported."""
+    """A plugin that was found and not yet imported.
+
+    Attributes:
+        name: What it is called where it was found; another may be called the same.
+        provenance: Where it is from.
+        load: Imports it.
+        requires: The versions of Deckwright that its distribution depends on, as in `">=0.1,<1"`.
+    """
 
     name: str
     provenance: Provenance
-    load: Callable[[], object]
+    load: Callable[[], object] = attrs.field(eq=False)
+    requires: str = ""
 
 
 def built_in() -> Iterator[Candidate]:
@@ -100,6 +109,7 @@ def installed() -> Iterator[Candidate]:
             distribution = Distribution.at(folder)
             name, version = distribution.metadata["Name"], distribution.version
             entry_points = distribution.entry_points.select(group=ENTRY_POINT_GROUP)
+            requires = _required_versions(distribution.requires or ())
         except Exception as error:  # noqa: BLE001 - a damaged installation must not hide the others
             problem = f"{folder} is damaged ({type(error).__name__}: {error})"
             yield _broken(folder.name, Provenance("installed", str(folder)), problem)
@@ -109,7 +119,7 @@ def installed() -> Iterator[Candidate]:
             seen.add(name)
             for entry_point in entry_points:
                 provenance = Provenance("installed", entry_point.value, name, version)
-                yield Candidate(entry_point.name, provenance, entry_point.load)
+                yield Candidate(entry_point.name, provenance, entry_point.load, requires)
 
 
 def given(plugins: Iterable[object]) -> Iterator[Candidate]:
@@ -121,6 +131,37 @@ def given(plugins: Iterable[object]) -> Iterator[Candidate]:
         if names[name] > 1:
             name = f"{name}-{names[name]}"
         yield Candidate(name, Provenance("object"), lambda plugin=plugin: plugin)  # type: ignore[misc]
+
+
+def source_of(provenance: Provenance) -> Path | None:
+    """Return the file of a plugin's code, found without importing anything; None where there is none to be found."""
+    if provenance.kind == "file":
+        path = Path(provenance.location)
+        return path / "__init__.py" if path.is_dir() else path
+    folders: Sequence[str] | None = None
+    found = None
+    name = ""
+    for part in provenance.location.partition(":")[0].split("."):
+        name = f"{name}.{part}" if name else part
+        found = PathFinder.find_spec(name, folders)
+        folders = found.submodule_search_locations if found else ()
+    return Path(found.origin) if found and found.origin else None
+
+
+def _required_versions(requirements: Iterable[str]) -> str:
+    """Return the versions of Deckwright among the dependencies of a distribution; empty when it takes any."""
+    ours = [line for line in requirements if line.lower().startswith(ENTRY_POINT_GROUP)]
+    if not ours:
+        return ""
+    from packaging.requirements import Requirement
+
+    found = [
+        requirement.specifier
+        for requirement in map(Requirement, ours)
+        if requirement.name.lower() == ENTRY_POINT_GROUP
+        and (requirement.marker is None or requirement.marker.evaluate({"extra": ""}))
+    ]
+    return ",".join(filter(None, map(str, found)))
 
 
 def _looks_like_a_plugin(path: Path) -> bool:

@@ -1,0 +1,6 @@
+"""Plugins: found, checked, loaded one by one, and asked through a thin typed facade over pluggy."""
+
+from deckwright.plugins.manager import Plugins
+from deckwright.plugins.records import PluginRecord, PluginSettings, Problem
+
+__all__ = ["PluginRecord", "PluginSettings", "Plugins", "Problem"]

@@ -1,0 +1,200 @@
+"""Loading plugins: each that was found becomes a record, and each that can be used is registered with pluggy.
+
+The result is the same in whatever order they are found. What is wrong with one is in its record and in the log;
+the others are loaded all the same.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+
+import attrs
+import pluggy
+
+from deckwright.errors import FAULTS, PluginError, trace
+from deckwright.plugins import discovery
+from deckwright.plugins.checks import PluginChecks, new_manager, require_version
+from deckwright.plugins.discovery import Candidate, Provenance
+from deckwright.plugins.limits import within
+from deckwright.plugins.records import PluginRecord, PluginSettings, Problem, problem_of
+
+logger = logging.getLogger(__name__)
+
+_CORE_TYPES = "deckwright.providers.types"
+_REQUIRES = re.compile(r"""^requires_deckwright\s*(?::[^=]*)?=\s*["']([^"'\n]*)["']""", re.MULTILINE)
+
+
+@attrs.frozen
+class Loaded:
+    """What became of all plugins.
+
+    Attributes:
+        manager: Pluggy's, with those that can be used.
+        records: Those that can be used and those that are disabled, by name.
+        rejected: The others.
+    """
+
+    manager: pluggy.PluginManager
+    records: dict[str, PluginRecord]
+    rejected: list[PluginRecord]
+
+
+def load_plugins(
+    settings: PluginSettings, *, objects: Iterable[object] = (), folder: Path, limit: float | None
+) -> Loaded:
+    """Find plugins and load them.
+
+    Args:
+        settings: Which to load, beside the built-in ones.
+        objects: Plugins handed over by a program.
+        folder: What relative paths in the settings start from.
+        limit: How many seconds each may take to be imported; None for no limit.
+    """
+    loader = _Loader(settings, limit)
+    # The same plugin named twice, in a configuration and the environment, say, is no mistake.
+    loader.load(dict.fromkeys(_candidates(settings, objects, folder)))
+    return loader.loaded
+
+
+def _candidates(settings: PluginSettings, objects: Iterable[object], folder: Path) -> Iterator[Candidate]:
+    yield discovery.named_module(_CORE_TYPES, kind="built-in")
+    yield from discovery.built_in()
+    yield from discovery.given(objects)
+    yield from map(discovery.named_module, settings.modules)
+    yield from chain.from_iterable(discovery.in_path(folder / path) for path in settings.paths)
+    yield from discovery.in_environment()
+    if settings.installed:
+        yield from discovery.installed()
+
+
+class _Loader:
+    def __init__(self, settings: PluginSettings, limit: float | None) -> None:
+        self._settings = settings
+        self._limit = limit
+        self.loaded = Loaded(new_manager(), {}, [])
+        self._checks = PluginChecks(self.loaded.manager)
+        self._registered: set[int] = set()
+
+    def load(self, candidates: Iterable[Candidate]) -> None:
+        built_in: list[Candidate] = []
+        others: list[Candidate] = []
+        for candidate in candidates:
+            (built_in if candidate.provenance.kind == "built-in" else others).append(candidate)
+        for candidate in built_in:
+            self._load(candidate, candidate.name)
+        shared = Counter(candidate.name for candidate in others)
+        named = [
+            (_full_name(candidate) if shared[candidate.name] > 1 else candidate.name, candidate)
+            for candidate in others
+        ]
+        for name, candidate in sorted(named, key=lambda pair: (pair[0], str(pair[1].provenance))):
+            self._load(candidate, name)
+
+    def _status(self, candidate: Candidate, name: str) -> str:
+        settings = self._settings
+        if name in settings.disable or candidate.name in settings.disable:
+            return "disabled"
+        # Those that came with Deckwright, and those that a program has in hand already, are not for `only` to say.
+        if (
+            settings.only is None
+            or name in settings.only
+            or candidate.provenance.kind in ("built-in", "object")
+        ):
+            return "loaded"
+        return "excluded"
+
+    def _load(self, candidate: Candidate, name: str) -> None:
+        record = PluginRecord(name, candidate.provenance, version=candidate.provenance.version)
+        if name in self.loaded.records:
+            self._reject(
+                record, Problem("has the name of another plugin, which stays", "Rename one of them.")
+            )
+            return
+        record.status = self._status(candidate, name)
+        if record.status != "loaded":
+            self.loaded.records[name] = record
+            return
+        started = time.perf_counter()
+        try:
+            require_version(candidate.requires)
+            plugin = within(None if record.is_built_in else self._limit, candidate.load)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a plugin may even exit; Deckwright goes on
+            logger.debug("%s", trace(error))
+            self._reject(record, _why_not_imported(candidate, error))
+            return
+        record.seconds = time.perf_counter() - started
+        if id(plugin) in self._registered:  # by another name: as a module and as an entry point, say
+            return
+        try:
+            record.file = _file_of(plugin)
+            record.version = record.version or _text(getattr(plugin, "__version__", ""))
+            require_version(getattr(plugin, "requires_deckwright", ""))
+            record.hooks = self._checks.hooks_of(plugin)
+            self.loaded.manager.register(plugin, name)
+            self._registered.add(id(plugin))
+        except FAULTS as error:  # attributes of a stranger's object may raise anything
+            self._reject(record, problem_of(error))
+            return
+        self.loaded.records[name] = record
+        for remark in self._checks.deprecated(record.hooks):
+            record.remarks.append(remark)
+            logger.warning("Plugin %s: %s", record, remark)
+
+    def _reject(self, record: PluginRecord, problem: Problem) -> None:
+        leave_it_out = f'Mend it, or leave it out: [plugins] disable = ["{record.name}"].'
+        problem = attrs.evolve(problem, mend=problem.mend or leave_it_out)
+        record.status = "failed"
+        record.file = record.file or str(discovery.source_of(record.provenance) or "")
+        record.problems.append(problem)
+        self.loaded.rejected.append(record)
+        logger.warning("Plugin %s: %s", record, problem)
+
+
+def _full_name(candidate: Candidate) -> str:
+    """Return the name of a plugin that shares the short one: each is to be told from the other."""
+    provenance = candidate.provenance
+    return f"{candidate.name}@{provenance.distribution or provenance.location or provenance.kind}"
+
+
+def _why_not_imported(candidate: Candidate, error: BaseException) -> Problem:
+    """Return why a plugin could not be imported: one that is for another Deckwright may look broken here."""
+    try:
+        require_version(_declared_versions(candidate.provenance))
+    except PluginError as reason:
+        return problem_of(reason)
+    if isinstance(error, PluginError):
+        return problem_of(error)
+    problem = problem_of(error, "cannot be imported")
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return attrs.evolve(problem, mend=f"Install the package that brings {error.name!r}.")
+    return problem
+
+
+def _declared_versions(provenance: Provenance) -> str:
+    try:
+        source = discovery.source_of(provenance)
+        found = _REQUIRES.search(source.read_text(encoding="utf-8")) if source else None
+    except (OSError, ValueError, ImportError):
+        return ""
+    return found[1] if found else ""
+
+
+def _file_of(plugin: object) -> str:
+    module = (
+        plugin if inspect.ismodule(plugin) else sys.modules.get(getattr(plugin, "__module__", None) or "")
+    )
+    return _text(getattr(module, "__file__", ""))
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
