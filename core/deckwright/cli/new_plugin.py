@@ -1,0 +1,86 @@
+"""`deckwright new-plugin`: the files of a new plugin, which works as it stands and is there to be changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from deckwright import scaffold
+
+
+@click.command("new-plugin", short_help="Write the files of a new plugin.")
+@click.argument("name")
+@click.option(
+    "-t",
+    "--type",
+    "type",
+    type=click.Choice(tuple(scaffold.SUMMARIES)),
+    required=True,
+    help="What its provider delivers.",
+)
+@click.option("--single-file", is_flag=True, help="Write one file, for [plugins] paths, and no package.")
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    help="The folder to write it into.  [default: this one]",
+)
+@click.option("--dry-run", is_flag=True, help="Write nothing; say what would be written.")
+def command(name: str, type: str, single_file: bool, folder: Path, dry_run: bool) -> None:
+    """Write a new plugin called NAME: a working example, with tests, to make your own of.
+
+    It is a folder with a package that can be installed, tested and published. With --single-file it is one module,
+    which a configuration names in [plugins] paths. Nothing that is there is overwritten.
+
+    A plugin called acme-bells is the module acme_bells, and so is its provider called. A leading "deckwright-" is
+    left out of the provider's name: that of deckwright-bells is bells.
+    """
+    from deckwright.errors import DeckwrightError
+
+    names = scaffold.plugin_names(name)
+    if names.provider in _built_in(type):
+        raise DeckwrightError(
+            f"{name!r} cannot be the name of a plugin: the {type} provider {names.provider} is built in.",
+            hint="Take another one, such as acme-bells.",
+        )
+    if single_file:
+        files, target = scaffold.single_file(names, type), folder / f"{names.module}.py"
+    else:
+        files, target = scaffold.package_files(names, type), folder / names.distribution
+        folder = target
+    if target.exists() or target.is_symlink():
+        raise DeckwrightError(
+            f"{target} is there already, and nothing is overwritten.",
+            hint="Take another name, or another folder with --output.",
+        )
+    if not dry_run:
+        scaffold.write_files(folder, files)
+    click.echo("Would be written:" if dry_run else "Written:")
+    for path in files:
+        click.echo(f"  {folder / path}")
+    click.echo(f"In a configuration, its provider is [providers.{type}.{names.provider}].")
+    if dry_run:
+        return
+    if single_file:
+        words = "spanish.words" if type == "data" else "spanish.csv"
+        click.echo("Add the lines at its top to your deckwright.toml. Then:")
+        steps = ("deckwright plugins", "deckwright check", f"deckwright build {words}")
+    else:
+        click.echo("Next:")
+        steps = (f'cd "{target}"' if " " in str(target) else f"cd {target}", "pip install tox", "tox")
+    for step in steps:
+        click.echo(f"  {step}")
+
+
+def _built_in(type: str) -> set[str]:
+    """Return the names of the built-in providers of a type."""
+    from deckwright.plugins import Plugins
+
+    return {
+        info.name
+        for info, plugin in Plugins().describe()
+        if info.type == type and plugin.provenance.kind == "built-in"
+    }
