@@ -6,7 +6,6 @@ either. An error says what is wrong and where; its `hint`, when it has one, says
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -45,7 +44,7 @@ def raised_at(error: BaseException) -> str:
     trace = error.__traceback__
     while trace:
         file = trace.tb_frame.f_code.co_filename
-        if not folder and not file.startswith(_NOT_OF_OTHERS):
+        if not folder and is_of_others(file):
             folder = os.path.dirname(file)  # noqa: PTH120 - of what may be no path at all
         if folder and os.path.dirname(file) == folder:  # noqa: PTH120
             place = f"{file}:{trace.tb_lineno}"
@@ -53,8 +52,15 @@ def raised_at(error: BaseException) -> str:
     return place
 
 
-# Where the names of files begin that an error passes through on its way from a plugin: "<" is code without a file.
-_NOT_OF_OTHERS = ("<", os.path.dirname(__file__) + os.sep, os.path.dirname(importlib.__file__) + os.sep)  # noqa: PTH120
+def is_of_others(file: str) -> bool:
+    """Say whether a file of code is neither this package's nor the standard library's; `<...>` is no file."""
+    return not file.startswith(("<", _CORE)) and (
+        not file.startswith(_STANDARD_LIBRARY) or "-packages" in file.removeprefix(_STANDARD_LIBRARY)
+    )
+
+
+_CORE = os.path.dirname(__file__) + os.sep  # noqa: PTH120
+_STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep  # noqa: PTH120
 
 
 class DeckwrightError(Exception):
@@ -153,6 +159,12 @@ class ProviderError(DeckwrightError):
     """
 
     out_for_run: ClassVar[bool] = False
+
+
+def unexpected(error: BaseException) -> ProviderError:
+    """Return whatever else a provider raised as one of its errors, which says where it arose."""
+    place = raised_at(error)
+    return ProviderError(told(error), hint=f"It arose at {place}." if place else None)
 
 
 class TransientError(ProviderError):

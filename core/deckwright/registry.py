@@ -115,7 +115,7 @@ class ProviderRegistry:
         config: Config | Mapping[str, Any] | str | os.PathLike[str] | None = None,
         *,
         plugins: Iterable[object] = (),
-        strict: bool = False,
+        strict: bool | None = None,
         time_limit: float | None = None,
     ) -> ProviderRegistry:
         """Make every provider that a configuration names.
@@ -126,13 +126,13 @@ class ProviderRegistry:
             config: A file, a mapping or a `Config`. None takes `deckwright.toml` or `deckwright.json` in the
                 working directory, or else the embedded default.
             plugins: Plugins handed over by the program, beside those that are found.
-            strict: Raise for anything that would otherwise be only recorded.
+            strict: Raise for anything that would otherwise be only recorded. None raises for what is wrong with
+                plugins where the configuration's `[plugins] strict` says so, and False for nothing.
             time_limit: As for a registry that is made by hand.
 
         Raises:
             ConfigError: The configuration is wrong in itself; all that was found, at once.
-            ProvidersFailedError: Under `strict`: a provider or plugin failed, or a setting is unknown. Under
-                `strict` in the configuration's `[plugins]`: something is wrong with a plugin.
+            ProvidersFailedError: Under `strict`: a provider or plugin failed, or a setting is unknown.
         """
         registry = cls(plugins=plugins, time_limit=time_limit)
         if config is None:
@@ -142,9 +142,11 @@ class ProviderRegistry:
         else:
             registry.config = Config.load(config)
         registry._setup_media_providers()
-        faults = registry.plugins.faults_under_strict()
+        faults: list[str] = []
         if strict:
             faults = [*registry.problems(), *registry.warnings]
+        elif strict is None:
+            faults = registry.plugins.faults_under_strict()
         if faults:
             registry.close()
             raise ProvidersFailedError(faults)

@@ -22,6 +22,7 @@ from deckwright.errors import (
     TransientError,
     told,
     trace,
+    unexpected,
 )
 from deckwright.media_files import media_ending
 from deckwright.providers.media import MediaRequest, MediaResult
@@ -213,6 +214,6 @@ def _ask(provider: Any, request: MediaRequest) -> MediaResult | ProviderError:
             return result
     except FAULTS as error:
         logger.debug("%s", trace(error, secrets))
-        failure = error if isinstance(error, ProviderError) else ProviderError(told(error))
+        failure = error if isinstance(error, ProviderError) else unexpected(error)
     failure.redact(secrets)
     return failure

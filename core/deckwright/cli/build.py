@@ -16,9 +16,12 @@ from deckwright.cli.common import (
     dollars,
     json_option,
     language_option,
+    open_registry,
     pipeline_option,
     plain_table,
+    plugins_at_work,
     print_json,
+    read_config,
     show_problems,
     words_argument,
 )
@@ -66,14 +69,15 @@ def command(
     """  # noqa: D301
     from deckwright.build.deck import run
     from deckwright.build.plan import make_plan
-    from deckwright.registry import ProviderRegistry
 
-    with ProviderRegistry.from_config(config) as registry:
-        plan = make_plan(words, registry, language=language, output=output, deck=deck, pipeline=pipeline)
+    with open_registry(config) as registry:
+        chosen = registry.config or read_config(config)
+        with plugins_at_work(chosen):
+            plan = make_plan(words, registry, language=language, output=output, deck=deck, pipeline=pipeline)
         if dry_run:
             _show_plan(plan, [*registry.problems(), *registry.warnings, *plan.warnings], as_json)
             return
-        with _progress() as progress:
+        with _progress() as progress, plugins_at_work(chosen):
             report = run(plan, registry, progress=progress)
     if as_json:
         print_json(_as_dict(report))

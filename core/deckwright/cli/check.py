@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from deckwright.cli import SOME_FAILED
-from deckwright.cli.common import json_option, print_json, show_problems
+from deckwright.cli.common import json_option, open_registry, print_json, show_problems
 from deckwright.errors import FAULTS, DeckwrightError, told
 from deckwright.secrets import redact, secret_values
 
@@ -31,9 +31,8 @@ def command(config: Path | None, online: bool, as_json: bool) -> None:
       3  a provider or a plugin failed, or a setting is unknown, or a connection does not work
     """  # noqa: D301
     from deckwright.build.plan import BuildSettings, unseen
-    from deckwright.registry import ProviderRegistry
 
-    with ProviderRegistry.from_config(config) as registry:
+    with open_registry(config) as registry:
         pipeline = BuildSettings().pipeline
         if registry.config:
             pipeline = registry.config.section("build", BuildSettings).pipeline

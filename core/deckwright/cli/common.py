@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 from rich.console import Console
 from rich.table import Column, Table
+
+if TYPE_CHECKING:
+    from deckwright.config import Config
+    from deckwright.registry import ProviderRegistry
+
+# How many seconds a command gives a plugin each time, unless the configuration says otherwise.
+TIME_LIMIT = 30.0
 
 words_argument = click.argument("words", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 language_option = click.option("-l", "--language", help="Language of the words: es, pt-BR, japanese.")
@@ -23,6 +32,78 @@ config_option = click.option(
     help="Configuration, TOML or JSON.  [default: deckwright.toml or deckwright.json here, or else the built-in one]",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+class PluginOutput:
+    """Stands in for a standard stream while plugins are called: what they print has no secrets, and a place.
+
+    Args:
+        stream: Where it goes.
+        secrets: What must not be shown.
+
+    Attributes:
+        leaks: Where in the code of plugins a secret was printed: file and line.
+    """
+
+    def __init__(self, stream: TextIO, secrets: Iterable[str]) -> None:
+        self._stream = stream
+        self._secrets = tuple(secrets)
+        self.leaks: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write text, with a mask for every secret in it, and take note of who wrote one."""
+        from deckwright.errors import is_of_others
+        from deckwright.secrets import redact
+
+        if any(secret in text for secret in self._secrets):
+            frame = sys._getframe(1)
+            while frame.f_back and not is_of_others(frame.f_code.co_filename):
+                frame = frame.f_back
+            self.leaks.append(f"{frame.f_code.co_filename}:{frame.f_lineno}")
+        self._stream.write(redact(text, self._secrets))
+        return len(text)
+
+
+@contextmanager
+def plugins_at_work(config: Config) -> Iterator[PluginOutput]:
+    """Keep what plugins print off standard output, where a program may read what a command prints.
+
+    It goes to standard error, with a mask for every secret of the configuration.
+    """
+    from deckwright.config import secrets_in
+
+    stdout, stderr = sys.stdout, sys.stderr
+    output = PluginOutput(stderr, secrets_in(config.written))
+    sys.stdout = sys.stderr = output
+    try:
+        yield output
+    finally:
+        sys.stdout, sys.stderr = stdout, stderr
+
+
+def read_config(path: Path | None) -> Config:
+    """Return the configuration that a command is to use: the one named, or else the one that is found."""
+    from deckwright.config import Config
+
+    return Config.load(path) if path else Config.find()
+
+
+@contextmanager
+def open_registry(path: Path | None) -> Iterator[ProviderRegistry]:
+    """Set up the providers of a configuration for a command, and close them when it is done."""
+    from deckwright.registry import ProviderRegistry
+
+    config = read_config(path)
+    with plugins_at_work(config):
+        registry = ProviderRegistry.from_config(config, time_limit=TIME_LIMIT)
+    try:
+        yield registry
+    finally:
+        with plugins_at_work(config):
+            registry.close()
 
 
 def console() -> Console:

@@ -14,9 +14,12 @@ from deckwright.cli.common import (
     dollars,
     json_option,
     language_option,
+    open_registry,
     pipeline_option,
     plain_table,
+    plugins_at_work,
     print_json,
+    read_config,
     show_problems,
     words_argument,
 )
@@ -39,9 +42,8 @@ def command(
     """
     from deckwright.build.estimate import estimate_cost
     from deckwright.build.plan import make_plan
-    from deckwright.registry import ProviderRegistry
 
-    with ProviderRegistry.from_config(config) as registry:
+    with open_registry(config) as registry, plugins_at_work(registry.config or read_config(config)):
         plan = make_plan(words, registry, language=language, pipeline=pipeline)
         estimate = estimate_cost(plan, registry, online=online)
         problems = [*registry.problems(), *registry.warnings]

@@ -135,6 +135,11 @@ class _Loader:
         record.seconds = time.perf_counter() - started
         if id(plugin) in self._registered:  # by another name: as a module and as an entry point, say
             return
+        if name in self.loaded.records:
+            self._reject(
+                record, Problem("has the name of another plugin, which stays", "Rename one of them.")
+            )
+            return
         try:
             record.file = _file_of(plugin)
             record.version = record.version or _text(getattr(plugin, "__version__", ""))

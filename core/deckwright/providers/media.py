@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from deckwright.errors import FAULTS, InvalidRequestError, ProviderError, told, trace
+from deckwright.errors import FAULTS, InvalidRequestError, ProviderError, trace, unexpected
 from deckwright.providers.base import Provider
 from deckwright.secrets import secret_values
 
@@ -105,7 +105,7 @@ class MediaProvider(Provider, ABC):
             return self._failed(error)
         except FAULTS as error:
             self.logger.debug("%s", trace(error, secret_values(self.config)))
-            return self._failed(ProviderError(told(error)))
+            return self._failed(unexpected(error))
 
     def generate_batch(self, requests: Sequence[MediaRequest]) -> list[MediaResult]:
         """Make several; one result a request, in the same order."""
