@@ -6,7 +6,6 @@ Its two forms are read as one, and every fault is found at once.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -15,6 +14,7 @@ from deckwright.config import Config
 from deckwright.errors import ConfigError
 from deckwright.secrets import masked
 from deckwright.settings import did_you_mean
+from deckwright.toml import toml_key, toml_value
 
 # Type, then instance, to its settings, among them `type` and `pipelines`.
 ProviderConfigs = dict[str, dict[str, dict[str, Any]]]
@@ -42,7 +42,8 @@ def read_provider_configs(config: Config) -> ProviderConfigs:
 
 def odd_sections(config: Config, configs: ProviderConfigs) -> list[str]:
     """Return a remark for every section that nothing reads: a slip of the pen, or an old program's."""
-    known = {"providers", "plugins", "build", "apis", *(f"{type}_generation" for type in configs)}
+    # An editor reads "$schema", and we do not.
+    known = {"providers", "plugins", "build", "apis", "$schema", *(f"{type}_generation" for type in configs)}
     odd = [(str(key), str(key), known) for key in config.written if key not in known]
     names = {str(settings["type"]) for instances in configs.values() for settings in instances.values()}
     apis = config.written.get("apis")
@@ -191,26 +192,12 @@ class _Reader:
         if self._config.is_json:
             lines = json.dumps({"providers": {type_name: {name: shown}}}, indent=2, default=str)
         else:
-            header = f"[providers.{_toml_key(type_name)}.{_toml_key(name)}]"
+            header = f"[providers.{toml_key(type_name)}.{toml_key(name)}]"
             lines = "\n".join(
-                [header, *(f"{_toml_key(key)} = {_toml_value(value)}" for key, value in shown.items())]
+                [header, *(f"{toml_key(key)} = {toml_value(value)}" for key, value in shown.items())]
             )
         indented = lines.replace("\n", "\n    ")
         self._fault(path, f"this is the old format. Update it by writing instead:\n    {indented}")
-
-
-def _toml_key(key: object) -> str:
-    key = str(key)
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
-
-
-def _toml_value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        items = (f"{_toml_key(key)} = {_toml_value(inner)}" for key, inner in value.items())
-        return f"{{{', '.join(items)}}}"
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_toml_value, value))}]"
-    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _is_old_format(section: Any) -> bool:

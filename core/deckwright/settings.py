@@ -20,6 +20,7 @@ import attrs
 
 from deckwright.errors import SettingError
 from deckwright.secrets import is_secret_key, masked, redact, texts_in
+from deckwright.validators import in_words, limits_of
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -62,24 +63,27 @@ def read_settings(settings_class: type[T], values: Mapping[str, Any]) -> T:
 
 
 def describe_settings(settings_class: Any) -> list[dict[str, Any]]:
-    """Return the name, type (in words), default and help of every setting of an attrs class; no default is None."""
+    """Return every setting of an attrs class: those that are required, then its own, then those it inherits.
+
+    Returns:
+        For each its `name`, its `type` in words, whether it is `required`, its `default` (None when there is none, or
+        when it is made of other settings), its `limits` in words as far as its validators tell them, whether it is a
+        `secret`, and its `help`.
+    """
     types = {key: type_name for key, _, type_name in _readers(settings_class)}
-    described = []
-    for field in attrs.fields(settings_class):
-        if field.init:
-            default = field.default
-            if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
-                default = default.factory()
-            described.append(
-                {
-                    "name": field.name,
-                    "type": types[field.name],
-                    "required": default is attrs.NOTHING,
-                    "default": None if default is attrs.NOTHING else default,
-                    "help": field.metadata.get("help", ""),
-                }
-            )
-    return described
+    return [
+        {
+            "name": field.name,
+            "type": types[field.name],
+            "required": field.default is attrs.NOTHING,
+            "default": _default(field),
+            "limits": in_words(limits_of(field.validator)),
+            "secret": is_secret_key(field.name),
+            "help": field.metadata.get("help", ""),
+        }
+        for field in sorted(attrs.fields(settings_class), key=_importance)
+        if field.init
+    ]
 
 
 def unknown_setting(key: object, known: Iterable[str]) -> str:
@@ -97,6 +101,17 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `", did you mean X?"` for the nearest of `known`, or an empty string when none is near."""
     close = difflib.get_close_matches(word, sorted(known), n=1)
     return f", did you mean {close[0]!r}?" if close else ""
+
+
+def _importance(field: attrs.Attribute[Any]) -> tuple[bool, bool]:
+    return field.default is not attrs.NOTHING, getattr(field, "inherited", False)
+
+
+def _default(field: attrs.Attribute[Any]) -> Any:
+    default: Any = field.default
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+        return None if default.takes_self else default.factory()
+    return None if default is attrs.NOTHING else default
 
 
 def _setting_error(

@@ -36,7 +36,7 @@ class PictogramSettings:
         default="en",
         validator=attrs.validators.min_len(2),
         metadata={
-            "help": "The language of the word list's translations, as a BCP 47 tag such as en or pt-BR."
+            "help": "the language of the word list's translations, as a BCP 47 tag such as en or pt-BR"
         },
     )
 

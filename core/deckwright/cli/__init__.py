@@ -11,7 +11,7 @@ import click
 
 from deckwright._version import __version__
 
-COMMANDS = ("build", "check", "estimate", "plugins", "providers")
+COMMANDS = ("build", "check", "doctor", "estimate", "init", "new-plugin", "plugins", "providers", "schema")
 
 # Exit codes, beside 0 for all well.
 CANNOT = 1  # the command could not do what it was asked for
@@ -26,7 +26,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"deckwright.cli.{cmd_name}").command
+        module = import_module(f"deckwright.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
         return command
 
 

@@ -15,6 +15,7 @@ from rich.table import Column, Table
 
 if TYPE_CHECKING:
     from deckwright.config import Config
+    from deckwright.plugins import Plugins
     from deckwright.registry import ProviderRegistry
 
 # How many seconds a command gives a plugin each time, unless the configuration says otherwise.
@@ -89,6 +90,15 @@ def read_config(path: Path | None) -> Config:
     from deckwright.config import Config
 
     return Config.load(path) if path else Config.find()
+
+
+def find_plugins(config: Config) -> Plugins:
+    """Load the plugins that a command is to use, and set up no provider."""
+    from deckwright.plugins import Plugins, PluginSettings
+
+    with plugins_at_work(config):
+        settings = config.section("plugins", PluginSettings)
+        return Plugins(settings, folder=config.folder, time_limit=TIME_LIMIT)
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def _tell(findings: list[Finding], as_json: bool) -> None:
         return
     for label, color, kind in (("Problem", "red", problems), ("Note", None, notes)):
         for finding in kind:
-            click.echo(f"{click.style(label, fg=color, bold=True)}: {finding.about}: {finding.what}")
+            click.echo(f"{click.style(f'{label}:', fg=color, bold=True)} {finding.about}: {finding.what}")
             if finding.file and finding.file not in f"{finding.about}{finding.what}":
                 click.echo(f"  in {finding.file}")
             if finding.mend:

@@ -8,12 +8,11 @@ import attrs
 import click
 
 from deckwright.cli.common import (
-    TIME_LIMIT,
     config_option,
     console,
+    find_plugins,
     json_option,
     plain_table,
-    plugins_at_work,
     print_json,
     read_config,
     show_problems,
@@ -29,13 +28,8 @@ def command(config: Path | None, as_json: bool) -> None:
     Of each, the first line says its name and version, whether it was loaded, and how long that took. A plugin that is
     "excluded" is not among those that the configuration allows. `deckwright doctor` says how to mend what is wrong.
     """
-    from deckwright.plugins import Plugins, PluginSettings
-
-    chosen = read_config(config)
-    with plugins_at_work(chosen):
-        settings = chosen.section("plugins", PluginSettings)
-        plugins = Plugins(settings, folder=chosen.folder, time_limit=TIME_LIMIT)
-        conflicts = plugins.conflicts()
+    plugins = find_plugins(read_config(config))
+    conflicts = plugins.conflicts()
     if as_json:
         print_json([attrs.asdict(record) for record in plugins.records])
         return

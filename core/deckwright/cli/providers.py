@@ -7,22 +7,34 @@ from typing import Any
 
 import click
 
-from deckwright.cli.common import config_option, console, json_option, plain_table, print_json, show_problems
+from deckwright.cli.common import (
+    config_option,
+    console,
+    json_option,
+    open_registry,
+    plain_table,
+    print_json,
+    show_problems,
+)
 
 
 @click.command("providers", short_help="List the providers on offer and those set up.")
 @config_option
+@click.option(
+    "-a", "--all", "show_all", is_flag=True, help="Show all that is known of each, and its settings."
+)
 @json_option
-def command(config: Path | None, as_json: bool) -> None:
-    """List the providers on offer, and those that the configuration sets up."""
-    from deckwright.registry import ProviderRegistry
-    from deckwright.settings import describe_settings
+def command(config: Path | None, show_all: bool, as_json: bool) -> None:
+    """List the providers on offer, and those that the configuration sets up.
 
-    with ProviderRegistry.from_config(config) as registry:
+    With --all, also the plugin that each comes from, the packages it needs, and all its settings.
+    """
+    with open_registry(config) as registry:
         instances: dict[tuple[str, str], list[str]] = {}
         for type in registry.plugins.types:
             for instance in registry[type]:
                 instances.setdefault((type, registry.name_of(type, instance)), []).append(instance)
+        problems = [*registry.problems(), *registry.warnings]
         rows: list[dict[str, Any]] = [
             {
                 "type": info.type,
@@ -34,7 +46,7 @@ def command(config: Path | None, as_json: bool) -> None:
                 "attribution": info.traits.attribution,
                 "requests_per_item": info.traits.requests_per_item,
                 "cacheable": info.traits.cacheable,
-                "settings": describe_settings(info.config_class) if info.config_class else [],
+                "settings": _settings(info.config_class, f"{info.type}/{info.name}", problems),
             }
             for info, plugin in registry.plugins.describe()
         ]
@@ -42,11 +54,68 @@ def command(config: Path | None, as_json: bool) -> None:
             owner = registry.plugins.owner(type, name)
             rows.append({"type": type, "name": name, "configured": configured, "plugin": str(owner or "")})
         if as_json:
-            problems = [*registry.problems(), *registry.warnings]
             print_json({"providers": rows, "problems": problems, "remarks": registry.plugins.remarks()})
             return
-        table = plain_table("type", "name", "configured as", "what it is")
-        for row in rows:
-            table.add_row(row["type"], row["name"], ", ".join(row["configured"]), row.get("summary", ""))
-        console().print(table)
-        show_problems([*registry.problems(), *registry.warnings], registry.plugins.remarks())
+        if show_all:
+            for row in rows:
+                _show(row)
+        else:
+            table = plain_table("type", "name", "configured as", "what it is")
+            for row in rows:
+                table.add_row(row["type"], row["name"], ", ".join(row["configured"]), row.get("summary", ""))
+            console().print(table)
+        show_problems(problems, registry.plugins.remarks())
+
+
+def _settings(settings_class: Any, provider: str, problems: list[str]) -> list[dict[str, Any]]:
+    """Return what is known of a provider's settings; where its class tells nothing, that is a problem."""
+    from deckwright.errors import FAULTS, told
+    from deckwright.settings import describe_settings
+
+    try:
+        return describe_settings(settings_class) if settings_class else []
+    except FAULTS as error:  # a stranger's class, of which Python cannot tell the types, say
+        problems.append(f"{provider}: its settings cannot be described: {told(error)}")
+        return []
+
+
+def _show(row: dict[str, Any]) -> None:
+    """Print all that is known of one provider."""
+    out = console()
+    out.print(f"{row['type']}/{row['name']}", style="bold")
+    facts = plain_table("", "")
+    shown = {
+        "what it is": row.get("summary"),
+        "plugin": row["plugin"],
+        "install": f'pip install "{row["extra"]}"' if row.get("extra") else "",
+        "requests": f"{row['requests_per_item']} for each item" if row.get("requests_per_item") else "",
+        "to credit": row.get("attribution"),
+        "set up as": ", ".join(row["configured"]),
+        "settings": "" if row.get("settings") else "none that its plugin describes",
+    }
+    for name, value in shown.items():
+        if value:
+            facts.add_row(f"  {name}", value)
+    out.print(facts)
+    if row.get("settings"):
+        out.print("  settings")
+        table = plain_table("", "")
+        # A name is easier to find in one piece.
+        table.columns[0].min_width = min(40, max(len(setting["name"]) for setting in row["settings"]) + 4)
+        for setting in row["settings"]:
+            table.add_row(f"    {setting['name']}", f"{setting['help'] or '?'}\n{_kind(setting)}")
+        out.print(table)
+    out.print()
+
+
+def _kind(setting: dict[str, Any]) -> str:
+    """Return what a setting may be and what it is when nothing is said, in a line."""
+    from deckwright.toml import toml_value
+
+    facts = [setting["type"], setting["limits"]]
+    if setting["required"]:
+        facts.append("required")
+    elif setting["default"] is not None:
+        facts.append(f"{toml_value(setting['default'])} when not set")
+    facts.append("a secret" if setting["secret"] else "")
+    return f"({'; '.join(filter(None, facts))})"

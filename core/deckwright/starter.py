@@ -1,0 +1,188 @@
+"""The configuration that `deckwright init` writes: the providers somebody chose, with every setting explained."""
+
+from __future__ import annotations
+
+import os
+import re
+import textwrap
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import tomli
+
+from deckwright.build.plan import BuildSettings
+from deckwright.config import Config
+from deckwright.errors import FAULTS
+from deckwright.hooks import ProviderInfo
+from deckwright.plugins import Plugins, PluginSettings
+from deckwright.provider_configs import EVERY_PIPELINE
+from deckwright.settings import describe_settings
+from deckwright.toml import toml_key, toml_value
+
+# A deck cannot be built without: words come from the one, and decks go to the other.
+NEEDED_TYPES = ("data", "sync")
+
+_WIDTH = 80
+_HEAD = (
+    "Deckwright's configuration. A line such as #volume = 0.4 is a setting as it is when nothing is said: take the # "
+    "away to change it. `deckwright check` says whether all is right, and `deckwright providers --all` what else "
+    "there is."
+)
+
+
+@attrs.frozen
+class Starter:
+    """A configuration to start from.
+
+    Attributes:
+        text: The file, TOML.
+        variables: The variables of the environment that it needs, each with what it holds.
+    """
+
+    text: str
+    variables: dict[str, str]
+
+
+def default_offers(plugins: Plugins) -> list[ProviderInfo]:
+    """Return the providers of the embedded default that are on offer, in its order."""
+    default = tomli.loads(Path(__file__).with_name("default.toml").read_text(encoding="utf-8"))
+    offers = {(info.type, info.name): info for info, _ in plugins.describe()}
+    keys = [(type, name) for type, instances in default["providers"].items() for name in instances]
+    return [offers[key] for key in keys if key in offers]
+
+
+def starter_config(
+    plugins: Plugins,
+    chosen: Iterable[ProviderInfo],
+    *,
+    language: str | None = None,
+    plugin_settings: Mapping[str, Any] | None = None,
+) -> Starter:
+    """Write a configuration for the providers that were chosen.
+
+    Args:
+        plugins: What there is to choose from.
+        chosen: The providers; those of a type are asked in this order. Where one is needed of a type and none was
+            chosen, the embedded default's are taken.
+        language: The language of the words.
+        plugin_settings: What the section `[plugins]` is to say; see `moved_plugin_settings`.
+    """
+    by_type: dict[str, list[ProviderInfo]] = {type: [] for type in plugins.types}
+    for info in chosen:
+        by_type[info.type].append(info)
+    variables: dict[str, str] = {}
+    lines = _comment(_HEAD)
+    if plugin_settings:
+        lines += ["", "[plugins]", *_setting_lines(PluginSettings, plugin_settings)]
+    lines += ["", "[build]", *_setting_lines(BuildSettings, {"language": language} if language else {})]
+    for type, infos in by_type.items():
+        heading = f"{type}: {plugins.types[type].summary}." if plugins.types[type].summary else f"{type}."
+        if not infos and type in NEEDED_TYPES:
+            infos = [info for info in default_offers(plugins) if info.type == type]
+            heading += " You chose none; without any, no deck can be built, so these are the built-in ones."
+        elif len(infos) > 1:
+            heading += " " + ("Each gets the deck." if type == "sync" else "They are asked in this order.")
+        if infos:
+            lines += ["", "", *_comment(heading)]
+        for info in infos:
+            lines += ["", *_provider_lines(info, variables)]
+    return Starter("\n".join(lines) + "\n", variables)
+
+
+def moved_plugin_settings(config: Config, folder: Path) -> dict[str, Any]:
+    """Return the section `[plugins]` as it is written, its relative paths as they are seen from another folder."""
+
+    def moved(path: str) -> str:
+        if "${" in path or path.startswith("~") or Path(path).is_absolute():
+            return path
+        try:
+            return Path(os.path.relpath(config.folder / path, folder)).as_posix()
+        except ValueError:  # on another drive of Windows
+            return (config.folder / path).resolve().as_posix()
+
+    written = dict(config.written.get("plugins", {}))
+    if "paths" in written:
+        written["paths"] = [moved(path) for path in written["paths"]]
+    return written
+
+
+def variable_for(provider: str, setting: str) -> str:
+    """Return the name of the variable for a setting: `FORVO_API_KEY`."""
+    name = re.sub(r"[^A-Z0-9]+", "_", f"{provider}_{setting}".upper()).strip("_")
+    return f"_{name}" if name[:1].isdigit() else name
+
+
+def _provider_lines(info: ProviderInfo, variables: dict[str, str]) -> list[str]:
+    about = _comment(f"{info.summary or info.name}.")
+    if info.extra:
+        about += _comment(f'Its packages: pip install "{info.extra}"')
+    header = f"[providers.{toml_key(info.type)}.{toml_key(info.name)}]"
+    lines = [*about, header, f"pipelines = {toml_value([EVERY_PIPELINE])}"]
+    try:
+        described = describe_settings(info.config_class) if info.config_class else []
+    except FAULTS:  # a stranger's class, of which Python cannot tell the types, say
+        described = []
+    needed = {setting["name"]: _needed(info.name, setting) for setting in described if setting["required"]}
+    for setting in described:
+        variable = variable_for(info.name, setting["name"])
+        if needed.get(setting["name"]) == _from(variable):
+            variables.setdefault(variable, f"{info.type}/{info.name}: {setting['help'] or setting['type']}")
+        elif setting["secret"] and not setting["required"]:
+            setting["default"] = _from(variable)
+    if not described:
+        lines += _comment("Its plugin describes no settings.")
+    return lines + [line for setting in described for line in _lines_of(setting, needed)]
+
+
+def _setting_lines(settings_class: Any, values: Mapping[str, Any]) -> list[str]:
+    return [line for setting in describe_settings(settings_class) for line in _lines_of(setting, values)]
+
+
+def _lines_of(setting: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
+    """Return the lines of one setting: what it is for, and its value, or its default in a comment."""
+    name = setting["name"]
+    assignment = f"{toml_key(name)} ="
+    if name in values:
+        assignment = f"{assignment} {toml_value(values[name])}"
+    else:
+        assignment = f"#{assignment} {_default(setting['default'])}".rstrip()
+    return [*_comment(_help(setting)), assignment]
+
+
+def _needed(provider: str, setting: Mapping[str, Any]) -> Any:
+    """Return what to write for a setting that has no default; numbers and the like may come from a variable too."""
+    if setting["type"].startswith("a list"):
+        return []
+    return {} if setting["type"] == "a table" else _from(variable_for(provider, setting["name"]))
+
+
+def _from(variable: str) -> str:
+    return f"${{{variable}}}"
+
+
+def _default(value: Any) -> str:
+    """Return a default as TOML, or nothing where TOML has no way to write it."""
+    text = "" if value is None else toml_value(value)
+    try:
+        tomli.loads(f"value = {text}")
+    except tomli.TOMLDecodeError:
+        return ""
+    return text
+
+
+def _help(setting: Mapping[str, Any]) -> str:
+    """Return what a setting is for, and what its value must be where the default does not show that."""
+    facts = [setting["limits"]]
+    if setting["default"] is None or setting["type"].startswith("one of"):
+        facts.insert(0, setting["type"])
+    if setting["required"]:
+        facts.append("required")
+    told = ", ".join(filter(None, facts))
+    return f"{setting['help']} ({told})" if setting["help"] and told else setting["help"] or told
+
+
+def _comment(text: str) -> list[str]:
+    plain = "".join(char if char.isprintable() else " " for char in text)
+    return textwrap.wrap(plain, _WIDTH, initial_indent="# ", subsequent_indent="# ", break_long_words=False)
