@@ -14,11 +14,21 @@ from deckwright.build.media import KINDS, MediaMaker, Missing
 from deckwright.build.plan import BuildSettings, unseen
 from deckwright.build.words import Word
 from deckwright.config import Config
-from deckwright.errors import FAULTS, ConfigError, DeckwrightError, NotFoundError, raised_at, told
+from deckwright.errors import (
+    FAULTS,
+    ConfigError,
+    DeckwrightError,
+    NotFoundError,
+    ProviderError,
+    raised_at,
+    told,
+)
 from deckwright.extras import missing_packages
-from deckwright.plugins import Plugins, PluginSettings
-from deckwright.registry import ProviderRegistry
+from deckwright.plugins import PluginRecord, Plugins, PluginSettings
+from deckwright.registry import ProviderFailure, ProviderRegistry
 from deckwright.secrets import redact, secret_values
+
+_CORRECT = "Correct it there, or take it out."
 
 
 @attrs.frozen
@@ -26,7 +36,7 @@ class Finding:
     """One thing that is wrong, or worth knowing.
 
     Attributes:
-        about: What it is about: a plugin, a configured provider, or the configuration.
+        about: What it is about: a plugin, a configured provider, a place in the configuration.
         what: What is the matter.
         mend: What to do about it; empty where `what` says so itself.
         file: The file of code or of configuration that it is in; empty where there is none.
@@ -54,8 +64,11 @@ def examine(config: Config, *, time_limit: float | None = None) -> Iterator[Find
         registry = ProviderRegistry.from_config(config, strict=False, time_limit=time_limit)
     except ConfigError as error:
         for fault in error.faults:
-            yield Finding("configuration", fault, error.hint or "", str(config.path or ""))
-        yield from _of_plugins(_plugins_alone(config, time_limit))
+            yield Finding("configuration", fault, error.hint or _CORRECT, str(config.path or ""))
+        plugins = _plugins_alone(config, time_limit)
+        yield from _of_plugins(plugins)
+        for remark in plugins.unknown_names():
+            yield Finding("configuration", remark, _CORRECT, str(config.path or ""))
         return
     with registry:
         # What is tried may show more faults of plugins, so these come after.
@@ -84,8 +97,6 @@ def _of_plugins(plugins: Plugins) -> Iterator[Finding]:
             yield Finding(f"plugin {record}", remark, file=record.file, is_problem=False)
     for conflict in conflicts:
         yield Finding("plugins", conflict.what, conflict.mend)
-    for remark in plugins.unknown_names():
-        yield Finding("configuration", remark)
 
 
 def _of_providers(registry: ProviderRegistry) -> Iterator[Finding]:
@@ -93,10 +104,10 @@ def _of_providers(registry: ProviderRegistry) -> Iterator[Finding]:
     for failure in registry.failures:
         at = f", at {failure.raised_at}" if failure.raised_at else ""
         of = f" [plugin {failure.plugin}{at}]" if failure.plugin else at
-        about = f"providers.{failure.type}.{failure.instance}"
-        yield Finding(about, f"{failure.where}: {failure.error}{of}", failure.hint, file)
+        yield Finding(failure.where, f"{failure.error}{of}", failure.hint or _mend(registry, failure), file)
     for warning in registry.warnings:
-        yield Finding("configuration", warning, file=file)
+        where, _, what = warning.partition(": ")
+        yield Finding(where, what, _CORRECT, file)
     for type in registry.plugins.types:
         for instance, provider in registry[type].items():
             about = f"providers.{type}.{instance}"
@@ -173,10 +184,23 @@ def _fault(
     said, mend = (
         (error.message, error.hint or "") if isinstance(error, DeckwrightError) else (told(error), "")
     )
+    if error.__class__ is ProviderError:  # of no kind: whatever its code did not expect
+        said, mend = " ".join(filter(None, (said, mend))), ""
     place = raised_at(error)
     secrets = list(secret_values(getattr(provider, "config", {})))
     _, type, instance = about.split(".", 2)
     owner = registry.plugins.owner(type, registry.name_of(type, instance))
     of = f" [plugin {owner}{f', at {place}' if place else ''}]" if owner else ""
     what = redact(f"{doing}{said}{of}", secrets)
-    return Finding(about, what, redact(mend, secrets), owner.file if owner else "")
+    return Finding(about, what, redact(mend or _leave_out(owner), secrets), owner.file if owner else "")
+
+
+def _mend(registry: ProviderRegistry, failure: ProviderFailure) -> str:
+    owner = registry.plugins.owner(failure.type, failure.name)
+    return _leave_out(owner) if failure.raised_at else _CORRECT
+
+
+def _leave_out(plugin: PluginRecord | None) -> str:
+    if plugin is None or plugin.is_built_in:
+        return "This is a fault of Deckwright; please report it."
+    return f'Mend the plugin, or leave it out: [plugins] disable = ["{plugin.name}"].'
