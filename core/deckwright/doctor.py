@@ -19,6 +19,7 @@ from deckwright.errors import (
     ConfigError,
     DeckwrightError,
     NotFoundError,
+    PluginError,
     ProviderError,
     raised_at,
     told,
@@ -151,16 +152,11 @@ def _tried(registry: ProviderRegistry, type: str, instance: str, about: str) -> 
     if kind is None or has_secret or (info and info.traits.requests_per_item):
         return
     with tempfile.TemporaryDirectory(prefix="deckwright-") as folder:
-        maker = MediaMaker({type: {instance: provider}}, Path(folder), lambda *_: "", lambda *_: None)
+        maker = MediaMaker(
+            {type: {instance: provider}}, Path(folder), lambda *_: "", lambda *_: None, registry.limited
+        )
         word = Word("apple", language="en")
-        try:
-            make = registry.plugins.limited(
-                type, registry.name_of(type, instance), lambda: maker.make(word, kind)
-            )
-            made = make()
-        except FAULTS as error:
-            yield _fault(registry, provider, about, "", error)
-            return
+        made = maker.make(word, kind)
     if isinstance(made, Missing) and not isinstance(made.reasons[instance], NotFoundError):
         yield _fault(
             registry, provider, about, f"has no {kind.label} for {word.text!r}: ", made.reasons[instance]
@@ -170,10 +166,9 @@ def _tried(registry: ProviderRegistry, type: str, instance: str, about: str) -> 
 def _of_closing(registry: ProviderRegistry) -> Iterator[Finding]:
     for type in registry.plugins.types:
         for instance, provider in registry[type].items():
-            name = registry.name_of(type, instance)
             try:
                 # A class of the old contract may have no such thing.
-                registry.plugins.limited(type, name, getattr(provider, "close", lambda: None))()
+                registry.limited(type, instance, getattr(provider, "close", lambda: None))()
             except FAULTS as error:
                 yield _fault(registry, provider, f"providers.{type}.{instance}", "cannot be closed: ", error)
 
@@ -197,10 +192,11 @@ def _fault(
 
 def _mend(registry: ProviderRegistry, failure: ProviderFailure) -> str:
     owner = registry.plugins.owner(failure.type, failure.name)
-    return _leave_out(owner) if failure.raised_at else _CORRECT
+    is_of_plugin = failure.raised_at or failure.error_type == PluginError.__name__
+    return _leave_out(owner) if is_of_plugin else _CORRECT
 
 
 def _leave_out(plugin: PluginRecord | None) -> str:
     if plugin is None or plugin.is_built_in:
         return "This is a fault of Deckwright; please report it."
-    return f'Mend the plugin, or leave it out: [plugins] disable = ["{plugin.name}"].'
+    return plugin.leave_out

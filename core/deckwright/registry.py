@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType, TracebackType
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import attrs
 
@@ -50,6 +50,7 @@ logger = logging.getLogger(__name__)
 # The types that the methods of the specification are named for. Any other type is reached by `get`.
 SPECIFIED_TYPES = OLD_SECTIONS
 
+T = TypeVar("T")
 Key = tuple[str, str]
 # Type, then instance, to provider.
 Providers = Mapping[str, Mapping[str, Any]]
@@ -257,6 +258,21 @@ class ProviderRegistry:
     def info_of(self, type: str, instance: str) -> ProviderInfo | None:
         """Return what is described of the provider of an instance; None when nothing is."""
         return self.plugins.info(type, self.name_of(type, instance))
+
+    def limited(
+        self, type: str, instance: str, call: Callable[..., T], *, times: float = 1
+    ) -> Callable[..., T]:
+        """Return a function of an instance as one that is left behind when it takes too long.
+
+        Args:
+            type: What the instance delivers.
+            instance: The instance. For one that was registered by hand, and for built-in ones, there is no limit.
+            call: The function.
+            times: How many times the limit it may take.
+        """
+        if self._plugins is None:
+            return call
+        return self._plugins.limited(type, self.name_of(type, instance), call, times=times)
 
     def for_pipeline(self, pipeline: str) -> Providers:
         """Return the providers that a pipeline may see: type, then instance, to provider, as configured.

@@ -28,6 +28,9 @@ from deckwright.secrets import redact, secret_values
 
 logger = logging.getLogger(__name__)
 
+# How many times as long as for anything else a plugin may take for one sound or picture: some paint it.
+PAINTING_TAKES = 20
+
 # Called with what is being done, how much of it is done, and how much there is.
 Progress = Callable[[str, int, int], None]
 
@@ -123,6 +126,7 @@ def run(plan: Plan, registry: ProviderRegistry, *, progress: Progress | None = N
             lambda request, result: registry.plugins.notify(
                 "media_generated", request=request, result=result
             ),
+            partial(registry.limited, times=PAINTING_TAKES),
         )
         kinds = maker.kinds
         # Of a type whose providers all failed, nothing can be made, and the report is to say so.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import math
 import shutil
@@ -25,10 +26,13 @@ from deckwright.errors import (
     unexpected,
 )
 from deckwright.media_files import media_ending
+from deckwright.plugins.limits import OverdueError
 from deckwright.providers.media import MediaRequest, MediaResult
 from deckwright.secrets import secret_values
 
 logger = logging.getLogger(__name__)
+
+Generate = Callable[[MediaRequest], MediaResult]
 
 # So many passing faults in a row, each after all tries of the provider's own, and a service is taken for down.
 PATIENCE = 3
@@ -107,6 +111,7 @@ class MediaMaker:
         folder: Where the files go.
         attribution: Gives the credit that is always due to the provider of a type and instance.
         observe: Called with each request and what came of it in the end.
+        limited: Gives a function of the provider of a type and instance as one that does not take for ever.
 
     Attributes:
         out: By type and instance, the providers that are asked no more, and why.
@@ -118,11 +123,14 @@ class MediaMaker:
         folder: Path,
         attribution: Callable[[str, str], str],
         observe: Callable[[MediaRequest, MediaResult], None],
+        limited: Callable[[str, str, Generate], Generate],
     ) -> None:
         self._providers = providers
         self._folder = folder
         self._attribution = attribution
         self._observe = observe
+        self._limited = limited
+        self._numbers = itertools.count(1)
         # Providers that it is pointless to ask again in this run, with the reason.
         self.out: dict[tuple[str, str], ProviderError] = {}
         # How often in a row a provider has failed in a way that may pass.
@@ -135,13 +143,14 @@ class MediaMaker:
 
     def make(self, word: Word, kind: Kind) -> Medium | Missing:
         """Ask one provider after the other until one delivers."""
-        request = request_for(word, kind, self._folder / f"new{kind.suffix}")
         reasons: dict[str, ProviderError] = {}
         for instance, provider in self._providers[kind.type].items():
             key = (kind.type, instance)
             failure = self.out.get(key)
+            # A file of its own for each: what a provider leaves behind, or writes late, must not pass for another's.
+            request = request_for(word, kind, self._folder / f"new-{next(self._numbers)}{kind.suffix}")
             if failure is None:
-                result = _ask(provider, request)
+                result = self._ask(*key, provider, request)
                 made = self._kept(result, kind, instance) if isinstance(result, MediaResult) else result
                 self._remember(key, made)
                 if isinstance(made, Medium):
@@ -153,6 +162,33 @@ class MediaMaker:
         self._observe(request, MediaResult(success=False, error=last.message, failure=last))
         failed = kind.required or not all(isinstance(reason, NotFoundError) for reason in reasons.values())
         return Missing(word, kind, reasons, failed)
+
+    def _ask(
+        self, type: str, instance: str, provider: Any, request: MediaRequest
+    ) -> MediaResult | ProviderError:
+        """Have a provider try; return an error in place of a result without a file, whatever the provider does."""
+        secrets = list(secret_values(getattr(provider, "config", {})))
+        failure: ProviderError
+        try:
+            result = self._limited(type, instance, provider.generate_media)(request)
+            if not isinstance(result, MediaResult):
+                failure = BadMediaError(f"it returned {result.__class__.__name__}, not a MediaResult")
+            elif not result.success:
+                failure = ProviderError(str(result.error or "no reason given"))
+                if isinstance(result.failure, ProviderError):
+                    failure = result.failure
+            elif result.file_path is None or not result.file_path.is_file():
+                failure = BadMediaError("it says that it made a file, and there is none")
+            else:
+                media_ending(result.file_path, request.type)
+                return result
+        except OverdueError as error:
+            failure = self.out[type, instance] = ProviderError(error.message, hint=error.hint)
+        except FAULTS as error:
+            logger.debug("%s", trace(error, secrets))
+            failure = error if isinstance(error, ProviderError) else unexpected(error)
+        failure.redact(secrets)
+        return failure
 
     def _remember(self, key: tuple[str, str], result: Medium | ProviderError) -> None:
         """Take note of who need not be asked again."""
@@ -190,30 +226,3 @@ def _dollars(cost: Any) -> float:
     except (TypeError, ValueError):
         return 0.0
     return amount if math.isfinite(amount) else 0.0
-
-
-def _ask(provider: Any, request: MediaRequest) -> MediaResult | ProviderError:
-    """Have a provider try; return an error in place of a result without a file, whatever the provider does."""
-    if request.output_path is not None:
-        # What another provider left behind must not pass for this one's work.
-        request.output_path.unlink(missing_ok=True)
-    secrets = list(secret_values(getattr(provider, "config", {})))
-    failure: ProviderError
-    try:
-        result = provider.generate_media(request)
-        if not isinstance(result, MediaResult):
-            failure = BadMediaError(f"it returned {type(result).__name__}, not a MediaResult")
-        elif not result.success:
-            failure = ProviderError(str(result.error or "no reason given"))
-            if isinstance(result.failure, ProviderError):
-                failure = result.failure
-        elif result.file_path is None or not result.file_path.is_file():
-            failure = BadMediaError("it says that it made a file, and there is none")
-        else:
-            media_ending(result.file_path, request.type)
-            return result
-    except FAULTS as error:
-        logger.debug("%s", trace(error, secrets))
-        failure = error if isinstance(error, ProviderError) else unexpected(error)
-    failure.redact(secrets)
-    return failure

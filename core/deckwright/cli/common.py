@@ -59,12 +59,13 @@ class PluginOutput:
         from deckwright.errors import is_of_others
         from deckwright.secrets import redact
 
-        if any(secret in text for secret in self._secrets):
+        shown = redact(text, self._secrets)
+        if shown != text:
             frame = sys._getframe(1)
             while frame.f_back and not is_of_others(frame.f_code.co_filename):
                 frame = frame.f_back
             self.leaks.append(f"{frame.f_code.co_filename}:{frame.f_lineno}")
-        self._stream.write(redact(text, self._secrets))
+        self._stream.write(shown)
         return len(text)
 
 

@@ -23,7 +23,7 @@ from deckwright.errors import FAULTS, PluginError, trace
 from deckwright.plugins import discovery
 from deckwright.plugins.checks import PluginChecks, new_manager, require_version
 from deckwright.plugins.discovery import Candidate, Provenance
-from deckwright.plugins.limits import within
+from deckwright.plugins.limits import OverdueError, within
 from deckwright.plugins.records import PluginRecord, PluginSettings, Problem, problem_of
 
 logger = logging.getLogger(__name__)
@@ -156,8 +156,7 @@ class _Loader:
             logger.warning("Plugin %s: %s", record, remark)
 
     def _reject(self, record: PluginRecord, problem: Problem) -> None:
-        leave_it_out = f'Mend it, or leave it out: [plugins] disable = ["{record.name}"].'
-        problem = attrs.evolve(problem, mend=problem.mend or leave_it_out)
+        problem = attrs.evolve(problem, mend=problem.mend or record.leave_out)
         record.status = "failed"
         record.file = record.file or str(discovery.source_of(record.provenance) or "")
         record.problems.append(problem)
@@ -177,7 +176,7 @@ def _why_not_imported(candidate: Candidate, error: BaseException) -> Problem:
         require_version(_declared_versions(candidate.provenance))
     except PluginError as reason:
         return problem_of(reason)
-    if isinstance(error, PluginError):
+    if isinstance(error, PluginError) and not isinstance(error, OverdueError):
         return problem_of(error)
     problem = problem_of(error, "cannot be imported")
     if isinstance(error, ModuleNotFoundError) and error.name:

@@ -28,6 +28,8 @@ T = TypeVar("T")
 Key = tuple[str, str]
 Make = Callable[[str, str, "dict[str, Any]"], Any]
 
+_NOT_ITS_OWN = "It should return None for what is not its own."
+
 
 @attrs.frozen
 class _Claim:
@@ -228,13 +230,16 @@ class Plugins:
                 problem = problem_of(error, hook)
                 self._complain(plugin, redact(problem.what, secrets), problem.mend)
 
-    def limited(self, type: str, name: str, call: Callable[[], T]) -> Callable[[], T]:
-        """Return a function of a provider that this provider's plugin is given so long for, and no longer."""
+    def limited(self, type: str, name: str, call: Callable[..., T], *, times: float = 1) -> Callable[..., T]:
+        """Return a function of a provider that its plugin is given so many times the limit for, and no longer."""
         plugin = self.owner(type, name)
-        return self._limited(plugin, call) if plugin else call
+        limit = (self._limit or 0) * times
+        if not limit or plugin is None or plugin.is_built_in:
+            return call
+        return lambda *arguments: within(limit, lambda: call(*arguments))
 
     def _limited(self, plugin: PluginRecord, function: Callable[..., T]) -> Callable[..., T]:
-        """Return a plugin's function as one that is left behind when it takes too long."""
+        """Return a plugin's hook as one that is left behind when it takes too long, and not called again."""
         if not self._limit or plugin.is_built_in:
             return function
 
@@ -251,7 +256,7 @@ class Plugins:
         return limited
 
     def _complain(self, plugin: PluginRecord, what: str, mend: str = "") -> None:
-        problem = Problem(what, mend)
+        problem = Problem(what, mend or plugin.leave_out)
         if problem not in plugin.problems:
             plugin.problems.append(problem)
             logger.warning("Plugin %s: %s", plugin, problem)
@@ -279,13 +284,7 @@ class Plugins:
         for plugin, implementation in self._implementations(hook):
             function = implementation.function
             try:
-                answers = self._limited(plugin, lambda function=function: list(function()))()
-                wrong = [answer for answer in answers if not _is_proper(answer, kind)]
-                if wrong:
-                    raise PluginError(
-                        f"returned {wrong[0]!r}, which is not a proper {kind.__name__}: names are text, and a "
-                        "config_class is an attrs class"
-                    )
+                answers = self._limited(plugin, lambda function=function: _listed(function(), kind))()
             except OverdueError:
                 pass  # it is told already
             except FAULTS as error:  # one plugin's fault must not hide the others' answers
@@ -405,9 +404,11 @@ class Plugins:
                 hint=" ".join(filter(None, (listed, self._may_be_of_the_failed()))) or None,
             )
         for offer, fault in faults:
-            if not isinstance(fault, OverdueError):
+            # What took too long is told already, and who raises for one provider may well do so for all.
+            told = any(problem.mend == _NOT_ITS_OWN for problem in offer.plugin.problems)
+            if not told and not isinstance(fault, OverdueError):
                 problem = problem_of(fault, f"register_media_provider, asked for {type}/{name}")
-                self._complain(offer.plugin, problem.what, "It should return None for what is not its own.")
+                self._complain(offer.plugin, problem.what, _NOT_ITS_OWN)
         maker = self._makers[key] = self._choose(key, offers)
         provider = made[maker.plugin.name] if maker.plugin.name in made else maker.make(type, name, config)
         return self._checked(provider, maker.plugin, key, config)
@@ -445,15 +446,34 @@ def _rank(implementation: pluggy.HookImpl) -> int:
     return int(implementation.tryfirst) - int(implementation.trylast)
 
 
-def _is_proper(answer: Any, kind: type[Any]) -> bool:
+def _listed(answers: Iterable[Any], kind: type[T]) -> list[T]:
+    """Return what a hook answered that returns several records of a kind.
+
+    Raises:
+        PluginError: It is something else.
+    """
+    if not isinstance(answers, Iterable):
+        raise PluginError(f"returned {answers!r}, where a list of {kind.__name__} should be")
+    listed = list(answers)
+    for answer in listed:
+        if fault := _fault_of(answer, kind):
+            raise PluginError(f"returned {fault}")
+    return listed
+
+
+def _fault_of(answer: Any, kind: type[Any]) -> str:
+    """Say what is wrong with a record that a plugin returned; empty when nothing is."""
     if not isinstance(answer, kind):
-        return False
+        return f"{answer!r}, which is not a proper {kind.__name__}"
+    if wrong := [text for text in (answer.name, getattr(answer, "type", "")) if not isinstance(text, str)]:
+        return f"a {kind.__name__} with the name or type {wrong[0]!r}, which is not text"
+    contract = getattr(answer, "contract", object)
+    if not isinstance(contract, type):
+        return f"{answer.name!r} with the contract {contract!r}, which is not a class"
     config_class = getattr(answer, "config_class", None)
-    return (
-        isinstance(answer.name, str)
-        and isinstance(getattr(answer, "type", ""), str)
-        and (config_class is None or (isinstance(config_class, type) and attrs.has(config_class)))
-    )
+    if config_class is not None and not (isinstance(config_class, type) and attrs.has(config_class)):
+        return f"{answer.name!r} with the config_class {config_class!r}, which is not an attrs class"
+    return ""
 
 
 def _arguments(implementation: pluggy.HookImpl) -> tuple[str, ...]:

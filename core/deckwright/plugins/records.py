@@ -90,6 +90,11 @@ class PluginRecord:
         """Whether it came with Deckwright."""
         return self.provenance.kind == "built-in"
 
+    @property
+    def leave_out(self) -> str:
+        """What its user can do about a fault of it, where nothing better is known."""
+        return f'Mend it, or leave it out: [plugins] disable = ["{self.name}"].'
+
 
 def problem_of(error: BaseException, doing: str = "") -> Problem:
     """Return an error of any kind as a problem, with the place in the plugin where it arose.

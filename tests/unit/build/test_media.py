@@ -6,6 +6,7 @@ import errno
 import shutil
 import sys
 import tempfile
+import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -213,6 +214,28 @@ class TestWhenAProviderFails:
 
         built = build(["uno"], audio={"rude": Rude(sound_of)})
         assert "the disk is full" in str(built.report.missing[0].reasons["rude"])
+
+
+def test_a_provider_that_never_comes_back_is_left_behind_and_asked_no_more(build: Build, maker: Any) -> None:
+    asked: list[str] = []
+    free = threading.Event()
+
+    def hang(request: MediaRequest) -> bytes:
+        asked.append(request.content)
+        free.wait()
+        # What comes late must not pass for the work of another.
+        return b"ID3 too late"
+
+    built = build(
+        ["gato", "perro"],
+        {"stuck": maker(hang), "voice": maker(sound_of)},
+        config={"plugins": {"time_limit": 0.01}},
+    )
+    free.set()
+    assert asked == ["gato"]
+    assert built.report.sources == {"sounds": {"voice": 2}}
+    assert b"ID3 too late" not in built.files.values()
+    assert "took longer than 0.2 s" in "".join(built.report.problems)
 
 
 class TestWhatCountsAsFailed:

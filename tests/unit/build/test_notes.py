@@ -111,7 +111,9 @@ def test_anki_shows_every_word_as_it_was_written(anki_collection: Callable[[], A
 @given(st.text())
 def test_escaped_text_reads_as_it_was_written(text: str) -> None:
     escaped = escape(text)
-    assert html.unescape(escaped.replace("<br>", "\n")) == "\n".join(text.splitlines())
+    shown = html.unescape(escaped.replace("<br>", "\n"))
+    # Joiners, which have neither ink nor width, keep Anki from reading a formula.
+    assert shown.replace("\u2060", "") == "\n".join(text.replace("\u2060", "").splitlines())
     assert not set(escaped.replace("<br>", "")) & set("<>{[\"'")
 
 

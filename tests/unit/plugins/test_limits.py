@@ -57,7 +57,7 @@ class TestHanging:
         plugins = limited(paths=[Path("stuck.py"), Path("bells.py")])
         record = found(plugins, "stuck")
         assert record.status == "failed"
-        assert record.problems[0].what == "took longer than 0.1 s"
+        assert record.problems[0].what == "cannot be imported: took longer than 0.1 s"
         assert record.file.endswith("stuck.py")
         assert type(plugins.make("audio", "bell", {})).__name__ == "Bell"
 

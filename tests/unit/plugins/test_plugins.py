@@ -373,8 +373,8 @@ class TestFaultsAtTheCall:
         ("answer", "problem"),
         [
             (RuntimeError("no idea"), "describe_media_providers: RuntimeError: no idea"),
-            (None, "describe_media_providers: TypeError"),
-            (3, "describe_media_providers: TypeError"),
+            (None, "describe_media_providers: returned None, where a list of ProviderInfo should be"),
+            (3, "describe_media_providers: returned 3, where a list of ProviderInfo should be"),
             ([("audio", "bell")], "returned ('audio', 'bell'), which is not a proper ProviderInfo"),
             ("audio", "returned 'a', which is not a proper ProviderInfo"),
             ([ProviderInfo("audio", ["bell"])], "describe_media_providers: "),  # type: ignore[arg-type]
