@@ -90,6 +90,8 @@ class Plugins:
         self._offers = self._collect_offers()
         self._undescribed = self._collect_undescribed()
         self._makers: dict[Key, _Offer] = {}
+        # Classes of which an instance was looked at, and could be looked up.
+        self._fit: set[tuple[Key, type[Any]]] = set()
         self._known_settings: dict[Key, frozenset[str] | None] = {}
         self._observers = {
             hook: [
@@ -419,11 +421,12 @@ class Plugins:
         return f"It may be of a plugin that could not be loaded: {failed}." if failed else None
 
     def _checked(self, made: Any, plugin: PluginRecord, key: Key, config: dict[str, Any]) -> Any:
+        if (key, made.__class__) in self._fit:
+            return made
         contract: Any = self._types[key[0]].contract
         if isinstance(made, type) and issubclass(made, contract):
             made = self._limited(plugin, made)(*((config,) if _takes_config(made) else ()))
-        # As isinstance, which asks an abstract class the long way.
-        if contract not in made.__class__.__mro__ and not isinstance(made, contract):
+        if not isinstance(made, contract):
             what = "nothing" if made is None else repr(type(made).__name__)
             raise PluginError(
                 f"Plugin {plugin} made {what} for {key[0]}/{key[1]}.",
@@ -434,6 +437,7 @@ class Plugins:
             raise PluginError(
                 f"Plugin {plugin} made {made.__class__.__name__!r} for {key[0]}/{key[1]}, {unfit}."
             )
+        self._fit.add((key, made.__class__))
         return made
 
 
