@@ -93,14 +93,14 @@ class Missing:
     failed: bool
 
 
-def request_for(word: Word, kind: Kind, target: Path | None = None) -> MediaRequest:
+def request_for(word: Word, kind: Kind) -> MediaRequest:
     """Return what providers are asked for a word."""
     params = {"language": word.language}
     if word.reading:
         params["reading"] = word.reading
     if word.translation:
         params["translation"] = word.translation
-    return MediaRequest(kind.type, word.text, params, target)
+    return MediaRequest(kind.type, word.text, params)
 
 
 class MediaMaker:
@@ -144,11 +144,14 @@ class MediaMaker:
     def make(self, word: Word, kind: Kind) -> Medium | Missing:
         """Ask one provider after the other until one delivers."""
         reasons: dict[str, ProviderError] = {}
+        request = request_for(word, kind)
         for instance, provider in self._providers[kind.type].items():
             key = (kind.type, instance)
             failure = self.out.get(key)
             # A file of its own for each: what a provider leaves behind, or writes late, must not pass for another's.
-            request = request_for(word, kind, self._folder / f"new-{next(self._numbers)}{kind.suffix}")
+            request = attrs.evolve(
+                request, output_path=self._folder / f"new-{next(self._numbers)}{kind.suffix}"
+            )
             if failure is None:
                 result = self._ask(*key, provider, request)
                 made = self._kept(result, kind, instance) if isinstance(result, MediaResult) else result
