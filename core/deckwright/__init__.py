@@ -7,7 +7,7 @@ may use `deckwright.settings` (settings of a provider), `deckwright.http` (servi
 (what is in a file), `deckwright.packages` (Anki packages), `deckwright.providers.sync` (decks from loose cards),
 `deckwright.providers.files` (data kept in files), `deckwright.languages` (names of languages),
 `deckwright.secrets` (masking keys), `deckwright.extras` (what to install) and, in their tests,
-`deckwright.testing.servers`.
+`deckwright.testing` (contracts and fixtures) and `deckwright.testing.servers`.
 """
 
 from deckwright._version import __version__

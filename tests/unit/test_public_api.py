@@ -10,15 +10,27 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import deckwright
-from deckwright import ProviderRegistry, hooks
+from deckwright import (
+    MediaProvider,
+    MediaRequest,
+    MediaResult,
+    ProviderFailure,
+    ProviderInfo,
+    ProviderRegistry,
+    ProviderType,
+    SettingError,
+    hookimpl,
+    hooks,
+)
 
 CORE = Path(deckwright.__file__).parent
 BUILT_INS = Path(importlib.import_module("deckwright_builtins").__file__ or "").parent
-TESTS = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 BUILT_IN_FILES = sorted(BUILT_INS.rglob("*.py"))
 CORE_FILES = sorted(CORE.rglob("*.py"))
@@ -245,6 +257,61 @@ class TestArrows:
         assert {f"deckwright_builtins.{path.stem}" for path in modules if path.stem != "__init__"} <= loaded
 
 
+class Whistle(MediaProvider):
+    supported_types = ("audio",)
+
+    def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
+        request.target.write_bytes(b"ID3" + bytes(500))
+        return MediaResult(True, request.target)
+
+
+class WhistledHint:
+    """A provider of a type of its own."""
+
+
+class EveryHook:
+    """A plugin that has every hook, takes all that each is given, and keeps what the last call of each was given."""
+
+    def __init__(self) -> None:
+        self.calls: dict[str, dict[str, Any]] = {}
+
+    @hookimpl
+    def register_provider_types(self) -> list[ProviderType]:
+        self.calls["register_provider_types"] = {}
+        return [ProviderType("hint", WhistledHint)]
+
+    @hookimpl
+    def describe_media_providers(self) -> list[ProviderInfo]:
+        self.calls["describe_media_providers"] = {}
+        return [ProviderInfo("audio", "whistle"), ProviderInfo("hint", "whistled")]
+
+    @hookimpl
+    def register_media_provider(self, type: str, name: str, config: dict[str, Any]) -> object | None:
+        self.calls["register_media_provider"] = {"type": type, "name": name, "config": dict(config)}
+        if type == "hint":
+            return WhistledHint()
+        if config:
+            raise SettingError("key", "there is no such key")
+        return Whistle(config)
+
+    @hookimpl
+    def provider_registered(self, type: str, instance: str, name: str, provider: object) -> None:
+        self.calls["provider_registered"] = {
+            "type": type,
+            "instance": instance,
+            "name": name,
+            "provider": provider,
+        }
+
+    @hookimpl
+    def provider_failed(self, failure: ProviderFailure) -> None:
+        self.calls["provider_failed"] = {"failure": failure}
+
+    @hookimpl
+    def media_generated(self, request: MediaRequest, result: MediaResult) -> None:
+        self.calls["media_generated"] = {"request": request, "result": result}
+
+
 class TestHooks:
     def test_there_are_as_many_as_the_page_says(self) -> None:
         assert HOOKS == [
@@ -269,8 +336,51 @@ class TestHooks:
         assert ("Returns:" in text) == (signature.return_annotation != "None")
 
     @pytest.mark.parametrize("hook", HOOKS)
-    def test_each_is_implemented_by_a_plugin_of_these_tests(self, hook: str) -> None:
-        implementation = re.compile(rf"^ *@hookimpl\n *def {hook}\(", re.MULTILINE)
-        assert any(
-            implementation.search(path.read_text(encoding="utf-8")) for path in TESTS.rglob("test_*.py")
+    def test_each_is_documented_with_its_exact_signature(self, hook: str) -> None:
+        [function] = [
+            node
+            for node in ast.parse(inspect.getsource(hooks)).body
+            if isinstance(node, ast.FunctionDef) and node.name == hook
+        ]
+        declared = (
+            f"def {hook}({ast.unparse(function.args)}) -> {ast.unparse(function.returns or function)}: ..."
         )
+        section = self.sections_of_the_page()[hook]
+        assert f"```python signature\n{declared}\n```" in section
+        for parameter in inspect.signature(getattr(hooks, hook)).parameters:
+            assert f"\n- `{parameter}`: " in section
+        for told in ("- Returns ", "*When:*", "*Order:*", "*When it raises"):
+            assert told in section
+        assert f"def {hook}(self" in section, "it has no example"
+
+    def test_the_page_has_no_other_hooks(self) -> None:
+        assert sorted(self.sections_of_the_page()) == HOOKS
+
+    @staticmethod
+    def sections_of_the_page() -> dict[str, str]:
+        page = (ROOT / "docs" / "hooks.md").read_text(encoding="utf-8")
+        sections = re.split(r"^## ", page, flags=re.MULTILINE)[1:]
+        return {section.partition("\n")[0]: section for section in sections}
+
+    def test_each_is_called_with_all_that_it_takes(self, clean_place: Path) -> None:
+        plugin = EveryHook()
+        config = {
+            "providers": {
+                "audio": {
+                    "whistle": {"pipelines": ["*"]},
+                    "out_of_tune": {"type": "whistle", "pipelines": ["*"], "key": "none"},
+                },
+                "hint": {"whistled": {"pipelines": ["*"]}},
+                "sync": {"apkg": {"pipelines": ["*"]}},
+            }
+        }
+        report = deckwright.build_deck(
+            [{"word": "hola"}], language="es", deck="One", config=config, plugins=[plugin]
+        )
+        assert report.delivered["sounds"] == (1, 1)
+        taken = {hook: set(inspect.signature(getattr(hooks, hook)).parameters) for hook in HOOKS}
+        assert {hook: set(arguments) for hook, arguments in plugin.calls.items()} == taken
+        assert plugin.calls["register_media_provider"]["config"] == {}
+        assert plugin.calls["provider_failed"]["failure"].instance == "out_of_tune"
+        assert plugin.calls["media_generated"]["request"].content == "hola"
+        assert plugin.calls["media_generated"]["result"].success

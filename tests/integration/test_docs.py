@@ -1,0 +1,255 @@
+"""The README and every page of `docs` are followed to the letter, as a reader would follow them.
+
+The blocks of a page are taken in order, in a folder that holds the examples. The line that opens a block says
+what it is:
+
+    ```python title="bells.py"       a file to write, be it of Python, TOML, JSON or CSV
+    ```python                        a program to run
+    ```python signature              how a hook is declared in hooks.py
+    ```toml, ```json                 a configuration to check
+    ```toml excerpt="pyproject.toml" a part of a file that is there
+    ```sh                            commands, one a line
+    ```console                       commands after "$ ", and what they print, where "..." stands for anything
+    ```text, and no language         something to look at
+
+A file with a hook in it is loaded as a plugin, and a configuration checked: nothing may be wrong with them, unless
+their name begins with `wrong`. Any other file of Python is named by a command of its page.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+
+from deckwright import ProviderRegistry, hooks
+from deckwright.plugins import Plugins, PluginSettings
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LOOKED_AT = ("", "text")
+# Commands that are not run here, each with the place that runs it, or the reason.
+NOT_RUN = {
+    'python3 -m venv .venv && .venv/bin/pip install ".[offline]" && .venv/bin/deckwright build examples/spanish.csv':
+        ".ci/run runs it",
+    "python3 -m venv .venv && .venv/bin/pip install tox-uv && .venv/bin/tox run -e py": ".ci/run runs it",
+    "pip install tox": "tests/plugins/test_new_plugin.py runs the tox of a new plugin",
+    "tox": "tests/plugins/test_new_plugin.py runs the tox of a new plugin",
+    "pip install build twine": "publishes a package",
+    "python -m build": "publishes a package",
+    "twine upload dist/*": "publishes a package",
+}  # fmt: skip
+# As if installed: the command itself does not look for modules in the working directory.
+DECKWRIGHT = "import sys; del sys.path[0]; from deckwright.cli import main; main()"
+PROGRAMS = {"deckwright": [sys.executable, "-c", DECKWRIGHT], "python": [sys.executable]}
+# What the configurations of the pages take from the environment.
+KEYS = ("DICTIONARY_KEY", "FORVO_API_KEY", "OPENAI_API_KEY", "RUNWARE_API_KEY")
+# What is there at the end of a page, and is larger than an empty one would be.
+MADE = {
+    "README.md": ("spanish.apkg", "hello.mp3", "fruit.apkg"),
+    "tutorial.md": ("hola.wav", "greetings.apkg"),
+}
+FENCE = re.compile(r"^```(\S*) ?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+OPTION = re.compile(r'(title|excerpt)="([^"]+)"')
+
+
+@attrs.frozen
+class Block:
+    place: str
+    language: str
+    info: str
+    text: str
+
+    def option(self, wanted: str) -> str:
+        return next((value for option, value in OPTION.findall(self.info) if option == wanted), "")
+
+    def commands(self) -> Iterator[tuple[str, str | None]]:
+        """Yield each command, with what the page shows that it prints; None where it shows nothing."""
+        if self.language == "sh":
+            for line in self.text.splitlines():
+                yield line, None
+        elif self.language == "console":
+            for part in re.split(r"^\$ ", self.text, flags=re.MULTILINE)[1:]:
+                command, _, shown = part.partition("\n")
+                yield command, shown.strip() or None
+
+
+def blocks_of(page: Path) -> list[Block]:
+    text = page.read_text(encoding="utf-8")
+    return [
+        Block(f"{page.name}:{text.count(chr(10), 0, found.start()) + 1}", *found.groups())
+        for found in FENCE.finditer(text)
+    ]
+
+
+BLOCKS = {page.name: blocks_of(page) for page in PAGES}
+EVERY_BLOCK = [block for blocks in BLOCKS.values() for block in blocks]
+
+
+class Reader:
+    """Somebody who follows one page, in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def follow(self, block: Block) -> None:
+        if name := block.option("title"):
+            self.write(name, block)
+        elif name := block.option("excerpt"):
+            assert block.text in (self.folder / name).read_text(encoding="utf-8"), block.place
+        elif block.info == "signature":
+            self.look_up_signature(block)
+        elif block.language == "python":
+            self.require_success(block, sys.executable, "-W", "error", "-c", block.text)
+        elif block.language in ("toml", "json"):
+            name = f"shown.{block.language}"
+            (self.folder / name).write_text(block.text, encoding="utf-8")
+            self.check(name)
+        elif block.language in ("sh", "console"):
+            for command, shown in block.commands():
+                self.run(command, shown, block)
+        else:
+            assert block.language in LOOKED_AT, f"{block.place}: who is to run {block.language}?"
+
+    def write(self, name: str, block: Block) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(block.text, encoding="utf-8")
+        if path.name.startswith("wrong"):
+            return
+        if "@hookimpl" in block.text:
+            assert Plugins(PluginSettings(paths=[path], installed=False)).problems() == [], block.place
+        elif path.suffix in (".toml", ".json"):
+            self.check(name)
+
+    def check(self, name: str) -> None:
+        ProviderRegistry.from_config(self.folder / name, strict=True).close()
+
+    def look_up_signature(self, block: Block) -> None:
+        declared = Path(hooks.__file__).read_text(encoding="utf-8")
+        assert block.text.removesuffix(" ...\n") in declared, block.place
+
+    def run(self, command: str, shown: str | None, block: Block) -> None:
+        if command in NOT_RUN:
+            return
+        program, *arguments = shlex.split(command)
+        if program == "cd":
+            self.folder /= arguments[0]
+            return
+        if shown is None:
+            self.require_success(block, *PROGRAMS.get(program, [program]), *arguments)
+        else:
+            _, printed = self.run_program(*PROGRAMS.get(program, [program]), *arguments)
+            assert is_shown_by(shown, printed), f"{block.place}: $ {command}\n{printed}"
+            assert "Traceback" in shown or "Traceback" not in printed, (
+                f"{block.place}: $ {command}\n{printed}"
+            )
+
+    def require_success(self, block: Block, *command: str) -> None:
+        code, printed = self.run_program(*command)
+        assert code == 0, f"{block.place}:\n{printed}"
+        assert "Traceback" not in printed, f"{block.place}:\n{printed}"
+
+    def run_program(self, *command: str) -> tuple[int, str]:
+        """Run a program with this interpreter's packages; return its exit code and what it prints."""
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            # A file may be written anew within the second by which Python tells it from the last.
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONIOENCODING": "utf-8",
+            "COLUMNS": "200",
+        }
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        return done.returncode, done.stdout
+
+
+def is_shown_by(shown: str, printed: str) -> bool:
+    """Say whether this is what a program printed. How many blanks there are does not matter."""
+    shown, printed = (
+        re.sub(r"[ \t]+", " ", re.sub(r"[ \t]+$", "", text, flags=re.M)) for text in (shown, printed)
+    )
+    pattern = ".*?".join(map(re.escape, shown.strip().split("...")))
+    return re.fullmatch(pattern, printed.strip(), re.DOTALL) is not None
+
+
+@pytest.mark.parametrize("page", BLOCKS)
+def test_the_page_can_be_followed(page: str, clean_place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(ROOT / "examples", clean_place / "examples")
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    for key in KEYS:
+        monkeypatch.setenv(key, "not-a-key")
+    reader = Reader(clean_place)
+    for block in BLOCKS[page]:
+        reader.follow(block)
+    for name in MADE.get(page, ()):
+        assert (clean_place / name).stat().st_size > 1000, name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_block_is_passed_by(page: Path) -> None:
+    fences = re.findall(r"^\s*(?:```|~~~)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(fences) == 2 * len(BLOCKS[page.name])
+    commands = [command for block in BLOCKS[page.name] for command, _ in block.commands()]
+    for block in BLOCKS[page.name]:
+        assert OPTION.sub("", block.info).strip() in ("", "signature"), block.place
+        if block.language in ("sh", "console"):
+            assert list(block.commands()), block.place
+            # What must only end well is shown without output.
+            assert "..." not in [shown for _, shown in block.commands()], block.place
+        title = block.option("title")
+        if title.endswith(".py") and "@hookimpl" not in block.text and not title.startswith("wrong"):
+            assert any(title in command for command in commands), f"{block.place}: nothing runs {title}"
+
+
+def test_what_is_not_run_is_on_a_page() -> None:
+    shown = {command for block in EVERY_BLOCK for command, _ in block.commands()}
+    assert set(NOT_RUN) <= shown
+
+
+def test_ci_runs_the_two_commands_word_for_word() -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    commands = [command for command, why in NOT_RUN.items() if why.startswith(".ci/run")]
+    assert [line for line in script if line in commands] == commands
+    assert len(commands) == 2
+
+
+def test_links_lead_somewhere() -> None:
+    for page in PAGES:
+        text = FENCE.sub("", page.read_text(encoding="utf-8"))
+        for link in re.findall(r"\]\(([^)\s]+)\)", text):
+            path, _, heading = link.partition("#")
+            if path.startswith("http"):
+                continue
+            target = (page.parent / path) if path else page
+            assert target.exists(), f"{page.name}: {link}"
+            if heading:
+                assert heading in anchors_of(target), f"{page.name}: {link}"
+
+
+def anchors_of(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_what_is_shown_is_compared() -> None:
+    assert is_shown_by("one\n...\nlast", "one  \ntwo\nthree\nlast\n")
+    assert not is_shown_by("one\n...\nlast", "one\ntwo\nlast but one")
