@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 from measure import Figure, from_times, in_new_process, whole_process
 
@@ -25,6 +27,17 @@ from deckwright import ProviderRegistry
 ProviderRegistry.from_config()
 print(time.perf_counter() - t)
 """
+FIND_PLUGINS = """
+import sys, time
+sys.path.append({!r})
+from deckwright import ProviderRegistry
+t = time.perf_counter()
+ProviderRegistry().plugins
+print(time.perf_counter() - t)
+"""
+# How many distributions that have no plugin, and how much longer than with none of them it may take.
+UNRELATED = 100
+BOUND_MS = 10
 
 
 def figures() -> Iterator[Figure]:
@@ -38,3 +51,31 @@ def figures() -> Iterator[Figure]:
     yield Figure(
         "from deckwright import ProviderRegistry; ProviderRegistry.from_config()", f"{first * 1e3:.0f} ms"
     )
+    yield from among_unrelated()
+
+
+def among_unrelated() -> Iterator[Figure]:
+    """Compare starting up where many distributions are installed, none of them with a plugin, and where none are."""
+    with tempfile.TemporaryDirectory() as empty, tempfile.TemporaryDirectory() as full:
+        for number in range(UNRELATED):
+            info = Path(full, f"unrelated_{number}-1.0.dist-info")
+            info.mkdir()
+            (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: unrelated-{number}\nVersion: 1.0\n")
+            (info / "entry_points.txt").write_text(
+                f"[console_scripts]\nrun-{number} = unrelated_{number}:main\n"
+            )
+        times = [[in_new_process(FIND_PLUGINS.format(folder)) for folder in (full, empty)] for _ in range(15)]
+        yield _more(f"ProviderRegistry().plugins among {UNRELATED} unrelated distributions, over none", times)
+        version = f"import sys; sys.path.append({{!r}}); {VERSION}"
+        times = [
+            [whole_process(version.format(folder), "--version") for folder in (full, empty)]
+            for _ in range(15)
+        ]
+        yield _more(f"deckwright --version among {UNRELATED} unrelated distributions, over none", times)
+
+
+def _more(what: str, times: list[list[float]]) -> Figure:
+    full, empty = (min(column) * 1e3 for column in zip(*times, strict=True))
+    more = full - empty
+    detail = f"{full:.3g} ms against {empty:.3g} ms"
+    return Figure(what, f"{more:+.1f} ms", f"{BOUND_MS} ms", more < BOUND_MS, detail)

@@ -180,7 +180,7 @@ def _fault(
         (error.message, error.hint or "") if isinstance(error, DeckwrightError) else (told(error), "")
     )
     if error.__class__ is ProviderError:  # of no kind: whatever its code did not expect
-        said, mend = " ".join(filter(None, (said, mend))), ""
+        said, mend = ". ".join(filter(None, (said.removesuffix("."), mend))), ""
     place = raised_at(error)
     secrets = list(secret_values(getattr(provider, "config", {})))
     _, type, instance = about.split(".", 2)

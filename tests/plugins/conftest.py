@@ -1,18 +1,29 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
+from environments import PLUGINS, ROOT, Environment, build_wheels, new_environment
 
 
 @pytest.fixture(scope="session")
 def our_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of this checkout, in a folder of its own, where others can be told to find it."""
-    folder = tmp_path_factory.mktemp("wheels")
-    subprocess.run([sys.executable, "-m", "uv", "build", "--wheel", "--out-dir", folder, ROOT], check=True)
-    [wheel] = folder.glob("deckwright-*.whl")
+    [wheel] = build_wheels([ROOT], tmp_path_factory.mktemp("wheels"))
     return wheel
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory, our_wheel: Path) -> Environment:
+    """An environment with the real distributions."""
+    return new_environment(tmp_path_factory.mktemp("installed"), our_wheel)
+
+
+@pytest.fixture(scope="session")
+def with_zoo(tmp_path_factory: pytest.TempPathFactory, our_wheel: Path) -> Environment:
+    """The same, and the distributions of the zoo: no installer would agree to some, so none is asked."""
+    environment = new_environment(tmp_path_factory.mktemp("with-zoo"), our_wheel)
+    projects = [path.parent for path in (PLUGINS / "zoo" / "distributions").glob("*/pyproject.toml")]
+    environment.install(*build_wheels(projects, environment.folder / "zoo-wheels"), with_dependencies=False)
+    (environment.packages / "zoo_crumbling-1.0.dist-info" / "METADATA").unlink()
+    return environment

@@ -54,6 +54,9 @@ class PluginOutput:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
+    def close(self) -> None:
+        """Leave the stream open: it is the command's, whatever a plugin thinks."""
+
     def write(self, text: str) -> int:
         """Write text, with a mask for every secret in it, and take note of who wrote one."""
         from deckwright.errors import is_of_others

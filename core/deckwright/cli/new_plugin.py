@@ -44,7 +44,7 @@ def command(name: str, type: str, single_file: bool, folder: Path, dry_run: bool
     if names.provider in _built_in(type):
         raise DeckwrightError(
             f"{name!r} cannot be the name of a plugin: the {type} provider {names.provider} is built in.",
-            hint="Take another one, such as acme-bells.",
+            hint="Take another one, such as my-bells.",
         )
     if single_file:
         files, target = scaffold.single_file(names, type), folder / f"{names.module}.py"

@@ -108,6 +108,8 @@ def installed() -> Iterator[Candidate]:
         try:
             distribution = Distribution.at(folder)
             name, version = distribution.metadata["Name"], distribution.version
+            if not name:
+                raise PluginError("its METADATA has no name")
             entry_points = distribution.entry_points.select(group=ENTRY_POINT_GROUP)
             requires = _required_versions(distribution.requires or ())
         except Exception as error:  # noqa: BLE001 - a damaged installation must not hide the others

@@ -180,6 +180,9 @@ def _why_not_imported(candidate: Candidate, error: BaseException) -> Problem:
         return problem_of(error)
     problem = problem_of(error, "cannot be imported")
     if isinstance(error, ModuleNotFoundError) and error.name:
+        distribution = candidate.provenance.distribution
+        if distribution and error.name == candidate.provenance.location.partition(":")[0]:
+            return attrs.evolve(problem, mend=f"Install {distribution} anew: its own module is not there.")
         return attrs.evolve(problem, mend=f"Install the package that brings {error.name!r}.")
     return problem
 

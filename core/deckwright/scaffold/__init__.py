@@ -114,7 +114,7 @@ def write_files(folder: Path, files: Mapping[str, str]) -> None:
 
 def _unfit(name: str, reason: str) -> DeckwrightError:
     return DeckwrightError(
-        f"{name!r} cannot be the name of a plugin: {reason}.", hint="Take another one, such as acme-bells."
+        f"{name!r} cannot be the name of a plugin: {reason}.", hint="Take another one, such as my-bells."
     )
 
 

@@ -1,0 +1,1 @@
+"""Broken: its entry point names something that this module does not have."""

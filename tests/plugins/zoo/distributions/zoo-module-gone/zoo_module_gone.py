@@ -1,0 +1,1 @@
+"""Broken: its entry point names another module, which is not there."""

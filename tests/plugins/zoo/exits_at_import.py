@@ -1,0 +1,5 @@
+"""Broken at import: it ends the program."""
+
+import sys
+
+sys.exit(7)

@@ -1,0 +1,3 @@
+"""Broken at registration: there is no hook in it."""
+
+BELLS = ("big", "small")
