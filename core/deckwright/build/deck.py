@@ -187,7 +187,7 @@ def run(plan: Plan, registry: ProviderRegistry, *, progress: Progress | None = N
         seconds=seconds,
         problems=(
             *refused,
-            *_out(maker, missing),
+            *_hidden(maker, missing),
             *registry.problems(),
         ),
         warnings=(*plan.warnings, *registry.warnings, *registry.plugins.remarks()),
@@ -282,12 +282,16 @@ def _attribution(registry: ProviderRegistry, type: str, instance: str) -> str:
     return info.traits.attribution if info else ""
 
 
-def _out(maker: MediaMaker, missing: list[Missing]) -> Iterator[str]:
-    """Say who was given up, where that does not show by what is missing: others may have stepped in."""
+def _hidden(maker: MediaMaker, missing: list[Missing]) -> Iterator[str]:
+    """Say who was given up or is at fault, where nothing that is missing shows it: others may have stepped in."""
     shown = {(item.kind.type, instance) for item in missing if item.failed for instance in item.reasons}
-    for (type, instance), error in maker.out.items():
-        if (type, instance) not in shown:
-            yield f"{type}.{instance} was asked no more: {error}"
+    for type, instance in {**maker.out, **maker.faults}:
+        key = (type, instance)
+        if key in maker.out and key not in shown:
+            yield f"{type}.{instance} was asked no more: {maker.out[key]}"
+        elif key not in shown:
+            first, times = maker.faults[key][0], len(maker.faults[key])
+            yield f"{type}.{instance} failed {f'{times} times, first' if times > 1 else 'once'}: {first}"
 
 
 def _sources(kind: Kind, media: list[dict[str, Medium]]) -> dict[str, int]:

@@ -115,6 +115,7 @@ class MediaMaker:
 
     Attributes:
         out: By type and instance, the providers that are asked no more, and why.
+        faults: By type and instance, what providers did that none should, whatever they are asked for.
     """
 
     def __init__(
@@ -133,6 +134,7 @@ class MediaMaker:
         self._numbers = itertools.count(1)
         # Providers that it is pointless to ask again in this run, with the reason.
         self.out: dict[tuple[str, str], ProviderError] = {}
+        self.faults: dict[tuple[str, str], list[ProviderError]] = {}
         # How often in a row a provider has failed in a way that may pass.
         self._failed_in_a_row: Counter[tuple[str, str]] = Counter()
 
@@ -194,7 +196,10 @@ class MediaMaker:
         return failure
 
     def _remember(self, key: tuple[str, str], result: Medium | ProviderError) -> None:
-        """Take note of who need not be asked again."""
+        """Take note of who need not be asked again, and of whose code is at fault."""
+        # An error of no kind is one that the provider's code did not expect.
+        if isinstance(result, BadMediaError) or result.__class__ is ProviderError:
+            self.faults.setdefault(key, []).append(result)
         if isinstance(result, TransientError):
             self._failed_in_a_row[key] += 1
         else:

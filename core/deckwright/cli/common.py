@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -80,13 +81,15 @@ def plugins_at_work(config: Config) -> Iterator[PluginOutput]:
     """
     from deckwright.config import secrets_in
 
-    stdout, stderr = sys.stdout, sys.stderr
+    stdout, stderr, folder = sys.stdout, sys.stderr, Path.cwd()
     output = PluginOutput(stderr, secrets_in(config.written))
     sys.stdout = sys.stderr = output
     try:
         yield output
     finally:
         sys.stdout, sys.stderr = stdout, stderr
+        # A plugin may have gone elsewhere, and the paths that the user named are to lead where they led.
+        os.chdir(folder)
 
 
 def read_config(path: Path | None) -> Config:

@@ -15,7 +15,7 @@ class OverdueError(PluginError):
     """A plugin took longer than it may."""
 
 
-def within(limit: float | None, call: Callable[[], T]) -> T:
+def within(limit: float | None, call: Callable[[], T], doing: str = "") -> T:
     """Make a call that may take so long and no longer.
 
     With a limit it is made in a thread of its own. A thread cannot be ended from outside: one that takes too
@@ -24,6 +24,7 @@ def within(limit: float | None, call: Callable[[], T]) -> T:
     Args:
         limit: In seconds. None or 0 makes the call in the caller's own thread, however long it takes.
         call: A function without arguments.
+        doing: What it does, for the message: `"close"`.
 
     Raises:
         OverdueError: It took too long.
@@ -47,7 +48,7 @@ def within(limit: float | None, call: Callable[[], T]) -> T:
         raise raised[0]
     if not returned:
         raise OverdueError(
-            f"took longer than {limit:g} s",
+            f"{doing} took longer than {limit:g} s".lstrip(),
             hint="If it needs that long, set a larger time_limit in [plugins].",
         )
     return returned[0]

@@ -28,6 +28,7 @@ T = TypeVar("T")
 Key = tuple[str, str]
 Make = Callable[[str, str, "dict[str, Any]"], Any]
 
+_MAKES = "register_media_provider"
 _NOT_ITS_OWN = "It should return None for what is not its own."
 
 
@@ -95,7 +96,7 @@ class Plugins:
         self._known_settings: dict[Key, frozenset[str] | None] = {}
         self._observers = {
             hook: [
-                (plugin, self._limited(plugin, _by_keyword(found)))
+                (plugin, self._limited(plugin, hook, _by_keyword(found)))
                 for plugin, found in self._implementations(hook)
             ]
             for hook in ("provider_registered", "provider_failed", "media_generated")
@@ -238,9 +239,9 @@ class Plugins:
         limit = (self._limit or 0) * times
         if not limit or plugin is None or plugin.is_built_in:
             return call
-        return lambda *arguments: within(limit, lambda: call(*arguments))
+        return lambda *arguments: within(limit, lambda: call(*arguments), call.__name__)
 
-    def _limited(self, plugin: PluginRecord, function: Callable[..., T]) -> Callable[..., T]:
+    def _limited(self, plugin: PluginRecord, doing: str, function: Callable[..., T]) -> Callable[..., T]:
         """Return a plugin's hook as one that is left behind when it takes too long, and not called again."""
         if not self._limit or plugin.is_built_in:
             return function
@@ -249,7 +250,7 @@ class Plugins:
             if plugin.name in self._late:
                 raise OverdueError("was called no more, since it took too long before")
             try:
-                return within(self._limit, lambda: function(*arguments, **named))
+                return within(self._limit, lambda: function(*arguments, **named), doing)
             except OverdueError as error:
                 self._late.add(plugin.name)
                 self._complain(plugin, error.message, error.hint or "")
@@ -286,7 +287,7 @@ class Plugins:
         for plugin, implementation in self._implementations(hook):
             function = implementation.function
             try:
-                answers = self._limited(plugin, lambda function=function: _listed(function(), kind))()
+                answers = self._limited(plugin, hook, lambda function=function: _listed(function(), kind))()
             except OverdueError:
                 pass  # it is told already
             except FAULTS as error:  # one plugin's fault must not hide the others' answers
@@ -315,8 +316,8 @@ class Plugins:
 
     def _collect_offers(self) -> dict[Key, list[_Offer]]:
         makers = {
-            plugin.name: (_rank(found), self._limited(plugin, _as_make(found)))
-            for plugin, found in self._implementations("register_media_provider")
+            plugin.name: (_rank(found), self._limited(plugin, _MAKES, _as_make(found)))
+            for plugin, found in self._implementations(_MAKES)
         }
         offers: dict[Key, list[_Offer]] = {}
         for plugin, _, info in self._answers("describe_media_providers", ProviderInfo):
@@ -329,7 +330,7 @@ class Plugins:
             else:
                 self._complain(
                     plugin,
-                    "describes providers, and has no register_media_provider to make them",
+                    f"describes providers, and has no {_MAKES} to make them",
                     "Write that hook, and mark it with @hookimpl.",
                 )
         return offers
@@ -337,8 +338,8 @@ class Plugins:
     def _collect_undescribed(self) -> list[_Offer]:
         describing = {offer.plugin.name for offers in self._offers.values() for offer in offers}
         return [
-            _Offer(plugin, _rank(found), ProviderInfo("", ""), self._limited(plugin, _as_make(found)))
-            for plugin, found in self._implementations("register_media_provider")
+            _Offer(plugin, _rank(found), ProviderInfo("", ""), self._limited(plugin, _MAKES, _as_make(found)))
+            for plugin, found in self._implementations(_MAKES)
             if plugin.name not in describing
         ]
 
@@ -409,7 +410,7 @@ class Plugins:
             # What took too long is told already, and who raises for one provider may well do so for all.
             told = any(problem.mend == _NOT_ITS_OWN for problem in offer.plugin.problems)
             if not told and not isinstance(fault, OverdueError):
-                problem = problem_of(fault, f"register_media_provider, asked for {type}/{name}")
+                problem = problem_of(fault, f"{_MAKES}, asked for {type}/{name}")
                 self._complain(offer.plugin, problem.what, _NOT_ITS_OWN)
         maker = self._makers[key] = self._choose(key, offers)
         provider = made[maker.plugin.name] if maker.plugin.name in made else maker.make(type, name, config)
@@ -425,7 +426,7 @@ class Plugins:
             return made
         contract: Any = self._types[key[0]].contract
         if isinstance(made, type) and issubclass(made, contract):
-            made = self._limited(plugin, made)(*((config,) if _takes_config(made) else ()))
+            made = self._limited(plugin, made.__name__, made)(*((config,) if _takes_config(made) else ()))
         if not isinstance(made, contract):
             what = "nothing" if made is None else repr(type(made).__name__)
             raise PluginError(

@@ -216,6 +216,20 @@ class TestWhenAProviderFails:
         assert "the disk is full" in str(built.report.missing[0].reasons["rude"])
 
 
+def test_what_a_providers_code_does_wrong_is_told_even_where_another_steps_in(
+    build: Build, maker: Any
+) -> None:
+    def crash(request: MediaRequest) -> bytes:
+        raise LookupError(f"lost {request.content}")
+
+    providers = {"odd": maker(crash), "none": maker(refuse(NotFoundError("no"))), "voice": maker(sound_of)}
+    built = build(["gato", "perro"], providers)
+    [problem] = built.report.problems
+    assert problem.startswith("audio.odd failed 2 times, first: LookupError: lost gato\n  It arose at ")
+    # Where it shows by what is missing, it is told there.
+    assert build(["gato"], {"odd": maker(crash)}).report.problems == ()
+
+
 def test_a_provider_that_never_comes_back_is_left_behind_and_asked_no_more(build: Build, maker: Any) -> None:
     asked: list[str] = []
     free = threading.Event()
