@@ -38,7 +38,7 @@ def raised_at(error: BaseException) -> str:
 
     Of the frames in the folder where the error left Deckwright's own code, it is the innermost.
     """
-    if isinstance(error, SyntaxError) and error.filename:
+    if isinstance(error, SyntaxError) and error.filename and not error.filename.startswith("<"):
         return f"{error.filename}:{error.lineno}"
     place = folder = ""
     trace = error.__traceback__

@@ -10,7 +10,8 @@ def missing_packages(extra: str) -> list[str]:
     """Return what an extra brings and this environment lacks, as pip would be told: `["httpx>=0.28"]`.
 
     Args:
-        extra: A package with extras, `"acme-bells[fine]"`, or a package alone.
+        extra: A package with extras, `"acme-bells[fine]>=2"`, or a package alone. Where it is not there itself, or in
+            another version, it is what is missing.
     """
     # Dear to import, and needed only by those who ask.
     from importlib.metadata import PackageNotFoundError, requires, version
@@ -29,6 +30,8 @@ def missing_packages(extra: str) -> list[str]:
     except InvalidRequirement:
         return []
     except PackageNotFoundError:
+        return [extra]
+    if not is_there(wanted):
         return [extra]
     brought = [
         requirement

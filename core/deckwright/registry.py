@@ -144,13 +144,13 @@ class ProviderRegistry:
             registry.config = Config.load(config)
         registry._setup_media_providers()
         faults: list[str] = []
+        if strict or (strict is None and registry.plugins.is_strict):
+            faults += registry.plugins.faults()
         if strict:
-            faults = [*registry.problems(), *registry.warnings]
-        elif strict is None:
-            faults = registry.plugins.faults_under_strict()
+            faults += [*registry.problems(), *registry.warnings]
         if faults:
             registry.close()
-            raise ProvidersFailedError(faults)
+            raise ProvidersFailedError(list(dict.fromkeys(faults)))
         return registry
 
     # The four steps from a configuration to providers
@@ -307,18 +307,16 @@ class ProviderRegistry:
         if self._plugins is None:
             with self._lock:
                 if self._plugins is None:
-                    config = None if self.config is None else self._config_or_found()
-                    settings = config.section("plugins", PluginSettings) if config else None
-                    folder = config.folder if config else None
-                    self._plugins = Plugins(
-                        settings, objects=self._objects, folder=folder, time_limit=self._time_limit
+                    config = Config({}) if self.config is None else self._config_or_found()
+                    self._plugins = Plugins.from_config(
+                        config, objects=self._objects, time_limit=self._time_limit
                     )
                     self._forget_views()  # they hold every type, and now there may be more
         return self._plugins
 
     def problems(self) -> list[str]:
         """Return everything that does not work, in words: plugins, and configured providers."""
-        return [*self.plugins.problems(), *map(str, self._failures)]
+        return [*self.plugins.problems(), *map(str, self._failures), *self._not_closed]
 
     # Changing
 
@@ -380,27 +378,28 @@ class ProviderRegistry:
             # File to the data instance that manages it.
             self._files: dict[str, str] = {}
             self._failures: list[ProviderFailure] = []
+            self._not_closed: list[str] = []
             self._warnings: list[str] = []
 
     def close(self) -> None:
-        """Close every provider, those registered last first. One that fails is logged. May be called again."""
+        """Close every provider, those registered last first. May be called again.
+
+        One that cannot be closed is logged, and is among the `problems`.
+        """
         with self._lock:
-            for type, instance in reversed(self._order):
-                provider = self._providers[type][instance]
-                try:
-                    if hasattr(provider, "close"):
-                        close = provider.close
-                        if self._plugins:
-                            close = self._plugins.limited(type, self.name_of(type, instance), close)
-                        close()
-                except FAULTS as error:
-                    secrets = secret_values(getattr(provider, "config", {}))
-                    logger.warning(
-                        "providers.%s.%s could not be closed: %s",
-                        type,
-                        instance,
-                        redact(told(error), secrets),
-                    )
+            # A provider that closes may ask this registry for others, from a thread of its own even.
+            providers = [(key, self._providers[key[0]][key[1]]) for key in reversed(self._order)]
+        for (type, instance), provider in providers:
+            try:
+                if hasattr(provider, "close"):
+                    self.limited(type, instance, provider.close)()
+            except FAULTS as error:
+                said = told(error) if not isinstance(error, DeckwrightError) else error.message
+                secrets = secret_values(getattr(provider, "config", {}))
+                problem = redact(f"providers.{type}.{instance} could not be closed: {said}", secrets)
+                if problem not in self._not_closed:
+                    self._not_closed.append(problem)
+                    logger.warning("%s", problem)
 
     def __enter__(self) -> ProviderRegistry:
         return self

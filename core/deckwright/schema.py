@@ -218,7 +218,7 @@ def _settings(settings_class: Any) -> Schema:
         settings[name] = {"description": _description(described), **_any_of(ways)}
         if described["secret"]:
             settings[name]["writeOnly"] = True
-        if not described["required"]:
+        elif not described["required"]:
             settings[name] |= _default(described["default"])
     return settings
 

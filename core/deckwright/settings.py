@@ -66,8 +66,8 @@ def describe_settings(settings_class: Any) -> list[dict[str, Any]]:
     """Return every setting of an attrs class: those that are required, then its own, then those it inherits.
 
     Returns:
-        For each its `name`, its `type` in words, whether it is `required`, its `default` (None when there is none, or
-        when it is made of other settings), its `limits` in words as far as its validators tell them, whether it is a
+        For each its `name`, its `type` in words, whether it is `required`, its `default` (None when there is none, when it
+        is made of other settings, or when it is a secret, which may be somebody's own), its `limits` in words as far as its validators tell them, whether it is a
         `secret`, and its `help`.
     """
     types = {key: type_name for key, _, type_name in _readers(settings_class)}
@@ -79,7 +79,7 @@ def describe_settings(settings_class: Any) -> list[dict[str, Any]]:
             "default": _default(field),
             "limits": in_words(limits_of(field.validator)),
             "secret": is_secret_key(field.name),
-            "help": field.metadata.get("help", ""),
+            "help": str(field.metadata.get("help") or ""),
         }
         for field in sorted(attrs.fields(settings_class), key=_importance)
         if field.init
@@ -109,6 +109,8 @@ def _importance(field: attrs.Attribute[Any]) -> tuple[bool, bool]:
 
 def _default(field: attrs.Attribute[Any]) -> Any:
     default: Any = field.default
+    if is_secret_key(field.name):
+        return None
     if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
         return None if default.takes_self else default.factory()
     return None if default is attrs.NOTHING else default
@@ -190,6 +192,8 @@ def _integer(value: Any) -> Any:
             return int(value)
         except ValueError:
             return _MISFIT
+    if isinstance(value, float) and value.is_integer():  # as JSON and its schemas see it
+        return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else _MISFIT
 
 

@@ -94,8 +94,10 @@ def everything_told(sections: dict[str, Any], make: Callable[[dict[str, Any]], A
     told = [repr(registry), str(registry.failures), repr(registry.failures), *registry.problems()]
     told += [repr(registry.config), repr(registry.plugins), str(registry.plugins.records)]
     told += [f"{provider!r} {provider}" for provider in registry["audio"].values()]
+    has_failed = bool(registry.problems())
     registry.close()
-    if registry.problems():
+    told += registry.problems()  # now with those that could not be closed
+    if has_failed:
         with pytest.raises(ProvidersFailedError) as caught:
             ProviderRegistry.from_config(sections, plugins=[Plugin(make)], strict=True)
         told += [str(caught.value), repr(caught.value), str(caught.value.problems)]

@@ -38,6 +38,8 @@ def command(name: str, type: str, single_file: bool, folder: Path, dry_run: bool
     A plugin called acme-bells is the module acme_bells, and so is its provider called. A leading "deckwright-" is
     left out of the provider's name: that of deckwright-bells is bells.
     """
+    import os
+
     from deckwright.errors import DeckwrightError
 
     names = scaffold.plugin_names(name)
@@ -51,7 +53,7 @@ def command(name: str, type: str, single_file: bool, folder: Path, dry_run: bool
     else:
         files, target = scaffold.package_files(names, type), folder / names.distribution
         folder = target
-    if target.exists() or target.is_symlink():
+    if os.path.lexists(target):  # unlike the methods of `Path`, it takes any path
         raise DeckwrightError(
             f"{target} is there already, and nothing is overwritten.",
             hint="Take another name, or another folder with --output.",
@@ -77,10 +79,7 @@ def command(name: str, type: str, single_file: bool, folder: Path, dry_run: bool
 
 def _built_in(type: str) -> set[str]:
     """Return the names of the built-in providers of a type."""
-    from deckwright.plugins import Plugins
+    from deckwright.plugins import Plugins, PluginSettings
 
-    return {
-        info.name
-        for info, plugin in Plugins().describe()
-        if info.type == type and plugin.provenance.kind == "built-in"
-    }
+    plugins = Plugins(PluginSettings(installed=False, only=[]))
+    return {info.name for info, _ in plugins.describe() if info.type == type}

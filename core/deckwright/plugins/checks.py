@@ -57,8 +57,12 @@ def require_version(versions: object) -> None:
             hint='It should be such as ">=0.1,<1".',
         ) from None
     if not specifiers.contains(__version__, prereleases=True):
-        lower = [Version(one.version) for one in specifiers if one.operator in (">", ">=", "~=", "==")]
-        is_older = any(Version(__version__) < version for version in lower if version)
+        lower = [
+            Version(one.version.removesuffix(".*"))
+            for one in specifiers
+            if one.operator in (">", ">=", "~=", "==")
+        ]
+        is_older = any(Version(__version__) < version for version in lower)
         raise PluginError(
             f"is for Deckwright {versions}, and this is {__version__}",
             hint="Update Deckwright." if is_older else "Update the plugin.",

@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import os
 import pkgutil
+import re
 import sys
 import zlib
 from collections import Counter
@@ -57,6 +58,7 @@ class Candidate:
     Attributes:
         name: What it is called where it was found; another may be called the same.
         provenance: Where it is from.
+        is_named: Whether a configuration or program names it, which is not so for what is merely found.
         load: Imports it.
         requires: The versions of Deckwright that its distribution depends on, as in `">=0.1,<1"`.
     """
@@ -65,6 +67,7 @@ class Candidate:
     provenance: Provenance
     load: Callable[[], object] = attrs.field(eq=False)
     requires: str = ""
+    is_named: bool = attrs.field(default=True, eq=False)
 
 
 def built_in() -> Iterator[Candidate]:
@@ -82,8 +85,8 @@ def named_module(name: str, *, kind: str = "module") -> Candidate:
 def in_path(path: Path) -> Iterator[Candidate]:
     """Yield the plugin in a file, or every one in a folder: its modules and packages, `_` and tests left out."""
     entries = [path]
-    if path.is_dir() and not (path / "__init__.py").is_file():
-        with suppress(OSError):  # one that cannot be read is a fault of its own, met when it is loaded
+    with suppress(OSError):  # one that cannot be read is a fault of its own, met when it is loaded
+        if path.is_dir() and not (path / "__init__.py").is_file():
             entries = [entry for entry in sorted(path.iterdir()) if _looks_like_a_plugin(entry)]
     yield from map(_file, entries)
 
@@ -100,7 +103,7 @@ def in_environment() -> Iterator[Candidate]:
 
 def installed() -> Iterator[Candidate]:
     """Yield the plugins of installed distributions: the entry points of the group `deckwright`."""
-    seen: set[str] = set()
+    seen: dict[str, Path] = {}
     for folder in _with_entry_points(sys.path):
         # Dear to import (about 60 ms), and needed only by those who have such a plugin.
         from importlib.metadata import Distribution
@@ -116,12 +119,15 @@ def installed() -> Iterator[Candidate]:
             problem = f"{folder} is damaged ({type(error).__name__}: {error})"
             yield _broken(folder.name, Provenance("installed", str(folder)), problem)
             continue
-        # Of a distribution that is there twice, Python imports the first.
-        if name not in seen:
-            seen.add(name)
+        first = seen.setdefault(re.sub(r"[-_.]+", "-", name).lower(), folder)
+        # Of a distribution that is there twice, Python imports the first; in one folder, nobody knows which it is.
+        if first.parent == folder.parent and first != folder:
+            problem = f"{name} is installed twice: {first} and {folder}"
+            yield _broken(name, Provenance("installed", str(folder)), problem)
+        elif first == folder:
             for entry_point in entry_points:
                 provenance = Provenance("installed", entry_point.value, name, version)
-                yield Candidate(entry_point.name, provenance, entry_point.load, requires)
+                yield Candidate(entry_point.name, provenance, entry_point.load, requires, is_named=False)
 
 
 def given(plugins: Iterable[object]) -> Iterator[Candidate]:
@@ -185,7 +191,10 @@ def _file(path: Path) -> Candidate:
 
 def _import_file(path: Path) -> ModuleType:
     if not path.exists():
-        raise PluginError(f"{path} does not exist.", hint="Correct the path, or take it out of the list.")
+        raise PluginError(
+            f"{path} does not exist.",
+            hint=f"Correct the path, or take it out of [plugins] paths or {ENVIRONMENT_VARIABLE}.",
+        )
     source = path / "__init__.py" if path.is_dir() else path
     # The path is part of the name, so that two files of one name do not take each other's place.
     name = f"deckwright_plugin_{path.stem}_{zlib.crc32(str(path).encode()):08x}"
@@ -209,7 +218,7 @@ def _with_entry_points(folders: Iterable[str]) -> Iterator[Path]:
     header = f"[{ENTRY_POINT_GROUP}]".encode()
     for folder in tuple(folders):
         try:
-            names = os.listdir(folder or ".")
+            names = sorted(os.listdir(folder or "."))
         except OSError:
             continue
         for name in names:

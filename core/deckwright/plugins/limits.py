@@ -43,7 +43,7 @@ def within(limit: float | None, call: Callable[[], T], doing: str = "") -> T:
 
     thread = threading.Thread(target=run, name="deckwright-plugin", daemon=True)
     thread.start()
-    thread.join(limit)
+    thread.join(min(limit, threading.TIMEOUT_MAX))
     if raised:
         raise raised[0]
     if not returned:

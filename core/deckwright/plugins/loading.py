@@ -12,7 +12,8 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
@@ -48,7 +49,12 @@ class Loaded:
 
 
 def load_plugins(
-    settings: PluginSettings, *, objects: Iterable[object] = (), folder: Path, limit: float | None
+    settings: PluginSettings,
+    *,
+    objects: Iterable[object] = (),
+    folder: Path,
+    limit: float | None,
+    masked: Callable[[str], str],
 ) -> Loaded:
     """Find plugins and load them.
 
@@ -57,8 +63,9 @@ def load_plugins(
         objects: Plugins handed over by a program.
         folder: What relative paths in the settings start from.
         limit: How many seconds each may take to be imported; None for no limit.
+        masked: Masks the secrets in what is told.
     """
-    loader = _Loader(settings, limit)
+    loader = _Loader(settings, limit, masked)
     # The same plugin named twice, in a configuration and the environment, say, is no mistake.
     loader.load(dict.fromkeys(_candidates(settings, objects, folder)))
     return loader.loaded
@@ -70,15 +77,16 @@ def _candidates(settings: PluginSettings, objects: Iterable[object], folder: Pat
     yield from discovery.given(objects)
     yield from map(discovery.named_module, settings.modules)
     yield from chain.from_iterable(discovery.in_path(folder / path) for path in settings.paths)
-    yield from discovery.in_environment()
+    yield from (attrs.evolve(found, is_named=False) for found in discovery.in_environment())
     if settings.installed:
         yield from discovery.installed()
 
 
 class _Loader:
-    def __init__(self, settings: PluginSettings, limit: float | None) -> None:
+    def __init__(self, settings: PluginSettings, limit: float | None, masked: Callable[[str], str]) -> None:
         self._settings = settings
         self._limit = limit
+        self._masked = masked
         self.loaded = Loaded(new_manager(), {}, [])
         self._checks = PluginChecks(self.loaded.manager)
         self._registered: set[int] = set()
@@ -90,12 +98,7 @@ class _Loader:
             (built_in if candidate.provenance.kind == "built-in" else others).append(candidate)
         for candidate in built_in:
             self._load(candidate, candidate.name)
-        shared = Counter(candidate.name for candidate in others)
-        named = [
-            (_full_name(candidate) if shared[candidate.name] > 1 else candidate.name, candidate)
-            for candidate in others
-        ]
-        for name, candidate in sorted(named, key=lambda pair: (pair[0], str(pair[1].provenance))):
+        for name, candidate in sorted(_names(others), key=lambda pair: (pair[0], str(pair[1].provenance))):
             self._load(candidate, name)
 
     def _status(self, candidate: Candidate, name: str) -> str:
@@ -113,11 +116,6 @@ class _Loader:
 
     def _load(self, candidate: Candidate, name: str) -> None:
         record = PluginRecord(name, candidate.provenance, version=candidate.provenance.version)
-        if name in self.loaded.records:
-            self._reject(
-                record, Problem("has the name of another plugin, which stays", "Rename one of them.")
-            )
-            return
         record.status = self._status(candidate, name)
         if record.status != "loaded":
             self.loaded.records[name] = record
@@ -129,7 +127,7 @@ class _Loader:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - a plugin may even exit; Deckwright goes on
-            logger.debug("%s", trace(error))
+            logger.debug("%s", self._masked(trace(error)))
             self._reject(record, _why_not_imported(candidate, error))
             return
         record.seconds = time.perf_counter() - started
@@ -156,12 +154,25 @@ class _Loader:
             logger.warning("Plugin %s: %s", record, remark)
 
     def _reject(self, record: PluginRecord, problem: Problem) -> None:
-        problem = attrs.evolve(problem, mend=problem.mend or record.leave_out)
+        problem = Problem(self._masked(problem.what), self._masked(problem.mend) or record.leave_out)
         record.status = "failed"
-        record.file = record.file or str(discovery.source_of(record.provenance) or "")
+        with suppress(OSError, ValueError, ImportError):
+            record.file = record.file or str(discovery.source_of(record.provenance) or "")
         record.problems.append(problem)
         self.loaded.rejected.append(record)
         logger.warning("Plugin %s: %s", record, problem)
+
+
+def _names(candidates: list[Candidate]) -> Iterator[tuple[str, Candidate]]:
+    """Yield each plugin with the name that it has here.
+
+    What is named keeps its name, whatever is found beside it: to install a package must change nothing.
+    """
+    named = Counter(candidate.name for candidate in candidates if candidate.is_named)
+    shared = Counter(candidate.name for candidate in candidates)
+    for candidate in candidates:
+        is_alone = shared[candidate.name] == 1 or (candidate.is_named and named[candidate.name] == 1)
+        yield candidate.name if is_alone else _full_name(candidate), candidate
 
 
 def _full_name(candidate: Candidate) -> str:
@@ -181,7 +192,13 @@ def _why_not_imported(candidate: Candidate, error: BaseException) -> Problem:
     problem = problem_of(error, "cannot be imported")
     if isinstance(error, ModuleNotFoundError) and error.name:
         distribution = candidate.provenance.distribution
-        if distribution and error.name == candidate.provenance.location.partition(":")[0]:
+        location = candidate.provenance.location.partition(":")[0]
+        if candidate.provenance.kind == "module" and f"{location}.".startswith(f"{error.name}."):
+            return attrs.evolve(
+                problem,
+                mend=f"Correct the name of the module, or install the package that brings {location!r}.",
+            )
+        if distribution and error.name == location:
             return attrs.evolve(problem, mend=f"Install {distribution} anew: its own module is not there.")
         return attrs.evolve(problem, mend=f"Install the package that brings {error.name!r}.")
     return problem

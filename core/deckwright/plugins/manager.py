@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
@@ -13,13 +14,14 @@ from typing import Any, TypeVar
 import attrs
 import pluggy
 
+from deckwright.config import Config, secrets_in
 from deckwright.errors import FAULTS, PluginError, ProviderConflictError, UnknownProviderError
-from deckwright.hooks import ProviderInfo, ProviderType
+from deckwright.hooks import ProviderInfo, ProviderType, Traits
 from deckwright.plugins.limits import OverdueError, within
 from deckwright.plugins.loading import load_plugins
 from deckwright.plugins.records import PluginRecord, PluginSettings, Problem, problem_of
 from deckwright.provider_configs import REGISTRY_KEYS
-from deckwright.secrets import redact, secret_values
+from deckwright.secrets import redact
 from deckwright.settings import did_you_mean, setting_names
 
 logger = logging.getLogger(__name__)
@@ -68,6 +70,7 @@ class Plugins:
         folder: What relative paths in the settings start from.
         time_limit: How many seconds a plugin that is not built in may take, each time it is called, where the
             settings do not say; None for no limit.
+        secrets: Gives what must not be shown, whatever a plugin says.
     """
 
     def __init__(
@@ -77,12 +80,16 @@ class Plugins:
         objects: Iterable[object] = (),
         folder: Path | None = None,
         time_limit: float | None = None,
+        secrets: Callable[[], Iterable[str]] = tuple,
     ) -> None:
+        self._secrets = secrets
         self._settings = settings = settings or PluginSettings()
         self._limit = time_limit if settings.time_limit is None else settings.time_limit
         # Plugins that took too long once, and are not called again.
         self._late: set[str] = set()
-        loaded = load_plugins(settings, objects=objects, folder=folder or Path(), limit=self._limit)
+        loaded = load_plugins(
+            settings, objects=objects, folder=folder or Path(), limit=self._limit, masked=self._masked
+        )
         self._hooks = loaded.manager.hook
         self._records = loaded.records
         self._rejected = loaded.rejected
@@ -91,8 +98,6 @@ class Plugins:
         self._offers = self._collect_offers()
         self._undescribed = self._collect_undescribed()
         self._makers: dict[Key, _Offer] = {}
-        # Classes of which an instance was looked at, and could be looked up.
-        self._fit: set[tuple[Key, type[Any]]] = set()
         self._known_settings: dict[Key, frozenset[str] | None] = {}
         self._observers = {
             hook: [
@@ -101,6 +106,28 @@ class Plugins:
             ]
             for hook in ("provider_registered", "provider_failed", "media_generated")
         }
+
+    @classmethod
+    def from_config(
+        cls, config: Config, *, objects: Iterable[object] = (), time_limit: float | None = None
+    ) -> Plugins:
+        """Load the plugins that a configuration chooses; its secrets are masked in what is told of them.
+
+        Raises:
+            ConfigError: Its section `[plugins]` is wrong.
+        """
+        return cls(
+            config.section("plugins", PluginSettings),
+            objects=objects,
+            folder=config.folder,
+            time_limit=time_limit,
+            secrets=lambda: secrets_in(config.written),
+        )
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether the settings want whatever is wrong with a plugin to be an error."""
+        return self._settings.strict
 
     @property
     def records(self) -> list[PluginRecord]:
@@ -136,10 +163,8 @@ class Plugins:
         """Return what is wrong with plugins, in words."""
         return [f"Plugin {record}: {problem}" for record in self.records for problem in record.problems]
 
-    def faults_under_strict(self) -> list[str]:
-        """Return what is wrong with plugins and their names, where the settings want it to be an error."""
-        if not self._settings.strict:
-            return []
+    def faults(self) -> list[str]:
+        """Return all that is wrong with plugins, whether or not anything met with it, in words."""
         return [*self.problems(), *map(str, self.conflicts()), *self.unknown_names()]
 
     def conflicts(self) -> list[Problem]:
@@ -225,13 +250,8 @@ class Plugins:
             try:
                 function(**arguments)
             except FAULTS as error:  # an onlooker's fault must not end the build
-                secrets = [
-                    secret
-                    for argument in arguments.values()
-                    for secret in secret_values(getattr(argument, "config", {}))
-                ]
                 problem = problem_of(error, hook)
-                self._complain(plugin, redact(problem.what, secrets), problem.mend)
+                self._complain(plugin, problem.what, problem.mend)
 
     def limited(self, type: str, name: str, call: Callable[..., T], *, times: float = 1) -> Callable[..., T]:
         """Return a function of a provider that its plugin is given so many times the limit for, and no longer."""
@@ -239,7 +259,8 @@ class Plugins:
         limit = (self._limit or 0) * times
         if not limit or plugin is None or plugin.is_built_in:
             return call
-        return lambda *arguments: within(limit, lambda: call(*arguments), call.__name__)
+        doing = getattr(call, "__name__", "")
+        return lambda *arguments: within(limit, lambda: call(*arguments), doing)
 
     def _limited(self, plugin: PluginRecord, doing: str, function: Callable[..., T]) -> Callable[..., T]:
         """Return a plugin's hook as one that is left behind when it takes too long, and not called again."""
@@ -258,8 +279,11 @@ class Plugins:
 
         return limited
 
+    def _masked(self, text: str) -> str:
+        return redact(text, self._secrets())
+
     def _complain(self, plugin: PluginRecord, what: str, mend: str = "") -> None:
-        problem = Problem(what, mend or plugin.leave_out)
+        problem = Problem(self._masked(what), self._masked(mend) or plugin.leave_out)
         if problem not in plugin.problems:
             plugin.problems.append(problem)
             logger.warning("Plugin %s: %s", plugin, problem)
@@ -321,7 +345,12 @@ class Plugins:
         }
         offers: dict[Key, list[_Offer]] = {}
         for plugin, _, info in self._answers("describe_media_providers", ProviderInfo):
-            if plugin.name in makers:
+            if info.type not in self._types:
+                if info.type not in self._unsettled_types:
+                    near = did_you_mean(info.type, self._types)
+                    what = f"describes {info.type}/{info.name}, a type that no plugin adds{near}"
+                    self._complain(plugin, what, "Correct the type, or add it by register_provider_types.")
+            elif plugin.name in makers:
                 rank, make = makers[plugin.name]
                 claims = offers.setdefault((info.type, info.name), [])
                 if not any(claim.plugin is plugin for claim in claims):
@@ -356,7 +385,9 @@ class Plugins:
         if len(claims) == 1:
             return claims[0]
         for preferred in self._settings.prefer:
-            named = [claim for claim in claims if _is_called(claim.plugin, preferred)]
+            named = [claim for claim in claims if claim.plugin.name == preferred] or [
+                claim for claim in claims if _is_called(claim.plugin, preferred)
+            ]
             if len(named) == 1:
                 return named[0]
         settle = "Say which is meant: " + " or ".join(
@@ -413,21 +444,28 @@ class Plugins:
                 problem = problem_of(fault, f"{_MAKES}, asked for {type}/{name}")
                 self._complain(offer.plugin, problem.what, _NOT_ITS_OWN)
         maker = self._makers[key] = self._choose(key, offers)
-        provider = made[maker.plugin.name] if maker.plugin.name in made else maker.make(type, name, config)
-        return self._checked(provider, maker.plugin, key, config)
+        provider = made.pop(maker.plugin.name, None)
+        for other in made.values():
+            with suppress(*FAULTS):  # it was made to find out who makes it, and nobody uses it
+                other.close()
+        return self._checked(
+            maker.make(type, name, config) if provider is None else provider, maker.plugin, key, config
+        )
 
     def _may_be_of_the_failed(self) -> str | None:
-        """Return a hint at the plugins that could not be loaded: one of them may be what was asked for."""
+        """Return a hint at the plugins that were not loaded: one of them may be what was asked for."""
         failed = ", ".join(record.name for record in self._rejected)
-        return f"It may be of a plugin that could not be loaded: {failed}." if failed else None
+        left_out = ", ".join(name for name, record in self._records.items() if record.status != "loaded")
+        hints = [f"It may be of a plugin that could not be loaded: {failed}."] if failed else []
+        hints += [f"Not loaded, as [plugins] says: {left_out}."] if left_out else []
+        return " ".join(hints) or None
 
     def _checked(self, made: Any, plugin: PluginRecord, key: Key, config: dict[str, Any]) -> Any:
-        if (key, made.__class__) in self._fit:
-            return made
         contract: Any = self._types[key[0]].contract
         if isinstance(made, type) and issubclass(made, contract):
             made = self._limited(plugin, made.__name__, made)(*((config,) if _takes_config(made) else ()))
-        if not isinstance(made, contract):
+        # As isinstance, which asks an abstract class the long way.
+        if contract not in made.__class__.__mro__ and not isinstance(made, contract):
             what = "nothing" if made is None else repr(type(made).__name__)
             raise PluginError(
                 f"Plugin {plugin} made {what} for {key[0]}/{key[1]}.",
@@ -438,7 +476,6 @@ class Plugins:
             raise PluginError(
                 f"Plugin {plugin} made {made.__class__.__name__!r} for {key[0]}/{key[1]}, {unfit}."
             )
-        self._fit.add((key, made.__class__))
         return made
 
 
@@ -470,8 +507,11 @@ def _fault_of(answer: Any, kind: type[Any]) -> str:
     """Say what is wrong with a record that a plugin returned; empty when nothing is."""
     if not isinstance(answer, kind):
         return f"{answer!r}, which is not a proper {kind.__name__}"
-    if wrong := [text for text in (answer.name, getattr(answer, "type", "")) if not isinstance(text, str)]:
-        return f"a {kind.__name__} with the name or type {wrong[0]!r}, which is not text"
+    for field in ("name", "type", "summary", "extra"):
+        if not isinstance(value := getattr(answer, field, ""), str):
+            return f"a {kind.__name__} with the {field} {value!r}, which is not text"
+    if not isinstance(traits := getattr(answer, "traits", Traits()), Traits):
+        return f"{answer.name!r} with the traits {traits!r}, which are not of the class Traits"
     contract = getattr(answer, "contract", object)
     if not isinstance(contract, type):
         return f"{answer.name!r} with the contract {contract!r}, which is not a class"

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from deckwright.errors import FAULTS, InvalidRequestError, ProviderError, trace, unexpected
+from deckwright.errors import InvalidRequestError, ProviderError, trace, unexpected
 from deckwright.providers.base import Provider
 from deckwright.secrets import secret_values
 
@@ -103,7 +103,9 @@ class MediaProvider(Provider, ABC):
             return self._generate_media_impl(request)
         except ProviderError as error:
             return self._failed(error)
-        except FAULTS as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the code of others may even exit, or cancel itself
             self.logger.debug("%s", trace(error, secret_values(self.config)))
             return self._failed(unexpected(error))
 

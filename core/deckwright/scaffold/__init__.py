@@ -27,6 +27,9 @@ SUMMARIES = {
     "data": "Word lists with a word and its translation on each line",
 }
 
+# Of a name. It is part of file names, which have limits of their own.
+LONGEST = 100
+
 
 @attrs.frozen
 class PluginNames:
@@ -52,6 +55,11 @@ def plugin_names(name: str) -> PluginNames:
     Raises:
         DeckwrightError: No plugin can have this name.
     """
+    if len(name) > LONGEST:
+        raise DeckwrightError(
+            f"{name[:20]}... cannot be the name of a plugin: it has {len(name)} letters.",
+            hint=f"Take one of no more than {LONGEST}, such as my-bells.",
+        )
     distribution = re.sub(r"[-_.]+", "-", name).lower()  # as package indexes compare names
     module = distribution.replace("-", "_")
     if not re.fullmatch(r"[a-z]([a-z0-9-]*[a-z0-9])?", distribution):

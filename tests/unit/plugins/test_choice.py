@@ -15,6 +15,7 @@ from plugin_samples import BELL, DESCRIBED_BELL, Sounds, Write, found, load
 from deckwright import (
     MediaProvider,
     ProviderConflictError,
+    ProviderInfo,
     ProvidersFailedError,
     ProviderType,
     UnknownProviderError,
@@ -141,6 +142,36 @@ class TestOrderOfDiscovery:
         assert [record.status for record in records if record.name.startswith("bells")] == ["disabled"] * 2
 
 
+class TestNamedAndFound:
+    """What a configuration names keeps its name, whatever else is found to be called the same."""
+
+    def test_a_package_that_is_installed_changes_nothing(
+        self, write: Write, install: Callable[..., Path]
+    ) -> None:
+        write("bells.py", DESCRIBED_BELL)
+        settings: dict[str, Any] = {"paths": [Path("bells.py")], "only": ["bells"], "prefer": ["bells"]}
+        assert type(load(**settings).make("audio", "bell", {})).__name__ == "Bell"
+        install("other-bells", "1", "[deckwright]\nbells = other_bells\n", other_bells=DESCRIBED_BELL)
+        plugins = load(**settings)
+        assert found(plugins, "bells").status == "loaded"
+        assert found(plugins, "bells@other-bells").status == "excluded"
+        assert plugins.make("audio", "bell", {})
+
+    def test_of_both_the_named_one_is_preferred_by_that_name(
+        self, write: Write, install: Callable[..., Path]
+    ) -> None:
+        write("bells.py", DESCRIBED_BELL)
+        install("other-bells", "1", "[deckwright]\nbells = other_bells\n", other_bells=DESCRIBED_BELL)
+        plugins = load(paths=[Path("bells.py")], prefer=["bells"])
+        assert plugins.owner("audio", "bell").name == "bells"
+
+    def test_a_module_that_is_installed_too_is_one_plugin(self, install: Callable[..., Path]) -> None:
+        install("acme-bells", "1", "[deckwright]\nacme_bells = acme_bells\n", acme_bells=DESCRIBED_BELL)
+        plugins = load(modules=["acme_bells"], only=["acme_bells"])
+        assert found(plugins, "acme_bells").status == "loaded"
+        assert plugins.make("audio", "bell", {})
+
+
 class TestOnly:
     @pytest.fixture
     def sources(
@@ -209,6 +240,11 @@ class TestStrict:
         with pytest.raises(ProvidersFailedError, match="there is no plugin 'nobody'"):
             self.made(disable=["nobody"], strict=True)
 
+    def test_a_program_that_is_strict_is_so_in_all_of_it(self) -> None:
+        config = {"providers": {"data": {"json": {"pipelines": ["*"]}}}}
+        with pytest.raises(ProvidersFailedError, match="offered by a "):
+            ProviderRegistry.from_config(config, plugins=[Sounds("a"), Sounds("b")], strict=True)
+
     def test_with_plugins_that_are_well_the_rest_is_as_ever(self) -> None:
         self.made(Sounds("a"), strict=True)
 
@@ -273,6 +309,28 @@ class TestWhatIsMade:
         with pytest.raises(Exception, match=told):
             self.made(supported)
 
+    @pytest.mark.parametrize("first", [True, False])
+    def test_each_instance_is_looked_at_not_only_the_first_of_a_class(self, first: bool) -> None:
+        class Either(MediaProvider):
+            def _setup_from_config(self):
+                self.supported_types = (self.config["delivers"],)
+
+            def _generate_media_impl(self, request):
+                raise NotImplementedError
+
+        class Plugin:
+            @hookimpl
+            def register_media_provider(self, type, name, config):
+                return Either(config) if name == "either" else None
+
+        instances = {
+            kind: {"type": "either", "pipelines": ["*"], "delivers": kind}
+            for kind in (("audio", "image") if first else ("image", "audio"))
+        }
+        registry = ProviderRegistry.from_config({"providers": {"audio": instances}}, plugins=[Plugin()])
+        assert list(registry["audio"]) == ["audio"]
+        assert "which delivers image" in registry.failures[0].error
+
     def test_one_that_delivers_more_is_well(self) -> None:
         self.made(["image", "audio"])
 
@@ -287,6 +345,52 @@ class TestWhatIsMade:
         [problem] = found(plugins, "Greedy").problems
         assert problem.what.startswith("register_media_provider, asked for audio/pico: KeyError: 'pico', at ")
         assert "None for what is not its own" in problem.mend
+
+    def test_what_several_made_before_it_was_known_whose_it_is_is_closed_but_for_one(self) -> None:
+        closed: list[str] = []
+
+        class Closing(Sounds):
+            @hookimpl
+            def register_media_provider(self, type, name, config):
+                made = super().register_media_provider(type, name, config)
+                if made:
+                    made.close = lambda: closed.append(self.__name__)
+                return made
+
+        plugins = load(Closing("a", described=False), Closing("b", described=False), prefer=["b"])
+        assert maker(plugins) == "b"
+        assert closed == ["a"]
+
+    def test_one_that_raises_with_anothers_settings_shows_no_secret_of_them(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        class Chatty:
+            @hookimpl
+            def register_media_provider(self, type, name, config):
+                raise ValueError(f"do not know {name} with {config}")
+
+        audio = {"pico": {"pipelines": ["*"], "api_key": "s3cr3t-value"}}
+        with ProviderRegistry.from_config({"providers": {"audio": audio}}, plugins=[Chatty()]) as registry:
+            [problem] = registry.problems()
+        assert "do not know pico with" in problem
+        assert "s3cr3t" not in problem + caplog.text + str(registry.plugins.records)
+
+    def test_what_a_type_is_described_for_that_nobody_adds_is_told_and_left_out(self) -> None:
+        class Dreamer(Sounds):
+            @hookimpl
+            def describe_media_providers(self):
+                return [ProviderInfo("audoi", "bell"), ProviderInfo("audio", "bell")]
+
+        plugins = load(Dreamer("dreamer"))
+        [problem] = found(plugins, "dreamer").problems
+        assert problem.what == "describes audoi/bell, a type that no plugin adds, did you mean 'audio'?"
+        assert "audoi" not in [info.type for info, _ in plugins.describe()]
+        assert maker(plugins) == "dreamer"
+
+    def test_what_only_keeps_out_is_told_where_it_is_missed(self, write: Write) -> None:
+        write("gongs.py", BELL)
+        with pytest.raises(UnknownProviderError, match=r"Not loaded, as \[plugins\] says: gongs"):
+            load(paths=[Path("gongs.py")], only=[]).make("audio", "bell", {})
 
     def test_what_nobody_knows_may_be_of_a_plugin_that_failed(self, write: Write) -> None:
         write("gongs.py", "import no_such_package")

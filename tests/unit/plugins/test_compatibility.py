@@ -27,7 +27,13 @@ class TestRequiredVersions:
         assert found(load(paths=[Path("bells.py")]), "bells").problems == []
 
     @pytest.mark.parametrize(
-        ("versions", "mend"), [(TOO_NEW, "Update Deckwright."), (TOO_OLD, "Update the plugin.")]
+        ("versions", "mend"),
+        [
+            (TOO_NEW, "Update Deckwright."),
+            (TOO_OLD, "Update the plugin."),
+            ("==1000.*", "Update Deckwright."),
+            ("!=0.*", "Update the plugin."),
+        ],
     )
     def test_one_that_is_for_others_is_refused(self, write: Write, versions: str, mend: str) -> None:
         path = write("bells.py", f"requires_deckwright = {versions!r}\n{BELL}")

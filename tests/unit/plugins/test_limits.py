@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,9 @@ class TestWithin:
     def test_what_takes_too_long_is_an_error(self) -> None:
         with pytest.raises(OverdueError, match=r"took longer than 0.1 s\n  .*time_limit in \[plugins\]"):
             within(LIMIT, hang)
+
+    def test_a_limit_may_be_endless(self) -> None:
+        assert within(float("inf"), lambda: 3) == 3
 
     @pytest.mark.parametrize("limit", [None, 0])
     def test_without_a_limit_the_call_is_in_the_callers_own_thread(self, limit: float | None) -> None:
@@ -108,6 +112,37 @@ class TestHanging:
             [failure] = registry.failures
             assert (failure.instance, failure.error) == ("b", "Stuck took longer than 0.1 s")
         assert "providers.audio.a could not be closed" in caplog.text
+
+    def test_a_provider_that_asks_the_registry_as_it_closes_waits_for_nobody(self) -> None:
+        class Polite(Tone):
+            def close(self):
+                registry.for_pipeline("another")
+
+        class Plugin(Sounds):
+            @hookimpl
+            def register_media_provider(self, type, name, config):
+                return Polite if name == "bell" else None
+
+        config = {"providers": {"audio": {"bell": {"pipelines": ["*"]}}}}
+        registry = ProviderRegistry.from_config(config, plugins=[Plugin("plugin")], time_limit=20)
+        registry.close()
+        assert registry.problems() == []
+
+    def test_whatever_is_called_need_not_have_a_name(self) -> None:
+        class Odd(Tone):
+            def __init__(self, config):
+                super().__init__(config)
+                self.close = functools.partial(super().close)
+
+        class Plugin(Sounds):
+            @hookimpl
+            def register_media_provider(self, type, name, config):
+                return Odd if name == "bell" else None
+
+        config = {"providers": {"audio": {"bell": {"pipelines": ["*"]}}}}
+        registry = ProviderRegistry.from_config(config, plugins=[Plugin("plugin")], time_limit=20)
+        registry.close()
+        assert registry.problems() == []
 
     def test_an_observer(self) -> None:
         class Stuck:

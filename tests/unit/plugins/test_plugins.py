@@ -303,9 +303,10 @@ class TestBrokenPlugins:
         assert "does not exist" in problem or "is not a Python file" in problem
 
     @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
-    def test_so_is_a_folder_that_cannot_be_read(self, write: Write) -> None:
+    @pytest.mark.parametrize("mode", [0, 0o400, 0o300])
+    def test_so_is_a_folder_that_cannot_be_read(self, write: Write, mode: int) -> None:
         folder = write("plugins/bells.py").parent
-        folder.chmod(0)
+        folder.chmod(mode)
         try:
             assert "PermissionError" in str(found(load(paths=[folder]), "plugins").problems[0])
         finally:
@@ -348,6 +349,38 @@ class TestBrokenPlugins:
         [failed] = [record for record in plugins.records if record.status == "failed"]
         assert "damaged-1.dist-info" in f"{failed}{failed.problems}" or failed.name == "damaged"
 
+    @pytest.mark.parametrize("order", ["as it is", "reversed"])
+    def test_one_that_is_installed_twice_in_one_folder_is_damaged_and_the_order_decides_nothing(
+        self, install: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, order: str
+    ) -> None:
+        listed = os.listdir
+        if order == "reversed":
+            monkeypatch.setattr("os.listdir", lambda path: sorted(listed(path), reverse=True))
+        for name, version in (("Acme_Bells", "1"), ("acme-bells", "2")):
+            install(name, version, "[deckwright]\nacme = acme_bells\n", acme_bells=BELL)
+        records = [record for record in load().records if "cme" in record.name]
+        assert [(record.status, record.version) for record in records] == [("loaded", "1"), ("failed", "")]
+        assert "is installed twice: " in str(records[1].problems[0])
+
+    def test_secrets_of_the_configuration_are_masked_in_what_plugins_raise(
+        self, write: Write, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("THE_KEY", "s3cr3t-value")
+        caplog.set_level(logging.DEBUG)
+        write("broken.py", "import os\nraise RuntimeError('bad key ' + os.environ['THE_KEY'])")
+        write(
+            "odd.py",
+            "import os\nfrom deckwright import hookimpl\n"
+            "@hookimpl\ndef describe_media_providers(): raise RuntimeError(os.environ['THE_KEY'])\n",
+        )
+        audio = {"pico": {"pipelines": ["*"], "api_key": "${THE_KEY}"}}
+        config = {"plugins": {"paths": ["broken.py", "odd.py"]}, "providers": {"audio": audio}}
+        with ProviderRegistry.from_config(config) as registry:
+            problems = registry.problems()
+        assert len(problems) == 2
+        assert "bad key ***" in str(problems)
+        assert "s3cr3t" not in str(problems) + caplog.text
+
     def test_leftovers_of_other_installations_are_nothing_to_tell(self, install: Callable[..., Path]) -> None:
         (install("leftover", "1", "[console_scripts]\nx = y:z\n") / "METADATA").unlink()
         install("acme-bells", "1", "[deckwright]\nacme = acme_bells\n", acme_bells=BELL)
@@ -379,6 +412,9 @@ class TestFaultsAtTheCall:
             ("audio", "returned 'a', which is not a proper ProviderInfo"),
             ([ProviderInfo("audio", ["bell"])], "describe_media_providers: "),  # type: ignore[arg-type]
             ([ProviderInfo(None, "bell")], "describe_media_providers: "),  # type: ignore[arg-type]
+            ([ProviderInfo("audio", "bell", summary=7)], "with the summary 7, which is not text"),  # type: ignore[arg-type]
+            ([ProviderInfo("audio", "bell", extra=5)], "with the extra 5, which is not text"),  # type: ignore[arg-type]
+            ([ProviderInfo("audio", "bell", traits=None)], "with the traits None"),  # type: ignore[arg-type]
         ],
     )
     def test_one_that_cannot_describe_itself_is_told_and_still_makes_its_provider(

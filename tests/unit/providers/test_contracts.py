@@ -215,6 +215,16 @@ class TestMediaProvider:
 
         assert Quitter().generate_audio("ding", tmp_path / "a.mp3").error == "SystemExit: no licence"
 
+    def test_so_is_one_that_cancels_itself(self, tmp_path: Path) -> None:
+        class Cancelled(BaseException):  # as asyncio's is
+            pass
+
+        class Quitter(Bell):
+            def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
+                raise Cancelled
+
+        assert Quitter().generate_audio("ding", tmp_path / "a.mp3").error == "Cancelled"
+
     def test_settings_are_read_when_a_class_is_given_for_them(self) -> None:
         @attrs.define
         class Loudness:

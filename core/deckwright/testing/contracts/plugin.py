@@ -22,6 +22,7 @@ class PluginContract(PluginTests):
 
     Attributes:
         plugin: The plugin: a module or object with hooks.
+        beside: Other plugins that are loaded with it, such as one that adds the type of its providers.
         settings: By type and name, the settings without which a provider cannot be made. For a plugin that
             describes nothing it says what the plugin makes: `{("audio", "bell"): {}}`.
     """
@@ -45,6 +46,11 @@ class PluginContract(PluginTests):
                 not described or (type, name) in described,
                 f"`settings` names {type}/{name}, which describe_media_providers does not return: add it "
                 "there, since a plugin that describes itself is asked for nothing else.",
+            )
+            require(
+                type in plugins.types,
+                f"{record.name} makes {type}/{name}, and nothing adds the type {type}. If it is another plugin's, name "
+                "that: beside = (its_module,).",
             )
             settings = self.settings.get((type, name), {})
             try:
