@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +13,30 @@ import attrs
 
 from deckwright.build.media import KINDS, MediaMaker, Missing
 from deckwright.build.plan import BuildSettings, unseen
-from deckwright.build.words import Word
+from deckwright.build.words import PAINTING_TAKES, Word
 from deckwright.config import Config
 from deckwright.errors import (
     FAULTS,
     ConfigError,
-    DeckwrightError,
+    InvalidRequestError,
     NotFoundError,
     PluginError,
     ProviderError,
-    raised_at,
-    told,
 )
 from deckwright.extras import missing_packages
-from deckwright.plugins import PluginRecord, Plugins, PluginSettings
+from deckwright.languages import language_tag
+from deckwright.plugins import PluginRecord, Plugins, Problem
+from deckwright.plugins.records import problem_of
 from deckwright.registry import ProviderFailure, ProviderRegistry
 from deckwright.secrets import redact, secret_values
 
 _CORRECT = "Correct it there, or take it out."
+
+# A word of each of some languages that anything can speak and draw: an apple.
+_WORDS = {
+    "de": "Apfel", "es": "manzana", "fr": "pomme", "it": "mela", "ja": "りんご", "ko": "사과", "nl": "appel",
+    "pl": "jabłko", "pt": "maçã", "ru": "яблоко", "sv": "äpple", "uk": "яблуко", "zh": "苹果",
+}  # fmt: skip
 
 
 @attrs.frozen
@@ -54,8 +61,8 @@ class Finding:
 def examine(config: Config, *, time_limit: float | None = None) -> Iterator[Finding]:
     """Look at a configuration, the plugins, and every provider that is set up.
 
-    Providers of sound and pictures that ask no service and have no key are tried with a word. Nothing is spent,
-    and no service is asked for anything.
+    Providers of sound and pictures that have no key and ask no service, as far as they say, are tried with a word.
+    What does not describe itself, or not truly, may ask one all the same.
 
     Args:
         config: The configuration.
@@ -72,24 +79,29 @@ def examine(config: Config, *, time_limit: float | None = None) -> Iterator[Find
             yield Finding("configuration", remark, _CORRECT, str(config.path or ""))
         return
     with registry:
+        try:
+            settings = config.section("build", BuildSettings)
+        except ConfigError as error:
+            settings = BuildSettings()
+            for fault in error.faults:
+                yield Finding("configuration", fault, error.hint or _CORRECT, str(config.path or ""))
         # What is tried may show more faults of plugins, so these come after.
-        of_providers = [*_of_providers(registry), *_of_closing(registry)]
-        yield from _of_plugins(registry.plugins)
+        of_providers = [*_of_providers(registry, settings), *_of_closing(registry)]
+        yield from _of_plugins(registry.plugins, {failure.error for failure in registry.failures})
         yield from of_providers
-        pipeline = config.section("build", BuildSettings).pipeline
-        for remark in unseen(registry, pipeline):
+        for remark in unseen(registry, settings.pipeline):
             yield Finding("configuration", remark, is_problem=False)
 
 
 def _plugins_alone(config: Config, time_limit: float | None) -> Plugins:
     try:
-        settings = config.section("plugins", PluginSettings)
+        return Plugins.from_config(config, time_limit=time_limit)
     except ConfigError:  # told already
-        settings = PluginSettings()
-    return Plugins(settings, folder=config.folder, time_limit=time_limit)
+        return Plugins(time_limit=time_limit)
 
 
-def _of_plugins(plugins: Plugins) -> Iterator[Finding]:
+def _of_plugins(plugins: Plugins, told: Container[str] = ()) -> Iterator[Finding]:
+    """Yield what is the matter with plugins, but for conflicts that are told already."""
     conflicts = plugins.conflicts()
     for record in plugins.records:
         for problem in record.problems:
@@ -97,10 +109,11 @@ def _of_plugins(plugins: Plugins) -> Iterator[Finding]:
         for remark in record.remarks:
             yield Finding(f"plugin {record}", remark, file=record.file, is_problem=False)
     for conflict in conflicts:
-        yield Finding("plugins", conflict.what, conflict.mend)
+        if conflict.what not in told:
+            yield Finding("plugins", conflict.what, conflict.mend)
 
 
-def _of_providers(registry: ProviderRegistry) -> Iterator[Finding]:
+def _of_providers(registry: ProviderRegistry, settings: BuildSettings) -> Iterator[Finding]:
     file = str(registry.config.path or "") if registry.config else ""
     for failure in registry.failures:
         at = f", at {failure.raised_at}" if failure.raised_at else ""
@@ -110,13 +123,22 @@ def _of_providers(registry: ProviderRegistry) -> Iterator[Finding]:
         where, _, what = warning.partition(": ")
         yield Finding(where, what, _CORRECT, file)
     for type in registry.plugins.types:
-        for instance, provider in registry[type].items():
-            about = f"providers.{type}.{instance}"
-            missing = list(_missing(registry, type, instance))
-            for what, mend in (*missing, *_unreachable(provider)):
-                yield Finding(about, what, mend, file)
-            if not missing:
-                yield from _tried(registry, type, instance, about)
+        for instance in registry[type]:
+            try:
+                yield from _of_provider(registry, type, instance, settings, file)
+            except FAULTS as error:  # a stranger's settings or description may be anything
+                yield _fault(registry, type, instance, "cannot be looked at", error)
+
+
+def _of_provider(
+    registry: ProviderRegistry, type: str, instance: str, settings: BuildSettings, file: str
+) -> Iterator[Finding]:
+    about = f"providers.{type}.{instance}"
+    missing = list(_missing(registry, type, instance))
+    for what, mend in (*missing, *_unreachable(registry[type][instance], is_written=type == "sync")):
+        yield Finding(about, what, mend, file)
+    if not missing:
+        yield from _tried(registry, type, instance, settings)
 
 
 def _missing(registry: ProviderRegistry, type: str, instance: str) -> Iterator[tuple[str, str]]:
@@ -126,41 +148,74 @@ def _missing(registry: ProviderRegistry, type: str, instance: str) -> Iterator[t
         yield f"needs {', '.join(missing)}, not installed here", f'Install it: pip install "{info.extra}"'
 
 
-def _unreachable(provider: Any) -> Iterator[tuple[str, str]]:
-    """Yield each path in the settings that cannot be read, or that could not be written."""
+def _unreachable(provider: Any, *, is_written: bool) -> Iterator[tuple[str, str]]:
+    """Yield each path in the settings that is out of reach, with the mend."""
     settings: Any = getattr(provider, "settings", None)
     if not attrs.has(settings.__class__):
         return
     for key, path in attrs.asdict(settings, recurse=False).items():
         if isinstance(path, Path):
-            there = next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
-            if there == path.absolute():
-                if not os.access(path, os.R_OK):
-                    yield f"{key}: {path} cannot be read", "Allow it to be read, or choose another."
-            elif not there.is_dir():
-                yield f"{key}: {path} cannot be there: {there} is a file", "Choose another folder."
-            elif not os.access(there, os.W_OK | os.X_OK):
-                yield f"{key}: {path} is not there, and cannot be made in {there}", "Choose another folder."
+            try:
+                fault, mend = _fault_of_path(path.absolute(), is_written=is_written)
+            except OSError as error:
+                fault, mend = f"cannot be reached: {error.strerror or error}", "Choose another."
+            if fault:
+                yield f"{key}: {path} {fault}", mend
 
 
-def _tried(registry: ProviderRegistry, type: str, instance: str, about: str) -> Iterator[Finding]:
-    """Have a provider make the sound or picture of one word, if that is sure to cost nothing."""
+def _fault_of_path(path: Path, *, is_written: bool) -> tuple[str, str]:
+    """Say what keeps a path from being read, or else from being written, and the mend; empty when nothing does.
+
+    Raises:
+        OSError: It cannot even be looked at.
+    """
+    there = next(one for one in (path, *path.parents) if one.exists())
+    if there == path:
+        if not os.access(path, os.R_OK):
+            return "cannot be read", "Allow it to be read, or choose another."
+        if is_written and not os.access(path, os.W_OK):
+            return "cannot be written", "Allow it to be written, or choose another."
+    elif not there.is_dir():
+        return f"cannot be there: {there} is a file", "Choose another folder."
+    elif not os.access(there, os.W_OK | os.X_OK):
+        return f"is not there, and cannot be made in {there}", "Choose another folder."
+    return "", ""
+
+
+def _tried(
+    registry: ProviderRegistry, type: str, instance: str, settings: BuildSettings
+) -> Iterator[Finding]:
+    """Have a provider make the sound or picture of one word, if that costs nothing, as far as it says."""
     kind = next((kind for kind in KINDS if kind.type == type), None)
+    if kind is None:
+        return
     provider = registry[type][instance]
     info = registry.info_of(type, instance)
-    has_secret = any(secret_values(getattr(provider, "config", {})))
-    if kind is None or has_secret or (info and info.traits.requests_per_item):
+    has_key = any(secret_values(getattr(provider, "config", {})))
+    if has_key or (info and info.traits.requests_per_item):
+        why = "it has a key" if has_key else "it asks a service"
+        mend = "`deckwright check --online` tries the connection."
+        yield Finding(f"providers.{type}.{instance}", f"was not tried: {why}", mend, is_problem=False)
         return
-    with tempfile.TemporaryDirectory(prefix="deckwright-") as folder:
+    # What was left behind may still write there.
+    with tempfile.TemporaryDirectory(prefix="deckwright-", ignore_cleanup_errors=True) as folder:
+        limited = partial(registry.limited, times=PAINTING_TAKES)
         maker = MediaMaker(
-            {type: {instance: provider}}, Path(folder), lambda *_: "", lambda *_: None, registry.limited
+            {type: {instance: provider}}, Path(folder), lambda *_: "", lambda *_: None, limited
         )
-        word = Word("apple", language="en")
+        tag = language_tag(settings.language or "en")
+        word = Word(_WORDS.get(tag.partition("-")[0], "apple"), language=tag)
         made = maker.make(word, kind)
-    if isinstance(made, Missing) and not isinstance(made.reasons[instance], NotFoundError):
-        yield _fault(
-            registry, provider, about, f"has no {kind.label} for {word.text!r}: ", made.reasons[instance]
-        )
+    if isinstance(made, Missing) and not _has_nothing(made.reasons[instance]):
+        doing = f"has no {kind.label} for {word.text!r}"
+        yield _fault(registry, type, instance, doing, made.reasons[instance])
+
+
+def _has_nothing(reason: ProviderError) -> bool:
+    """Say whether a provider works, and has or takes nothing for this one word."""
+    # A result may say so in words alone; then there is an error of no kind, which nobody raised.
+    in_words = reason.__class__ is ProviderError and not (reason.is_unforeseen or reason.__traceback__)
+    return in_words or isinstance(reason, NotFoundError | InvalidRequestError)
 
 
 def _of_closing(registry: ProviderRegistry) -> Iterator[Finding]:
@@ -170,24 +225,19 @@ def _of_closing(registry: ProviderRegistry) -> Iterator[Finding]:
                 # A class of the old contract may have no such thing.
                 registry.limited(type, instance, getattr(provider, "close", lambda: None))()
             except FAULTS as error:
-                yield _fault(registry, provider, f"providers.{type}.{instance}", "cannot be closed: ", error)
+                yield _fault(registry, type, instance, "cannot be closed", error)
 
 
-def _fault(
-    registry: ProviderRegistry, provider: Any, about: str, doing: str, error: BaseException
-) -> Finding:
-    said, mend = (
-        (error.message, error.hint or "") if isinstance(error, DeckwrightError) else (told(error), "")
-    )
-    if error.__class__ is ProviderError:  # of no kind: whatever its code did not expect
-        said, mend = ". ".join(filter(None, (said.removesuffix("."), mend))), ""
-    place = raised_at(error)
-    secrets = list(secret_values(getattr(provider, "config", {})))
-    _, type, instance = about.split(".", 2)
+def _fault(registry: ProviderRegistry, type: str, instance: str, doing: str, error: BaseException) -> Finding:
+    problem = problem_of(error, doing)
+    if isinstance(error, ProviderError) and error.is_unforeseen:
+        # What it hints at is the place.
+        problem = Problem(f"{problem.what}. {problem.mend}".rstrip())
     owner = registry.plugins.owner(type, registry.name_of(type, instance))
-    of = f" [plugin {owner}{f', at {place}' if place else ''}]" if owner else ""
-    what = redact(f"{doing}{said}{of}", secrets)
-    return Finding(about, what, redact(mend or _leave_out(owner), secrets), owner.file if owner else "")
+    secrets = list(secret_values(getattr(registry[type][instance], "config", {})))
+    what = redact(f"{problem.what}{f' [plugin {owner}]' if owner else ''}", secrets)
+    mend = redact(problem.mend, secrets) or _leave_out(owner)
+    return Finding(f"providers.{type}.{instance}", what, mend, owner.file if owner else "")
 
 
 def _mend(registry: ProviderRegistry, failure: ProviderFailure) -> str:

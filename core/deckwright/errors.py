@@ -156,15 +156,20 @@ class ProviderError(DeckwrightError):
 
     Attributes:
         out_for_run: Asking this provider again in the same run is pointless.
+        is_unforeseen: It stands for an error that the provider's code did not mean to raise.
     """
 
     out_for_run: ClassVar[bool] = False
+    is_unforeseen = False
 
 
 def unexpected(error: BaseException) -> ProviderError:
     """Return whatever else a provider raised as one of its errors, which says where it arose."""
     place = raised_at(error)
-    return ProviderError(told(error), hint=f"It arose at {place}." if place else None)
+    failure = ProviderError(told(error), hint=f"It arose at {place}." if place else None)
+    # A mark, and not the error itself as the cause: what that says may hold a secret.
+    failure.is_unforeseen = True
+    return failure
 
 
 class TransientError(ProviderError):

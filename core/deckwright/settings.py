@@ -66,9 +66,9 @@ def describe_settings(settings_class: Any) -> list[dict[str, Any]]:
     """Return every setting of an attrs class: those that are required, then its own, then those it inherits.
 
     Returns:
-        For each its `name`, its `type` in words, whether it is `required`, its `default` (None when there is none, when it
-        is made of other settings, or when it is a secret, which may be somebody's own), its `limits` in words as far as its validators tell them, whether it is a
-        `secret`, and its `help`.
+        For each its `name`, its `type` in words, whether it is `required`, its `default` (None when there is none,
+        when it is made of other settings, and for a secret, which may be somebody's key), its `limits` in words as
+        far as its validators tell them, whether it is a `secret`, and its `help`.
     """
     types = {key: type_name for key, _, type_name in _readers(settings_class)}
     return [

@@ -39,10 +39,13 @@ class Starter:
     Attributes:
         text: The file, TOML.
         variables: The variables of the environment that it needs, each with what it holds.
+        unfilled: The settings that are left for its user to fill in, each with what it is for: those that are
+            required, where neither a variable nor an empty value would be allowed.
     """
 
     text: str
     variables: dict[str, str]
+    unfilled: dict[str, str]
 
 
 def default_offers(plugins: Plugins) -> list[ProviderInfo]:
@@ -72,7 +75,7 @@ def starter_config(
     by_type: dict[str, list[ProviderInfo]] = {type: [] for type in plugins.types}
     for info in chosen:
         by_type[info.type].append(info)
-    variables: dict[str, str] = {}
+    starter = Starter("", {}, {})
     lines = _comment(_HEAD)
     if plugin_settings:
         lines += ["", "[plugins]", *_setting_lines(PluginSettings, plugin_settings)]
@@ -87,8 +90,8 @@ def starter_config(
         if infos:
             lines += ["", "", *_comment(heading)]
         for info in infos:
-            lines += ["", *_provider_lines(info, variables)]
-    return Starter("\n".join(lines) + "\n", variables)
+            lines += ["", *_provider_lines(info, starter)]
+    return attrs.evolve(starter, text="\n".join(lines) + "\n")
 
 
 def moved_plugin_settings(config: Config, folder: Path) -> dict[str, Any]:
@@ -114,26 +117,34 @@ def variable_for(provider: str, setting: str) -> str:
     return f"_{name}" if name[:1].isdigit() else name
 
 
-def _provider_lines(info: ProviderInfo, variables: dict[str, str]) -> list[str]:
+def _provider_lines(info: ProviderInfo, starter: Starter) -> list[str]:
+    """Return the lines of one provider; note in the starter what its user is to do for it."""
     about = _comment(f"{info.summary or info.name}.")
     if info.extra:
         about += _comment(f'Its packages: pip install "{info.extra}"')
-    header = f"[providers.{toml_key(info.type)}.{toml_key(info.name)}]"
-    lines = [*about, header, f"pipelines = {toml_value([EVERY_PIPELINE])}"]
+    section = f"providers.{toml_key(info.type)}.{toml_key(info.name)}"
+    lines = [*about, f"[{section}]", f"pipelines = {toml_value([EVERY_PIPELINE])}"]
     try:
         described = describe_settings(info.config_class) if info.config_class else []
     except FAULTS:  # a stranger's class, of which Python cannot tell the types, say
         described = []
-    needed = {setting["name"]: _needed(info.name, setting) for setting in described if setting["required"]}
+    values: dict[str, Any] = {}
     for setting in described:
-        variable = variable_for(info.name, setting["name"])
-        if needed.get(setting["name"]) == _from(variable):
-            variables.setdefault(variable, f"{info.type}/{info.name}: {setting['help'] or setting['type']}")
-        elif setting["secret"] and not setting["required"]:
-            setting["default"] = _from(variable)
+        name = setting["name"]
+        variable = variable_for(info.name, name)
+        if not setting["required"]:
+            if setting["secret"]:
+                setting["default"] = _from(variable)
+        elif (value := _needed(info, setting)) is None:
+            starter.unfilled[f"{section}.{toml_key(name)}"] = _help(setting)
+        else:
+            values[name] = value
+            if value == _from(variable):
+                meaning = f"{info.type}/{info.name}: {setting['help'] or setting['type']}"
+                starter.variables.setdefault(variable, meaning)
     if not described:
         lines += _comment("Its plugin describes no settings.")
-    return lines + [line for setting in described for line in _lines_of(setting, needed)]
+    return lines + [line for setting in described for line in _lines_of(setting, values)]
 
 
 def _setting_lines(settings_class: Any, values: Mapping[str, Any]) -> list[str]:
@@ -146,16 +157,34 @@ def _lines_of(setting: Mapping[str, Any], values: Mapping[str, Any]) -> list[str
     assignment = f"{toml_key(name)} ="
     if name in values:
         assignment = f"{assignment} {toml_value(values[name])}"
+    elif setting["required"]:
+        assignment = f"#{assignment}  # required: fill it in"
     else:
         assignment = f"#{assignment} {_default(setting['default'])}".rstrip()
     return [*_comment(_help(setting)), assignment]
 
 
-def _needed(provider: str, setting: Mapping[str, Any]) -> Any:
-    """Return what to write for a setting that has no default; numbers and the like may come from a variable too."""
-    if setting["type"].startswith("a list"):
-        return []
-    return {} if setting["type"] == "a table" else _from(variable_for(provider, setting["name"]))
+def _needed(info: ProviderInfo, setting: Mapping[str, Any]) -> Any:
+    """Return what to write for a setting that has no default, or None where only its user can tell.
+
+    Numbers and the like may come from a variable too.
+    """
+    name, kind = setting["name"], setting["type"]
+    if kind.startswith("one of ") and "'" not in kind:  # there is no text among them
+        return None
+    if kind.startswith(("a list", "a table")):
+        empty: Any = [] if kind.startswith("a list") else {}
+        return empty if _is_allowed(attrs.fields_dict(info.config_class)[name], empty) else None  # type: ignore[arg-type]
+    return _from(variable_for(info.name, name))
+
+
+def _is_allowed(field: attrs.Attribute[Any], value: Any) -> bool:
+    try:
+        if field.validator is not None:
+            field.validator(None, field, value)
+    except FAULTS:  # it is refused, or the validator needs the rest of the settings to tell
+        return False
+    return True
 
 
 def _from(variable: str) -> str:

@@ -212,9 +212,9 @@ def test_what_is_wrong_is_refused(faults: Faults, text: str) -> None:
 
 def test_every_value_of_every_setting_is_accepted_that_is_read(faults: Faults) -> None:
     values = [
-        None, True, False, 0, 1, 2, 5, -1, 0.5, 1.5, 2.5, "", "a", "ab", "merry", "A1", "2", " 2 ", "+1", "1.5", ".5",
-        "1e0", "1e", "true", "False", "no", [], ["a"], [""], ["a", "b"], ["a", "b", "c"], [1], ["1"], [["a"]], [[1]],
-        {}, {"a": 1},
+        None, True, False, 0, 1, 2, 5, -1, 0.5, 1.5, 2.0, 2.5, 1e300, "", "a", "ab", "merry", "A1", "2", " 2 ", "+1",
+        "1.5", ".5", "1e0", "1e", "true", "False", "no", [], ["a"], [""], ["a", "b"], ["a", "b", "c"], [1], ["1"],
+        [["a"]], [[1]], {}, {"a": 1},
     ]  # fmt: skip
     outcomes = set()
     for name, value in product((field.name for field in attrs.fields(EverySettings)), values):
@@ -335,6 +335,38 @@ def test_settings_are_described_with_what_matters_most_first() -> None:
     assert (token["name"], token["required"], token["secret"]) == ("token", True, True)
     assert (size["name"], size["required"], size["default"], size["secret"]) == ("size", False, None, False)
     assert (timeout["name"], timeout["default"]) == ("timeout", 1.0)
+
+
+def test_the_default_of_a_secret_is_shown_nowhere() -> None:
+    @attrs.define
+    class Settings:
+        api_key: str = attrs.field(factory=lambda: "a-real-key")
+        token: str = "another"
+
+    class Plugin:
+        @hookimpl
+        def describe_media_providers(self) -> list[ProviderInfo]:
+            return [ProviderInfo("audio", "keyed", config_class=Settings)]
+
+        @hookimpl
+        def register_media_provider(self, type: str, name: str, config: dict[str, Any]) -> None:
+            raise AssertionError("nothing is to be made")
+
+    assert [row["default"] for row in describe_settings(Settings)] == [None, None]
+    definitions = configuration_schema(Plugins(objects=[Plugin()]))["$defs"]
+    properties = definitions["provider.audio.keyed"]["properties"]
+    assert properties["api_key"]["writeOnly"]
+    assert "default" not in properties["api_key"]
+    assert "default" not in properties["token"]
+
+
+def test_a_help_that_is_no_text_becomes_one() -> None:
+    @attrs.define
+    class Settings:
+        size: int = attrs.field(default=1, metadata={"help": 5})
+        depth: int = attrs.field(default=1, metadata={"help": None})
+
+    assert [row["help"] for row in describe_settings(Settings)] == ["5", ""]
 
 
 def test_it_loads_nothing_heavy() -> None:

@@ -19,17 +19,16 @@ from deckwright.build.media import KINDS, Kind, MediaMaker, Medium, Missing
 from deckwright.build.notes import escape, make_notes
 from deckwright.build.notetype import note_type
 from deckwright.build.plan import Plan, make_plan
+from deckwright.build.words import PAINTING_TAKES
 from deckwright.config import Config
-from deckwright.errors import FAULTS, BuildError, DeckwrightError, MissingDependencyError, told, trace
+from deckwright.errors import FAULTS, BuildError, MissingDependencyError, ProviderError, trace
 from deckwright.packages import write_package
+from deckwright.plugins.records import problem_of
 from deckwright.providers.sync import Deck, SyncProvider, SyncResult
 from deckwright.registry import ProviderRegistry
 from deckwright.secrets import redact, secret_values
 
 logger = logging.getLogger(__name__)
-
-# How many times as long as for anything else a plugin may take for one sound or picture: some paint it.
-PAINTING_TAKES = 20
 
 # Called with what is being done, how much of it is done, and how much there is.
 Progress = Callable[[str, int, int], None]
@@ -110,15 +109,22 @@ def build_deck(
     """
     with ProviderRegistry.from_config(config, plugins=plugins) as registry:
         plan = make_plan(words, registry, language=language, output=output, deck=deck, pipeline=pipeline)
-        return run(plan, registry, progress=progress)
+        return closed(registry, run(plan, registry, progress=progress))
+
+
+def closed(registry: ProviderRegistry, report: BuildReport) -> BuildReport:
+    """Close the providers of a build; return its report with those that could not be closed."""
+    registry.close()
+    return attrs.evolve(report, problems=tuple(dict.fromkeys((*report.problems, *registry.problems()))))
 
 
 def run(plan: Plan, registry: ProviderRegistry, *, progress: Progress | None = None) -> BuildReport:
     """Make the media, then the notes, then hand the deck over; errors as in `build_deck`."""
     tell = progress or (lambda stage, done, total: None)
     seconds: dict[str, float] = {}
-    _require_a_target(plan)
-    with tempfile.TemporaryDirectory(prefix="deckwright-") as folder:
+    _require_a_target(plan, registry)
+    # What a plugin that was left behind still writes there must not spoil the end.
+    with tempfile.TemporaryDirectory(prefix="deckwright-", ignore_cleanup_errors=True) as folder:
         maker = MediaMaker(
             plan.providers,
             Path(folder),
@@ -194,7 +200,7 @@ def run(plan: Plan, registry: ProviderRegistry, *, progress: Progress | None = N
     )
 
 
-def _require_a_target(plan: Plan) -> None:
+def _require_a_target(plan: Plan, registry: ProviderRegistry) -> None:
     """Make sure that the deck has somewhere to go, before anything is made and paid for.
 
     Raises:
@@ -203,30 +209,32 @@ def _require_a_target(plan: Plan) -> None:
     faults = []
     for instance, provider in plan.providers["sync"].items():
         try:
-            _require_reachable(provider, provider.destination(plan.deck, plan.output))
+            file = provider.destination(plan.deck, plan.output)
+            if file:
+                _require_writable(file)
+            try:
+                registry.limited("sync", instance, provider.check_connection)()
+            except MissingDependencyError:
+                raise
+            except ProviderError as error:
+                # Where it would write by itself is not what matters when another file was asked for.
+                if not (file and plan.output):
+                    raise
+                logger.debug("%s", trace(error))
         except FAULTS as error:
-            said = str(error) if isinstance(error, DeckwrightError) else told(error)
+            said = str(problem_of(error))
             faults.append(f"{instance}: {redact(said, secret_values(getattr(provider, 'config', {})))}")
         else:
             return
     raise BuildError("\n".join(["The deck has nowhere to go, so nothing was made.", *faults]))
 
 
-def _require_reachable(provider: SyncProvider, file: Path | None) -> None:
-    if file is None:
-        provider.check_connection()
-        return
+def _require_writable(file: Path) -> None:
     try:
         with tempfile.TemporaryFile(dir=file.parent):
             pass
     except OSError as error:
         raise BuildError(f"{file} cannot be written: {error.strerror or error}.") from None
-    try:
-        provider.check_connection()
-    except MissingDependencyError:
-        raise
-    except FAULTS as error:  # where it would write by itself is not what matters now
-        logger.debug("%s", trace(error))
 
 
 def _rescued(deck: Deck, refused: list[str]) -> BuildError:
@@ -252,13 +260,16 @@ def _hand_over(deck: Deck, provider: SyncProvider) -> SyncResult:
     secrets = list(secret_values(getattr(provider, "config", {})))
     try:
         result = provider.sync_deck(deck)
-        if isinstance(result, SyncResult):
+        if not isinstance(result, SyncResult):
+            message = f"it returned {type(result).__name__}, not a SyncResult"
+        elif result.success and (path := result.metadata.get("path")) and not Path(path).exists():
+            message = f"it says that it wrote {path}, and there is no such file"
+        else:
             return attrs.evolve(result, error_message=redact(str(result.error_message), secrets))
-        message = f"it returned {type(result).__name__}, not a SyncResult"
     except FAULTS as error:
         logger.debug("%s", trace(error, secrets))
-        message = redact(told(error), secrets)
-    return SyncResult(success=False, processed_count=0, error_message=message)
+        message = str(problem_of(error))
+    return SyncResult(success=False, processed_count=0, error_message=redact(message, secrets))
 
 
 def _deck(plan: Plan, media: list[dict[str, Medium]]) -> Deck:

@@ -197,8 +197,7 @@ class MediaMaker:
 
     def _remember(self, key: tuple[str, str], result: Medium | ProviderError) -> None:
         """Take note of who need not be asked again, and of whose code is at fault."""
-        # An error of no kind is one that the provider's code did not expect.
-        if isinstance(result, BadMediaError) or result.__class__ is ProviderError:
+        if isinstance(result, BadMediaError) or (isinstance(result, ProviderError) and result.is_unforeseen):
             self.faults.setdefault(key, []).append(result)
         if isinstance(result, TransientError):
             self._failed_in_a_row[key] += 1

@@ -5,18 +5,23 @@ from __future__ import annotations
 import logging
 import unicodedata
 from collections.abc import Iterable, Mapping
-from contextlib import closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from deckwright.errors import FAULTS, DataError, told, trace
+from deckwright.errors import FAULTS, DataError, trace
 from deckwright.languages import language_in_name, language_tag
+from deckwright.plugins.records import problem_of
 from deckwright.registry import ProviderRegistry
 from deckwright.secrets import redact, secret_values
 
 logger = logging.getLogger(__name__)
+
+# How many times as long as for anything else a plugin may take to read a word list, or to make one sound or picture:
+# some paint it.
+PAINTING_TAKES = 20
 
 # Columns with a place of their own on the card; all others are shown as further facts.
 _KNOWN = ("word", "translation", "reading", "example", "tags", "language")
@@ -64,15 +69,20 @@ def read_rows(path: Path, registry: ProviderRegistry, pipeline: str) -> list[Any
             settings = {**provider.config, "base_path": str(path.parent), "files": []}
             try:
                 reader = registry.plugins.make("data", registry.name_of("data", instance), settings)
-                with closing(reader):
-                    rows = reader.load_data(path.name)
+                with ExitStack() as stack:
+                    stack.callback(registry.limited("data", instance, reader.close))
+                    rows = registry.limited("data", instance, reader.load_data, times=PAINTING_TAKES)(
+                        path.name
+                    )
             except FAULTS as error:
                 secrets = list(secret_values(settings))
                 logger.debug("%s", trace(error, secrets))
                 if isinstance(error, DataError):
                     error.redact(secrets)
                     raise error from None
-                raise DataError(f"{path}: {redact(told(error), secrets)}.") from None
+                problem = problem_of(error, f"the data provider {instance} cannot read it")
+                mend = redact(problem.mend, secrets)
+                raise DataError(f"{path}: {redact(problem.what, secrets)}.", hint=mend or None) from None
             if not isinstance(rows, list):
                 raise DataError(
                     f"{path}: a word list is a list; this is a {type(rows).__name__}.",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
 
 from deckwright.cli import SOME_FAILED
 from deckwright.cli.common import (
+    PluginOutput,
     config_option,
     console,
     dollars,
@@ -19,10 +21,10 @@ from deckwright.cli.common import (
     open_registry,
     pipeline_option,
     plain_table,
-    plugins_at_work,
     print_json,
-    read_config,
     show_problems,
+    staying_here,
+    tell,
     words_argument,
 )
 
@@ -67,18 +69,18 @@ def command(
       2  the words, the configuration or the options are wrong
       3  a deck was made, but a sound, a provider or a plugin failed
     """  # noqa: D301
-    from deckwright.build.deck import run
+    from deckwright.build.deck import closed, run
     from deckwright.build.plan import make_plan
 
     with open_registry(config) as registry:
-        chosen = registry.config or read_config(config)
-        with plugins_at_work(chosen):
+        with staying_here():
             plan = make_plan(words, registry, language=language, output=output, deck=deck, pipeline=pipeline)
         if dry_run:
             _show_plan(plan, [*registry.problems(), *registry.warnings, *plan.warnings], as_json)
             return
-        with _progress() as progress, plugins_at_work(chosen):
+        with _progress() as progress:
             report = run(plan, registry, progress=progress)
+        report = closed(registry, report)
     if as_json:
         print_json(_as_dict(report))
     else:
@@ -91,22 +93,32 @@ def command(
 def _progress() -> Iterator[Progress]:
     """Show a bar for each stage on standard error, where that is a terminal."""
     from rich.console import Console
+    from rich.file_proxy import FileProxy
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    err = Console(stderr=True)
-    if not err.is_terminal:
+    output = click.get_current_context().find_object(PluginOutput)
+    err = Console(file=output.stream if output else sys.stderr)
+    if output is None or not err.is_terminal:
         yield lambda stage, done, total: None
         return
     columns = (TextColumn("{task.description:>9}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True) as bars:
+    # What plugins print is masked first, and then shown above the bars; rich would do it the other way round.
+    with Progress(
+        *columns, console=err, transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as bars:
         tasks: dict[str, Any] = {}
 
-        def tell(stage: str, done: int, total: int) -> None:
+        def show(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage, total=total)
             bars.update(tasks[stage], completed=done)
 
-        yield tell
+        stream, output.stream = output.stream, cast("TextIO", FileProxy(err, output.stream))
+        try:
+            yield show
+        finally:
+            output.flush()
+            output.stream = stream
 
 
 def _facts(words: list[Word]) -> list[str]:
@@ -138,7 +150,7 @@ def _show_plan(plan: Plan, problems: list[str], as_json: bool) -> None:
         table.add_row("output", f"{file['path']}{' (replaced)' if file['replaced'] else ''}")
     console().print(table)
     show_problems(problems)
-    click.echo("Nothing was made: this was a dry run.")
+    tell("Nothing was made: this was a dry run.")
 
 
 def _show_report(report: BuildReport, words: list[Word]) -> None:
@@ -159,13 +171,13 @@ def _show_report(report: BuildReport, words: list[Word]) -> None:
         table.add_row("cost", dollars(report.cost))
     out.print(table)
     if facts := _facts(words):
-        click.echo(f"On the cards as further facts: {', '.join(facts)}")
+        tell(f"On the cards as further facts: {', '.join(facts)}")
     _show_missing(report.missing)
     show_problems(report.problems, report.warnings)
     for instance, path in report.outputs.items():
         said = f" ({report.told[instance]})" if instance in report.told else ""
         where = f"is in {click.style(path, bold=True)}" if path else f"went to {instance}"
-        click.echo(f"The deck {where}{said}{'' if path else '.'}")
+        tell(f"The deck {where}{said}{'' if path else '.'}")
 
 
 def _count(words: int, repeated: int) -> str:
@@ -182,12 +194,12 @@ def _show_missing(missing: tuple[Missing, ...]) -> None:
         words = ", ".join(_short(item.word.text) for item in items[:3]) + (", ..." if len(items) > 3 else "")
         line = f"Without {label}: {len(items)} ({words})"
         if not failed:
-            click.echo(f"{line}, since no provider has one that fits.")
+            tell(f"{line}, since no provider has one that fits.")
         else:
-            click.echo(click.style(line, fg="red"))
+            tell(click.style(line, fg="red"))
             for instance, error in items[0].reasons.items():
                 reason = str(error).replace("\n", "\n    ")
-                click.echo(f"  {instance}: {reason}")
+                tell(f"  {instance}: {reason}")
 
 
 def _short(text: str) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from deckwright.cli import SOME_FAILED
-from deckwright.cli.common import json_option, open_registry, print_json, show_problems
-from deckwright.errors import FAULTS, DeckwrightError, told
+from deckwright.cli.common import json_option, open_registry, print_json, show_problems, tell
+from deckwright.errors import FAULTS
 from deckwright.secrets import redact, secret_values
 
 
@@ -31,6 +31,7 @@ def command(config: Path | None, online: bool, as_json: bool) -> None:
       3  a provider or a plugin failed, or a setting is unknown, or a connection does not work
     """  # noqa: D301
     from deckwright.build.plan import BuildSettings, unseen
+    from deckwright.plugins.records import problem_of
 
     with open_registry(config) as registry:
         pipeline = BuildSettings().pipeline
@@ -39,31 +40,35 @@ def command(config: Path | None, online: bool, as_json: bool) -> None:
         problems = [*registry.problems(), *registry.warnings]
         remarks = [*registry.plugins.remarks(), *unseen(registry, pipeline)]
         made = {
-            f"{type}.{name}": provider
+            f"{type}.{name}": (type, name, provider)
             for type in registry.plugins.types
             for name, provider in registry[type].items()
         }
         if not as_json:
             show_problems(problems, remarks)
         found: dict[str, str] = {}
-        for label, provider in made.items() if online else ():
+        for label, (type, name, provider) in made.items() if online else ():
             try:
-                found[label] = provider.check_connection()
+                found[label] = registry.limited(type, name, provider.check_connection)()
             except FAULTS as error:
-                said = str(error) if isinstance(error, DeckwrightError) else told(error)
+                said = str(problem_of(error))
                 problem = f"{label}: {redact(said, secret_values(getattr(provider, 'config', {})))}"
                 problems.append(problem)
                 if not as_json:
                     show_problems([problem])
             else:
                 if not as_json and found[label]:
-                    click.echo(f"{label}: {found[label]}")
+                    tell(f"{label}: {found[label]}")
+        registry.close()
+        unclosed = [problem for problem in registry.problems() if problem not in problems]
+        problems += unclosed
     if as_json:
         print_json({"providers": list(made), "online": found, "problems": problems, "remarks": remarks})
     else:
+        show_problems(unclosed)
         if untried := [label for label, said in found.items() if not said]:
-            click.echo(f"Nothing to try: {', '.join(untried)}")
-        click.echo(f"Set up: {', '.join(made) or 'nothing'}")
-        click.echo(f"Problems{f' in {config}' if config else ''}: {len(problems) or 'none'}")
+            tell(f"Nothing to try: {', '.join(untried)}")
+        tell(f"Set up: {', '.join(made) or 'nothing'}")
+        tell(f"Problems{f' in {config}' if config else ''}: {len(problems) or 'none'}")
     if problems:
         raise click.exceptions.Exit(SOME_FAILED)

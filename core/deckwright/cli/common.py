@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
 from rich.console import Console
@@ -36,59 +37,137 @@ config_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
-class PluginOutput:
-    """Stands in for a standard stream while plugins are called: what they print has no secrets, and a place.
+class PluginOutput(io.TextIOBase):
+    """Stands in for the standard streams of a command: what plugins print has no secrets, and a place.
+
+    It goes to standard error; standard output, which a program may read, is for the command's own results.
 
     Args:
         stream: Where it goes.
-        secrets: What must not be shown.
+        results: Where the results of the command go.
 
     Attributes:
+        secrets: What must not be shown.
         leaks: Where in the code of plugins a secret was printed: file and line.
     """
 
-    def __init__(self, stream: TextIO, secrets: Iterable[str]) -> None:
-        self._stream = stream
-        self._secrets = tuple(secrets)
+    def __init__(self, stream: TextIO, results: TextIO) -> None:
+        self.stream, self.results = stream, results
+        self.secrets: set[str] = set()
         self.leaks: list[str] = []
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """That of the stream."""
+        return self.stream.encoding
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override]
+        """What becomes of characters that the stream cannot show."""
+        return self.stream.errors
+
+    @property
+    def buffer(self) -> io.BufferedIOBase:
+        """A stream of bytes that come out as text here, so that they have no secrets either."""
+        return _Bytes(self)
+
+    def isatty(self) -> bool:
+        """Say whether people see it at once."""
+        return self.stream.isatty()
+
+    def fileno(self) -> int:
+        """Return the file's number, for programs that a plugin starts."""
+        return self.stream.fileno()
+
+    def writable(self) -> bool:
+        """Say that it can be written."""
+        return True
+
+    def reconfigure(self, **options: Any) -> None:
+        """Change nothing: it is the command's, whatever a plugin thinks."""
 
     def close(self) -> None:
-        """Leave the stream open: it is the command's, whatever a plugin thinks."""
+        """Leave it open, for the same reason."""
+
+    def flush(self) -> None:
+        """Show what was written."""
+        self.stream.flush()
 
     def write(self, text: str) -> int:
         """Write text, with a mask for every secret in it, and take note of who wrote one."""
         from deckwright.errors import is_of_others
         from deckwright.secrets import redact
 
-        shown = redact(text, self._secrets)
+        shown = redact(text, self.secrets)
         if shown != text:
             frame = sys._getframe(1)
             while frame.f_back and not is_of_others(frame.f_code.co_filename):
                 frame = frame.f_back
             self.leaks.append(f"{frame.f_code.co_filename}:{frame.f_lineno}")
-        self._stream.write(shown)
+        self.stream.write(shown)
         return len(text)
 
 
-@contextmanager
-def plugins_at_work(config: Config) -> Iterator[PluginOutput]:
-    """Keep what plugins print off standard output, where a program may read what a command prints.
+class _Bytes(io.BufferedIOBase):
+    def __init__(self, output: PluginOutput) -> None:
+        self._output = output
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._output.write(bytes(data).decode(errors="replace"))
+        return len(data)
+
+    def flush(self) -> None:
+        self._output.flush()
+
+
+def mask_plugins(config: Config) -> PluginOutput:
+    """Keep what plugins print off standard output from now to the end of the command.
 
     It goes to standard error, with a mask for every secret of the configuration.
     """
     from deckwright.config import secrets_in
 
-    stdout, stderr, folder = sys.stdout, sys.stderr, Path.cwd()
-    output = PluginOutput(stderr, secrets_in(config.written))
-    sys.stdout = sys.stderr = output
+    context = click.get_current_context()
+    if context.obj is None:
+        context.obj = context.with_resource(_masked_streams())
+    output: PluginOutput = context.obj
+    output.secrets.update(secrets_in(config.written))
+    return output
+
+
+@contextmanager
+def _masked_streams() -> Iterator[PluginOutput]:
+    stdout, stderr = sys.stdout, sys.stderr
+    output = PluginOutput(stderr, stdout)
+    # A stream of type TextIO has to know more than anybody asks of this one.
+    sys.stdout = sys.stderr = cast("TextIO", output)
     try:
         yield output
     finally:
         sys.stdout, sys.stderr = stdout, stderr
-        # A plugin may have gone elsewhere, and the paths that the user named are to lead where they led.
+
+
+def results() -> TextIO:
+    """Return the stream for the results of a command: standard output, whatever stands there for plugins."""
+    output = click.get_current_context().obj
+    return output.results if isinstance(output, PluginOutput) else sys.stdout
+
+
+def tell(line: str) -> None:
+    """Print a line of the results of a command."""
+    click.echo(line, file=results())
+
+
+@contextmanager
+def staying_here() -> Iterator[None]:
+    """Come back to the working folder: a plugin may go elsewhere, and paths are to lead where they led."""
+    folder = Path.cwd()
+    try:
+        yield
+    finally:
         os.chdir(folder)
 
 
@@ -101,11 +180,11 @@ def read_config(path: Path | None) -> Config:
 
 def find_plugins(config: Config) -> Plugins:
     """Load the plugins that a command is to use, and set up no provider."""
-    from deckwright.plugins import Plugins, PluginSettings
+    from deckwright.plugins import Plugins
 
-    with plugins_at_work(config):
-        settings = config.section("plugins", PluginSettings)
-        return Plugins(settings, folder=config.folder, time_limit=TIME_LIMIT)
+    mask_plugins(config)
+    with staying_here():
+        return Plugins.from_config(config, time_limit=TIME_LIMIT)
 
 
 @contextmanager
@@ -114,18 +193,18 @@ def open_registry(path: Path | None) -> Iterator[ProviderRegistry]:
     from deckwright.registry import ProviderRegistry
 
     config = read_config(path)
-    with plugins_at_work(config):
+    mask_plugins(config)
+    with staying_here():
         registry = ProviderRegistry.from_config(config, time_limit=TIME_LIMIT)
     try:
         yield registry
     finally:
-        with plugins_at_work(config):
-            registry.close()
+        registry.close()
 
 
 def console() -> Console:
     """Return a console on standard output, to which words and names are text whatever is in them."""
-    return Console(highlight=False, markup=False, emoji=False)
+    return Console(file=results(), highlight=False, markup=False, emoji=False)
 
 
 def plain_table(*headers: str) -> Table:
@@ -144,7 +223,7 @@ def dollars(amount: float | None) -> str:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON, in ASCII, which every terminal and pipe can carry; paths become text."""
-    click.echo(json.dumps(value, indent=2, default=str))
+    tell(json.dumps(value, indent=2, default=str))
 
 
 def show_problems(problems: Iterable[str], remarks: Iterable[str] = ()) -> None:

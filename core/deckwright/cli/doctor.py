@@ -9,7 +9,15 @@ import attrs
 import click
 
 from deckwright.cli import SOME_FAILED, WRONG_INPUT
-from deckwright.cli.common import TIME_LIMIT, json_option, plugins_at_work, print_json, read_config
+from deckwright.cli.common import (
+    TIME_LIMIT,
+    json_option,
+    mask_plugins,
+    print_json,
+    read_config,
+    staying_here,
+    tell,
+)
 
 if TYPE_CHECKING:
     from deckwright.doctor import Finding
@@ -22,8 +30,8 @@ def command(config: Path | None, as_json: bool) -> None:
     """Look for everything that is wrong with the configuration CONFIG, the plugins and the providers, or will be.
 
     Each finding is told with its place and the mend: plugins that fail or are in conflict, packages that are not
-    installed, variables that are not set, models that will be shut down, folders out of reach. Providers that need
-    no service and no key are tried with a word. No service is asked: `deckwright check --online` does that.
+    installed, variables that are not set, models that will be shut down, folders out of reach. Providers that have no
+    key and ask no service, as far as they say, are tried with a word. `deckwright check --online` tries the others.
 
     \b
     Exit codes:
@@ -40,7 +48,8 @@ def command(config: Path | None, as_json: bool) -> None:
         findings = [Finding("configuration", fault, error.hint or "") for fault in error.faults]
         _tell(findings, as_json)
         raise click.exceptions.Exit(WRONG_INPUT) from None
-    with plugins_at_work(chosen) as output:
+    output = mask_plugins(chosen)
+    with staying_here():
         findings = list(examine(chosen, time_limit=TIME_LIMIT))
     for place in dict.fromkeys(output.leaks):
         mend = "Take it out of what is printed there; deckwright.secrets.redact masks it."
@@ -58,12 +67,12 @@ def _tell(findings: list[Finding], as_json: bool) -> None:
         return
     for label, color, kind in (("Problem", "red", problems), ("Note", None, notes)):
         for finding in kind:
-            click.echo(f"{click.style(f'{label}:', fg=color, bold=True)} {finding.about}: {finding.what}")
+            tell(f"{click.style(f'{label}:', fg=color, bold=True)} {finding.about}: {finding.what}")
             if finding.file and finding.file not in f"{finding.about}{finding.what}":
-                click.echo(f"  in {finding.file}")
+                tell(f"  in {finding.file}")
             if finding.mend:
-                click.echo(f"  {finding.mend}")
+                tell(f"  {finding.mend}")
     if problems:
-        click.echo(f"{len(problems)} {'problem' if len(problems) == 1 else 'problems'}.")
+        tell(f"{len(problems)} {'problem' if len(problems) == 1 else 'problems'}.")
     else:
-        click.echo("All is well.")
+        tell("All is well.")

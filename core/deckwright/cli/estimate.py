@@ -17,10 +17,9 @@ from deckwright.cli.common import (
     open_registry,
     pipeline_option,
     plain_table,
-    plugins_at_work,
     print_json,
-    read_config,
     show_problems,
+    tell,
     words_argument,
 )
 
@@ -43,7 +42,7 @@ def command(
     from deckwright.build.estimate import estimate_cost
     from deckwright.build.plan import make_plan
 
-    with open_registry(config) as registry, plugins_at_work(registry.config or read_config(config)):
+    with open_registry(config) as registry:
         plan = make_plan(words, registry, language=language, pipeline=pipeline)
         estimate = estimate_cost(plan, registry, online=online)
         problems = [*registry.problems(), *registry.warnings]
@@ -68,8 +67,6 @@ def command(
     console().print(table)
     show_problems(problems)
     least = "at least " if any(found.total is None for found in estimate.providers) else ""
-    click.echo(
-        f"Expected: {least}{dollars(estimate.expected)}, if those that are asked first have everything."
-    )
+    tell(f"Expected: {least}{dollars(estimate.expected)}, if those that are asked first have everything.")
     if estimate.most > estimate.expected:
-        click.echo(f"If the dearest had to make them all: {dollars(estimate.most)}.")
+        tell(f"If the dearest had to make them all: {dollars(estimate.most)}.")

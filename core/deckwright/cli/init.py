@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deckwright.cli.common import config_option, find_plugins, plain_table, read_config, show_problems
+from deckwright.cli.common import (
+    config_option,
+    find_plugins,
+    plain_table,
+    read_config,
+    results,
+    show_problems,
+)
 
 if TYPE_CHECKING:
     from deckwright.hooks import ProviderInfo, ProviderType
@@ -78,7 +85,7 @@ def command(
         plugin_settings=moved_plugin_settings(current, output.parent),
     )
     if dry_run:
-        click.echo(starter.text, nl=False)
+        click.echo(starter.text, nl=False, file=results())
     else:
         _write(output, starter.text, force)
         click.echo(f"{output} is written.", err=True)
@@ -87,6 +94,10 @@ def command(
         click.echo("Set these variables of the environment:", err=True)
         for variable, meaning in starter.variables.items():
             click.echo(f"  {variable}  {meaning}", err=True)
+    if starter.unfilled:
+        click.echo("Fill in these settings, which are required:", err=True)
+        for setting, meaning in starter.unfilled.items():
+            click.echo(f"  {setting}  {meaning}", err=True)
     if not dry_run:
         click.echo(f"Then see whether all is right:  deckwright check {output}", err=True)
 

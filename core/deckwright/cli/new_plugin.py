@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -38,8 +39,6 @@ def command(name: str, type: str, single_file: bool, folder: Path, dry_run: bool
     A plugin called acme-bells is the module acme_bells, and so is its provider called. A leading "deckwright-" is
     left out of the provider's name: that of deckwright-bells is bells.
     """
-    import os
-
     from deckwright.errors import DeckwrightError
 
     names = scaffold.plugin_names(name)

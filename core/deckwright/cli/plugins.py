@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 import click
@@ -18,6 +19,11 @@ from deckwright.cli.common import (
     show_problems,
 )
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from deckwright.plugins import PluginRecord
+
 
 @click.command("plugins", short_help="List the plugins that were found.")
 @config_option
@@ -25,8 +31,8 @@ from deckwright.cli.common import (
 def command(config: Path | None, as_json: bool) -> None:
     """List the plugins: whether each works, where it is from, and what it offers.
 
-    Of each, the first line says its name and version, whether it was loaded, and how long that took. A plugin that is
-    "excluded" is not among those that the configuration allows. `deckwright doctor` says how to mend what is wrong.
+    The built-in ones are a table; of each other one all is told, last. A plugin that is "excluded" is not among those
+    that the configuration allows. `deckwright doctor` says how to mend what is wrong.
     """
     plugins = find_plugins(read_config(config))
     conflicts = plugins.conflicts()
@@ -34,23 +40,35 @@ def command(config: Path | None, as_json: bool) -> None:
         print_json([attrs.asdict(record) for record in plugins.records])
         return
     out = console()
+    table = plain_table("built in", "offers", "loaded in")
     for record in plugins.records:
-        took = (
-            f"{record.status} in {record.seconds * 1000:.0f} ms"
-            if record.status == "loaded"
-            else record.status
-        )
-        out.print(record.name, style="bold")
-        about = plain_table("", "")
-        about.add_row("  is", f"{record.version + ', ' if record.version else ''}{took}")
-        about.add_row("  from", str(record.provenance))
-        if not record.is_built_in and record.file and record.file not in str(record.provenance):
-            about.add_row("  file", record.file)
-        for label, several in (("  offers", record.offers), ("  hooks", record.hooks)):
-            if several:
-                about.add_row(label, ", ".join(several))
-        out.print(about)
+        if record.is_built_in:
+            table.add_row(record.name, ", ".join(record.offers), _took(record))
+    out.print(table)
+    for record in plugins.records:
+        if not record.is_built_in:
+            _show(record, out)
     show_problems(
         [f"{record}: {problem}" for record in plugins.records for problem in record.problems],
         [*map(str, conflicts), *plugins.unknown_names(), *plugins.remarks()],
     )
+
+
+def _took(record: PluginRecord) -> str:
+    return f"{record.seconds * 1000:.0f} ms" if record.status == "loaded" else record.status
+
+
+def _show(record: PluginRecord, out: Console) -> None:
+    """Print all that is known of one plugin."""
+    took = f"loaded in {_took(record)}" if record.status == "loaded" else record.status
+    out.print()
+    out.print(record.name, style="bold")
+    about = plain_table("", "")
+    about.add_row("  is", f"{record.version + ', ' if record.version else ''}{took}")
+    about.add_row("  from", str(record.provenance))
+    if record.file and record.file not in str(record.provenance):
+        about.add_row("  file", record.file)
+    for label, several in (("  offers", record.offers), ("  hooks", record.hooks)):
+        if several:
+            about.add_row(label, ", ".join(several))
+    out.print(about)

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from deckwright.errors import FAULTS, ProviderError, told
+from deckwright.errors import FAULTS, ProviderError, raised_at, told
 from deckwright.providers.base import Provider
 from deckwright.secrets import redact, secret_values
 
@@ -210,7 +210,10 @@ class SyncProvider(Provider, ABC):
         )
 
     def _told(self, error: BaseException) -> str:
-        text = str(error) if isinstance(error, ProviderError) else told(error)
+        text = str(error)
+        if not isinstance(error, ProviderError):
+            place = raised_at(error)
+            text = f"{told(error)}{f', at {place}' if place else ''}"
         return redact(text, secret_values(self.config))
 
 

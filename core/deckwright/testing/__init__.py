@@ -13,6 +13,8 @@ A contract is a class of tests that a plugin or provider passes which keeps its 
         name = "bell"
         words = (("hola", "es"),)
 
+`ProviderContract` is what the contracts of all types share, for a type of one's own to derive from.
+
 The fixtures are in `deckwright.testing.fixtures`, and pytest finds them by itself. The servers are in
 `deckwright.testing.servers`, which works without pytest; the contracts need it, and are imported on first use.
 """
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from deckwright.testing.contracts.data import DataProviderContract
     from deckwright.testing.contracts.media import AudioProviderContract, ImageProviderContract
     from deckwright.testing.contracts.plugin import PluginContract
+    from deckwright.testing.contracts.provider import ProviderContract
     from deckwright.testing.contracts.sync import SyncProviderContract
 else:
     _HOME = {
@@ -30,6 +33,7 @@ else:
         "DataProviderContract": "data",
         "ImageProviderContract": "media",
         "PluginContract": "plugin",
+        "ProviderContract": "provider",
         "SyncProviderContract": "sync",
     }
 
@@ -46,5 +50,6 @@ __all__ = [
     "DataProviderContract",
     "ImageProviderContract",
     "PluginContract",
+    "ProviderContract",
     "SyncProviderContract",
 ]

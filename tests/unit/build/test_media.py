@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import shutil
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from deckwright import (
     MediaResult,
     MissingDependencyError,
     NotFoundError,
+    ProviderError,
     QuotaError,
     RateLimitedError,
     SyncProvider,
@@ -230,6 +232,20 @@ def test_what_a_providers_code_does_wrong_is_told_even_where_another_steps_in(
     assert build(["gato"], {"odd": maker(crash)}).report.problems == ()
 
 
+@pytest.mark.parametrize(
+    "said", [MediaResult(False, error="not in my dictionary"), ProviderError("not today")]
+)
+def test_what_a_provider_says_on_purpose_is_no_fault_of_its_code(build: Build, maker: Any, said: Any) -> None:
+    def answer(request: MediaRequest) -> MediaResult:
+        if isinstance(said, Exception):
+            raise said from KeyError("what it came of")
+        return said
+
+    built = build(["gato"], {"dictionary": maker(answer), "voice": maker(sound_of)})
+    assert built.report.problems == ()
+    assert built.report.sources == {"sounds": {"voice": 1}}
+
+
 def test_a_provider_that_never_comes_back_is_left_behind_and_asked_no_more(build: Build, maker: Any) -> None:
     asked: list[str] = []
     free = threading.Event()
@@ -386,8 +402,46 @@ class TestWhereTheDeckGoes:
         assert str(caught.value).splitlines() == [
             "The deck has nowhere to go, so nothing was made.",
             "away: it cannot be reached",
-            "broken: ZeroDivisionError: division by zero",
+            f"broken: ZeroDivisionError: division by zero, at {__file__}:{LINE_OF_FAULT}",
         ]
+
+    def test_so_it_is_of_a_place_that_writes_a_file_and_cannot(self, maker: Any, tmp_path: Path) -> None:
+        away = Place(reachable=False)
+        away.destination = lambda deck, output=None: tmp_path / "deck.txt"  # type: ignore[method-assign]
+        voice, build = self.building({"away": away}, maker)
+        with pytest.raises(BuildError, match="away: it cannot be reached"):
+            build()
+        assert voice.requests == []
+
+    def test_a_file_that_it_only_says_it_wrote_is_none(
+        self, maker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        liar = Place()
+        liar.sync_deck = lambda deck: SyncResult(True, 1, {"path": "nowhere.txt"})  # type: ignore[method-assign]
+        _, build = self.building({"liar": liar}, maker)
+        with pytest.raises(BuildError, match=r"handed to liar: it says that it wrote nowhere.txt, and"):
+            build()
+        assert list(tmp_path.glob("deckwright-*.apkg"))
+
+    def test_where_its_code_failed_is_told(
+        self, maker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        place = Place()
+        place._sync_cards_impl = lambda cards: {}["Translatoin"]  # type: ignore[method-assign]
+        _, build = self.building({"txt": place}, maker)
+        with pytest.raises(
+            BuildError, match=rf"to txt: KeyError: 'Translatoin', at {re.escape(__file__)}:\d+"
+        ):
+            build()
+
+    def test_what_sticks_when_it_is_closed_is_in_the_report(self, maker: Any) -> None:
+        place = Place()
+        place.close = lambda: 1 / 0  # type: ignore[method-assign,assignment,return-value]
+        _, build = self.building({"shelf": place}, maker)
+        [problem] = build().problems
+        assert problem.startswith("providers.sync.shelf could not be closed: ZeroDivisionError")
 
     def test_one_place_is_enough(self, maker: Any) -> None:
         _, build = self.building({"away": Place(reachable=False, takes=False), "here": Place()}, maker)
@@ -482,3 +536,12 @@ class Place(SyncProvider):
         if self.takes:
             return SyncResult(True, len(cards))
         return SyncResult(False, self.holds, error_message="full")
+
+
+LINE_OF_FAULT = (
+    Path(__file__)
+    .read_text(encoding="utf-8")
+    .splitlines()
+    .index("        return bool(1 / 0) if self.reachable is None else self.reachable")
+    + 1
+)

@@ -467,9 +467,64 @@ def test_a_fault_of_a_plugin_is_told_without_a_traceback_and_with_one_on_request
     write("words.odd", "hola")
     done = run("build", "words.odd", "-c", "odd.toml", "-l", "es")
     assert done.code == 2
-    assert "words.odd: ZeroDivisionError: oops" in done.err
+    assert "words.odd: the data provider odd cannot read it: ZeroDivisionError: oops, at " in done.err
+    assert "odd.py:6" in done.err
     shown = in_a_process("--verbose", "build", "words.odd", "-c", "odd.toml", "-l", "es")
     assert (shown.returncode, b"odd.py" in shown.stderr, b"Traceback" in shown.stderr) == (2, True, True)
+
+
+SHELF = """
+from pathlib import Path
+from deckwright import SyncProvider, SyncResult, hookimpl
+
+class Shelf(SyncProvider):
+    def _test_connection_impl(self):
+        return True
+
+    def _sync_cards_impl(self, cards):
+        return SyncResult(True, len(cards), {"path": self.config.get("says", __file__)})
+
+    def close(self):
+        raise OSError("the door sticks")
+
+@hookimpl
+def register_media_provider(type, name, config):
+    return Shelf(config) if (type, name) == ("sync", "shelf") else None
+"""
+
+
+def test_a_provider_that_cannot_be_closed_is_in_the_report(run: Run, words: Path) -> None:
+    write("shelf.py", SHELF)
+    write("shelf.toml", 'plugins.paths = ["shelf.py"]\n' + ONLY_PICO.replace("sync.apkg", "sync.shelf"))
+    for command in (["build", words, "-l", "es", "-c", "shelf.toml"], ["check", "shelf.toml"]):
+        done = run(*command)
+        assert (done.code, done.err.count("the door sticks")) == (3, 1)
+
+
+def test_what_a_plugin_prints_on_a_terminal_is_masked_before_it_is_broken_into_lines(words: Path) -> None:
+    pty = pytest.importorskip("pty")
+    secret = "long-secret-" * 12
+    made = "        request.output_path.write_bytes"
+    bell = Path("bell.py").read_text().replace(made, f"        print(self.config['api_key'])\n{made}")
+    write("bell.py", bell)
+    config = (
+        Path("bell.toml")
+        .read_text()
+        .replace("[providers.audio.bell]", f'[providers.audio.bell]\napi_key = "{secret}"')
+    )
+    write("bell.toml", config)
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    environment = {**os.environ, "PYTHONPATH": path, "TERM": "xterm", "COLUMNS": "80"}
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        command = [sys.executable, "-m", "deckwright", "build", str(words), "-c", "bell.toml"]
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=theirs, check=False)
+        os.write(theirs, b"the end")
+        os.close(theirs)
+        shown = terminal.read(100_000).decode()
+    assert done.returncode == 0
+    assert "***" in shown
+    assert "long-secret" not in shown
 
 
 ODD_READER = """

@@ -103,9 +103,10 @@ def test_a_provider_that_does_not_work_is_told_with_the_mend(
 ) -> None:
     code, findings = doctor(provider, settings)
     finding = one(findings)
-    assert (code, about in finding["about"], what in finding["what"], mend in finding["mend"]) == (
-        3, True, True, True,
-    ), finding  # fmt: skip
+    told = f"{finding['about']}: {finding['what']}"
+    assert (code, about in told, what in finding["what"], mend in finding["mend"]) == (3, True, True, True), (
+        finding
+    )
     if provider == "audio.odd":
         assert "odd.py:" in f"{finding}"
 
@@ -119,8 +120,128 @@ def test_so_is_a_folder_out_of_reach(doctor: Any) -> None:
 
 @pytest.mark.parametrize(("provider", "settings"), [("audio.far", ""), ("audio.odd", 'api_key = "a-key"')])
 def test_what_may_cost_something_is_not_tried(doctor: Any, provider: str, settings: str) -> None:
-    assert doctor(provider, settings) == (0, [])
+    code, [finding] = doctor(provider, settings)
+    assert (code, finding["is_problem"], "was not tried: it " in finding["what"]) == (0, False, True)
     assert not Path("asked").exists()
+
+
+@pytest.mark.parametrize(
+    ("build", "word"), [("", "apple"), ("language = 'es'", "manzana"), ("language = 'cy'", "apple")]
+)
+def test_it_is_tried_with_a_word_of_the_builds_language(doctor: Any, build: str, word: str) -> None:
+    doctor("audio.odd", rest=f"[build]\n{build}\n{REST}")
+    assert Path("asked").read_text() == word
+
+
+ANSWERS = """
+import threading
+from deckwright import InvalidRequestError, MediaProvider, MediaResult, ProviderError, hookimpl
+
+class Answer(MediaProvider):
+    supported_types = ("audio",)
+
+    def _generate_media_impl(self, request):
+        ANSWER
+
+@hookimpl
+def register_media_provider(type, name, config):
+    return Answer(config) if name == "odd" else None
+"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "faults"),
+    [
+        ('return MediaResult(False, error="not in my dictionary")', 0),
+        ('raise InvalidRequestError("too short")', 0),
+        ('raise ProviderError("the engine is broken")', 1),
+        ("return MediaResult(True)", 1),
+        # As long as a build would give it, and longer than it may take for anything else.
+        ('threading.Event().wait(0.5); return MediaResult(False, error="nothing")', 0),
+    ],
+)
+def test_to_have_nothing_for_a_word_or_to_be_slow_is_no_fault(
+    run: Run, folder: Path, answer: str, faults: int
+) -> None:
+    Path("odd.py").write_text(ANSWERS.replace("ANSWER\n", f"{answer}\n"))
+    rest = REST.replace("[plugins]", "[plugins]\ntime_limit = 0.4")
+    Path("deckwright.toml").write_text(f'{rest}[providers.audio.odd]\npipelines = ["*"]\n')
+    done = run("doctor", "--json")
+    assert [finding["about"] for finding in json.loads(done.out)] == ["providers.audio.odd"] * faults
+
+
+def test_whatever_a_provider_is_the_other_findings_stay(doctor: Any, run: Run) -> None:
+    doctor("audio.odd", "sticks = true", REST + '[providers.audio.fornvo]\npipelines = ["*"]\n')
+    Path("odd.py").write_text(f"{PLUGIN}\nOdd.settings = property(lambda self: 1 / 0)\n")
+    done = run("doctor")
+    for part in ("providers.audio.odd: cannot be looked at: ZeroDivisionError", "fornvo", "the door sticks"):
+        assert part in done.out
+
+
+def test_a_wrong_section_build_is_told_beside_the_rest(doctor: Any) -> None:
+    code, findings = doctor("audio.fornvo", rest=f"[build]\npipeline = 5\n{REST}")
+    assert code in (2, 3)
+    assert any("build.pipeline" in finding["what"] for finding in findings)
+
+
+def test_a_path_that_cannot_be_looked_at_is_out_of_reach(doctor: Any) -> None:
+    _, findings = doctor("data.json", f'base_path = "{"x" * 300}/words"')
+    assert "base_path: " in one(findings)["what"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_so_is_a_deck_that_cannot_be_replaced(doctor: Any) -> None:
+    Path("kept.apkg").touch(0o444)
+    rest = REST.replace("[providers.sync.apkg]", '[providers.sync.apkg]\npath = "kept.apkg"')
+    _, findings = doctor(rest=rest)
+    assert "cannot be written" in one(findings)["what"]
+
+
+def test_a_conflict_is_told_once_where_a_provider_failed_of_it(doctor: Any) -> None:
+    Path("a.py").write_text(PLUGIN)
+    _, findings = doctor("audio.odd", rest=REST.replace('["odd.py"]', '["odd.py", "a.py"]'))
+    assert len([finding for finding in findings if "'odd' is offered by" in finding["what"]]) == 1
+
+
+PRINTS = """
+import io, sys, threading
+from deckwright import SyncProvider, SyncResult, hookimpl
+
+sys.stdout.writelines(["lines"])
+sys.stdout.buffer.write(b"bytes s3cr3t-value")
+bare = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8")
+print("wrapped", file=bare, flush=True)
+del bare
+sys.stdout.reconfigure(encoding="utf-8")
+
+class Loud(SyncProvider):
+    def _test_connection_impl(self):
+        print("key: s3cr3t-value")
+        threads = [threading.Thread(target=print, args=("late s3cr3t-value",))]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+        return True
+
+    def _sync_cards_impl(self, cards):
+        return SyncResult(True, len(cards))
+
+@hookimpl
+def register_media_provider(type, name, config):
+    return Loud(config) if name == "loud" else None
+"""
+
+
+def test_there_is_no_way_round_the_mask(run: Run, folder: Path) -> None:
+    Path("loud.py").write_text(PRINTS)
+    settings = '[providers.sync.loud]\npipelines = ["*"]\napi_key = "s3cr3t-value"\n'
+    Path("deckwright.toml").write_text(REST.replace("odd.py", "loud.py") + settings)
+    done = run("check", "--online", "--json")
+    assert (done.code, "sync.loud" in json.loads(done.out)["online"]) == (0, True)
+    for part in ("lines", "bytes ***", "wrapped", "key: ***", "late ***"):
+        assert part in done.err
+    assert "s3cr3t" not in done.out + done.err
+    print("the streams are back")
+    assert run("init", "--dry-run").out.startswith("the streams are back\n")
 
 
 def test_what_is_free_is_tried_with_a_word(doctor: Any) -> None:
@@ -232,6 +353,11 @@ class TestMissingPackages:
         monkeypatch.syspath_prepend(tmp_path)
         assert missing_packages("acme-bells[fine]") == ["attrs>=1000", "no-such-package>=2"]
         assert missing_packages("acme-bells") == []
+
+    def test_the_package_itself_may_be_too_old(self) -> None:
+        assert missing_packages("attrs>=20") == []
+        assert missing_packages("attrs>=999") == ["attrs>=999"]
+        assert missing_packages("deckwright[offline]>=999") == ["deckwright[offline]>=999"]
 
     def test_what_is_no_requirement_says_nothing(self) -> None:
         assert missing_packages("see the manual") == []

@@ -164,6 +164,36 @@ def test_providers_of_plugins_can_be_chosen_and_their_section_is_kept(
     assert (checked.code, checked.err) == (0, "")
 
 
+def test_what_only_its_user_can_tell_is_left_to_fill_in(run: Run, folder: Path) -> None:
+    settings = """
+    voices: list[str] = attrs.field(validator=attrs.validators.min_len(1), metadata={"help": "who sings"})
+    parts: dict[str, str] = attrs.field(validator=attrs.validators.min_len(1))
+    size: Literal[1, 2] = attrs.field(metadata={"help": 5})
+    songs: list[str]
+"""
+    choir = re.sub(r"(?<=class ChoirSettings:)\n.*?\n(?=\nclass)", settings, CHOIR, flags=re.DOTALL)
+    Path("choir.py").write_text(choir)
+    Path("with.toml").write_text('[plugins]\npaths = ["choir.py"]\n')
+    done = run("init", "choir no. 1", "-c", "with.toml")
+    assert done.code == 0
+    section = written()["providers"]["audio"]["choir no. 1"]
+    assert section == {"pipelines": ["*"], "songs": []}
+    assert "variables" not in done.err
+    told = done.err.partition("Fill in these settings, which are required:\n")[2]
+    assert '  providers.audio."choir no. 1".voices  who sings (a list of text, not empty, required)\n' in told
+    text = Path("deckwright.toml").read_text(encoding="utf-8")
+    for name, value in {"voices": '["Ana"]', "parts": '{alto = "Ana"}', "size": "2"}.items():
+        assert f'"choir no. 1".{name}  ' in told
+        line = f"#{name} =  # required: fill it in\n"
+        assert line in text
+        text = text.replace(line, f"{name} = {value}\n")
+    refused = run("check")
+    assert (refused.code, "voices: is required and missing" in refused.err) == (3, True)
+    Path("deckwright.toml").write_text(text, encoding="utf-8")
+    checked = run("check")
+    assert (checked.code, checked.err) == (0, "")
+
+
 def test_every_name_that_cannot_be_found_is_told_at_once(run: Run, folder: Path) -> None:
     Path("choir.py").write_text(CHOIR)
     Path("with.toml").write_text('[plugins]\npaths = ["choir.py"]\n')

@@ -15,6 +15,8 @@ import pytest
 Run = Callable[..., Any]
 
 MODULES = {"audio": "acme_bells", "image": "acme_letters", "sync": "acme_tables", "data": "acme_lists"}
+# Names of what is in the examples and their tests.
+COMMON_WORDS = {"audio": "tone", "image": "letter", "sync": "table", "data": "lines"}
 
 
 def write_each(run: Run, *options: str) -> None:
@@ -26,7 +28,10 @@ def write_each(run: Run, *options: str) -> None:
 
 def test_each_new_package_passes_its_tests(run: Run, folder: Path) -> None:
     write_each(run)
-    packages = [folder / module.replace("_", "-") for module in MODULES.values()]
+    for type, name in COMMON_WORDS.items():
+        assert run("new-plugin", name, "--type", type).code == 0
+    names = [*MODULES.values(), *COMMON_WORDS.values()]
+    packages = [folder / module.replace("_", "-") for module in names]
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", *packages],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([*map(str, packages), *filter(None, sys.path)])},
@@ -142,6 +147,38 @@ def test_a_name_that_could_not_work_is_refused(run: Run, folder: Path, name: str
     assert reason in done.err
     assert "-bells." in done.err
     assert set(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("options", [[], ["--single-file"], ["--dry-run"]])
+def test_a_name_that_no_file_could_have_is_refused(run: Run, folder: Path, options: list[str]) -> None:
+    before = set(folder.iterdir())
+    done = run("new-plugin", "b" * 300, "--type", "audio", *options)
+    assert (done.code, done.out) == (2, "")
+    assert "it has 300 letters" in done.err
+    assert "no more than 100" in done.err
+    assert set(folder.iterdir()) == before
+
+
+def test_a_folder_that_no_path_could_have_is_told(run: Run) -> None:
+    done = run("new-plugin", "acme-bells", "--type", "audio", "--output", "b" * 300)
+    assert (done.code, done.out) == (2, "")
+    assert "cannot be written" in done.err
+
+
+def test_other_plugins_are_not_imported(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("eager.py").write_text("from pathlib import Path\nPath('imported').touch()\n", encoding="utf-8")
+    info = folder / "acme_eager-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-eager\nVersion: 1\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text("[deckwright]\neager = eager\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("DECKWRIGHT_PLUGINS", "./eager.py")
+    assert run("plugins").code == 0
+    Path("imported").unlink()
+    del sys.modules["eager"]
+    done = run("new-plugin", "acme-bells", "--type", "audio")
+    assert (done.code, done.err) == (0, "")
+    assert not Path("imported").exists()
 
 
 def test_a_built_in_name_of_another_type_may_be_used(run: Run) -> None:

@@ -110,6 +110,14 @@ def test_plugins_are_listed_with_where_they_are_from(run: Run, folder: Path) -> 
     assert max(map(len, done.out.splitlines())) <= 80
 
 
+def test_the_users_own_plugins_come_last_and_built_in_ones_take_a_line_each(run: Run, folder: Path) -> None:
+    lines = run("plugins", "--config", "bell.toml").out.splitlines()
+    built_in = [line for line in lines if "deckwright_builtins." in line]
+    assert [line.split()[1] for line in built_in if ".pico" in line] == ["audio/pico"]
+    assert lines.index("bell") > lines.index(built_in[-1])
+    assert any(line.split() == ["hooks", "register_media_provider"] for line in lines[lines.index("bell") :])
+
+
 def test_plugins_as_json(run: Run, folder: Path) -> None:
     records = {
         record["name"]: record for record in json.loads(run("plugins", "-c", "bell.toml", "--json").out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import sqlite3
 import subprocess
@@ -25,6 +26,7 @@ from deckwright import (
     NotFoundError,
     ProviderInfo,
     ProvidersFailedError,
+    ProviderType,
     SyncProvider,
     SyncResult,
     UnknownProviderError,
@@ -36,6 +38,7 @@ from deckwright.testing import (
     DataProviderContract,
     ImageProviderContract,
     PluginContract,
+    ProviderContract,
     SyncProviderContract,
 )
 from deckwright.testing.fixtures import RegistryWith
@@ -133,7 +136,7 @@ def on_setup(action: Callable[[], object]) -> type[Any]:
     return bell(_setup_from_config=lambda self: setattr(self, "opened", action()))
 
 
-def making(make: Callable[[Any, MediaRequest], MediaResult], base: type[Any] = Bell) -> type[Any]:
+def making(make: Callable[[Any, MediaRequest], Any], base: type[Any] = Bell) -> type[Any]:
     return bell(base, _generate_media_impl=make)
 
 
@@ -202,7 +205,8 @@ class Forgetful(Bell):
 
     def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
         self.word = request.content
-        if threading.current_thread() is not threading.main_thread():
+        # Only the test of threads has a pool of them.
+        if any(thread.name.startswith("ThreadPool") for thread in threading.enumerate()):
             self.all_there.wait(20)
         request.target.write_bytes(samples.mp3(self.word))
         return MediaResult(True, request.target)
@@ -216,13 +220,23 @@ class Fickle(Bell):
         if self.asked % 2:
             return super()._generate_media_impl(request)
         path = request.target.with_suffix(".wav")
-        path.write_bytes(b"RIFF" + (36).to_bytes(4, "little") + b"WAVEfmt " + bytes(28))
+        path.write_bytes(
+            b"RIFF" + (36).to_bytes(4, "little") + b"WAVEfmt " + bytes(28) + request.content.encode()
+        )
         return MediaResult(True, path)
 
 
 def elsewhere(self: Any, request: MediaRequest) -> MediaResult:
     path = request.target.parent / "another name.mp3"
     path.write_bytes(samples.mp3())
+    return MediaResult(True, path)
+
+
+def from_a_cache(self: Any, request: MediaRequest) -> MediaResult:
+    folder = request.target.parents[1] / "cache of bells"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{request.content[:9].encode().hex()}.mp3"
+    path.write_bytes(samples.mp3(request.content))
     return MediaResult(True, path)
 
 
@@ -413,6 +427,27 @@ class Reading(Described):
         return [self.info]
 
 
+class Hint:
+    """A provider of a type that is not built in."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+
+
+class HintType:
+    """Adds the type, and has the name of another plugin."""
+
+    __name__ = "Hinting"
+
+    @hookimpl
+    def register_provider_types(self) -> list[ProviderType]:
+        return [ProviderType("hint", Hint, "what helps to remember")]
+
+
+class Hinting(Described):
+    """Makes a provider of the type."""
+
+
 class Misspelled:
     @hookimpl
     def register_media_providr(self, type: str, name: str, config: dict[str, Any]) -> object:
@@ -477,6 +512,7 @@ KEPT = {
         SetBell, plugin=Described, settings=with_key, wrong_settings={"seconds": -1, "api_key": 5}
     ),
     "old_contract": audio(OldBell, settings=with_key, wrong_settings={"seconds": -1}),
+    "keeps_its_files_elsewhere": audio(making(from_a_cache)),
     "old_class": audio(lambda config: OldBell, wrong_settings={"seconds": -1}),
     "image": case(
         ImageProviderContract,
@@ -502,6 +538,7 @@ KEPT = {
     "undescribed_plugin": plugin(Undescribed("audio", Bell), settings={("audio", "mine"): {}}),
     "plugin_that_tells_nothing": plugin(Undescribed("audio", Bell)),
     "described_plugin": plugin(Described("audio", SetBell)),
+    "of_a_type_of_another": plugin(Hinting("hint", Hint), beside=(HintType(), Undescribed("audio", Bell))),
     "old_plugin": plugin(Undescribed("audio", lambda config: OldBell), settings={("audio", "mine"): {}}),
 }
 MADE = "test_it_makes_every_word"
@@ -571,7 +608,7 @@ BROKEN = {
         bell(generate_batch=lambda self, requests: [self.generate_media(r) for r in requests if r.type == "audio"]),
         BATCH, says="3 results for 4 requests",
     ),
-    "mixes_threads": audio(Forgetful, THREADS, says="where 'hola' was asked for"),
+    "mixes_threads": audio(Forgetful, THREADS, says="was asked for: keep what"),
     "estimates_half": audio(
         bell(get_cost_estimate=lambda self, requests: {"total_cost": 0.0}),
         "test_its_estimate_is_complete", says="per_request",
@@ -611,11 +648,10 @@ BROKEN = {
         Misspelled(), "test_it_is_a_plugin", says="did you mean 'register_media_provider'?"
     ),
     "not_made": plugin(
-        Described("audio", lambda config: None), "test_it_makes_what_it_offers", "test_two_providers_are_two",
-        says="made nothing",
+        Described("audio", lambda config: None), "test_it_makes_what_it_offers", says="made nothing",
     ),
     "of_another_type": plugin(
-        Described("image", Bell), "test_it_makes_what_it_offers", "test_two_providers_are_two", says="image/mine"
+        Described("image", Bell), "test_it_makes_what_it_offers", says="image/mine"
     ),
     "not_described": plugin(
         Described("audio", Bell), "test_it_makes_what_it_offers", "test_two_providers_are_two",
@@ -638,6 +674,10 @@ BROKEN = {
     "reads_to_describe": plugin(
         Reading("audio", Bell), "test_it_describes_itself_the_same_each_time", says="known already"
     ),
+    "of_a_type_of_nobody": plugin(
+        Hinting("hint", Hint), "test_it_is_a_plugin", "test_it_makes_what_it_offers", "test_two_providers_are_two",
+        says="beside = (its_module,)",
+    ),
     "does_not_explain": plugin(
         Described("audio", bell(config_class=Unexplained)), "test_every_setting_is_explained", says="volume"
     ),
@@ -659,18 +699,22 @@ def run_within(pytester: pytest.Pytester) -> pytest.HookRecorder:
         )  # fmt: skip
 
 
+# The cases of the run within.
+at_work: dict[str, Case] = {}
+
+
 def outcomes(pytester: pytest.Pytester, cases: Mapping[str, Case]) -> dict[str, Outcome]:
     """Run the tests of all cases in one go; return what became of each case."""
     pytester.makepyfile(
         f"""
         import sys
 
-        kit = sys.modules[{__name__!r}]
-        for name, case in {{**kit.KEPT, **kit.BROKEN}}.items():
-            if name in {sorted(cases)!r}:
-                globals()[f"Test_{{name}}"] = type(f"Test_{{name}}", (case.tests,), {{}})
+        for name, case in sys.modules[{__name__!r}].at_work.items():
+            globals()[f"Test_{{name}}"] = type(f"Test_{{name}}", (case.tests,), {{}})
         """
     )
+    at_work.clear()
+    at_work.update(cases)
     passed, _, failed = run_within(pytester).listoutcomes()
     found: dict[str, Outcome] = {}
     for name in cases:
@@ -702,11 +746,57 @@ def test_what_breaks_a_promise_fails_that_test_and_is_told_so(pytester: pytest.P
     assert not wrong
 
 
+class Asleep(Bell):
+    def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
+        threading.Event().wait()
+        raise AssertionError
+
+
+class OddlyNamed(Undescribed):
+    @hookimpl
+    def register_media_provider(self, kind: str, name: str) -> object:  # type: ignore[override]
+        return None
+
+
+def keyless(config: dict[str, Any]) -> Any:
+    return config["api_key"]
+
+
+ONCE = {
+    "hangs": audio(
+        Asleep, "test_closing_twice_does_no_harm", seconds=0.5,
+        says="generate_media of audio/mine took longer than 0.5 s: give a time-out",
+    ),
+    "is_not_loaded": plugin(OddlyNamed("audio", Bell), "test_it_is_a_plugin", says="takes 'kind'; its parameters"),
+    "makes_nothing_without": plugin(
+        Described("audio", keyless), "test_it_makes_what_it_offers", says="KeyError: 'api_key', at "
+    ),
+}  # fmt: skip
+
+
+def test_one_cause_is_told_once_in_one_line_of_words(pytester: pytest.Pytester) -> None:
+    for name, outcome in outcomes(pytester, ONCE).items():
+        assert set(outcome.failed) == ONCE[name].fails, name
+        [said] = outcome.failed.values()
+        assert ONCE[name].says in said
+        assert not re.search(r"During handling|\w\.\.(?!\.)|disable", said), name
+
+
+def test_what_both_of_a_plugin_s_classes_meet_with_is_told_by_one(pytester: pytest.Pytester) -> None:
+    plugin = OddlyNamed("audio", Bell)
+    cases = {"the_plugin": case(PluginContract, plugin), "the_bell": case(AudioProviderContract, plugin)}
+    found = outcomes(pytester, cases)
+    assert len(found["the_plugin"].failed) == 1
+    assert not found["the_bell"].failed
+    assert not found["the_bell"].passed
+
+
 CONTRACTS = (
     AudioProviderContract,
     DataProviderContract,
     ImageProviderContract,
     PluginContract,
+    ProviderContract,
     SyncProviderContract,
 )
 

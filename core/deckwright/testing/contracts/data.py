@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 
 from deckwright.errors import FAULTS, DeckwrightError, ReadOnlyError, told
-from deckwright.testing.contracts.checking import UNKNOWN, answering, require
+from deckwright.testing.contracts.checking import UNKNOWN, answering, fail, require
 from deckwright.testing.contracts.provider import ProviderContract
 from deckwright.testing.contracts.watching import Opened, opened
 
@@ -32,16 +32,17 @@ class DataProviderContract(ProviderContract):
     """
 
     identifier: ClassVar[str] = "words"
-    _type = "data"
+    type = "data"
 
-    def test_what_is_kept_comes_back(self, provider: Any) -> None:
+    def test_what_is_kept_comes_back(self, limited: Any) -> None:
         """A word list is loaded as it was saved, in every script."""
-        self._keep(provider)
+        self._keep(limited)
         with answering("load_data"):
-            rows = provider.load_data(self.identifier)
+            rows = limited.load_data(self.identifier)
         require(
             isinstance(rows, list) and len(rows) == len(_WORDS),
-            f"{self._label} kept {len(_WORDS)} words, and gave back {rows!r}: a word list is a list of dicts.",
+            f"{self._label} kept {len(_WORDS)} words, and gave back {rows!r}: "
+            "a word list is a list of dicts, each with 'word'.",
         )
         for kept, row in zip(_WORDS, rows, strict=True):
             require(
@@ -49,85 +50,79 @@ class DataProviderContract(ProviderContract):
                 f"{self._label} kept {kept}, and gave back {row}.",
             )
 
-    def test_what_is_kept_is_listed(self, provider: Any) -> None:
+    def test_what_is_kept_is_listed(self, limited: Any) -> None:
         """`exists` and `list_identifiers` know what was saved; the list is sorted."""
-        self._keep(provider)
-        self._keep(provider, self._other)
+        self._keep(limited)
+        self._keep(limited, self._other)
         with answering("list_identifiers"):
-            listed = provider.list_identifiers()
+            listed = limited.list_identifiers()
         for identifier in (self.identifier, self._other):
             require(
-                identifier in listed and provider.exists(identifier),
+                identifier in listed and limited.exists(identifier),
                 f"{identifier!r} was kept, and list_identifiers returns {listed}, and exists "
-                f"{provider.exists(identifier)}. "
+                f"{limited.exists(identifier)}. "
                 "If the provider calls it by another name, set `identifier` to that.",
             )
         require(listed == sorted(listed), f"list_identifiers is not sorted: {listed}.")
 
-    def test_what_is_listed_can_be_loaded(self, provider: Any) -> None:
+    def test_what_is_listed_can_be_loaded(self, limited: Any) -> None:
         """Whatever `list_identifiers` returns exists and can be loaded."""
         with suppress(*FAULTS):  # that it can save is another test's
-            provider.save_data(self.identifier, _rows())
+            limited.save_data(self.identifier, _rows())
         with answering("list_identifiers"):
-            listed = provider.list_identifiers()
+            listed = limited.list_identifiers()
         for identifier in listed[:3]:
             with answering(f"load_data({identifier!r}), though list_identifiers names it,"):
-                provider.load_data(identifier)
-            require(
-                provider.exists(identifier), f"list_identifiers names {identifier!r}, and exists says no."
-            )
+                limited.load_data(identifier)
+            require(limited.exists(identifier), f"list_identifiers names {identifier!r}, and exists says no.")
 
-    def test_what_is_unknown_is_an_error_in_words(self, provider: Any) -> None:
+    def test_what_is_unknown_is_an_error_in_words(self, limited: Any) -> None:
         """To load what is not there is a DataError, and `exists` says no."""
         unknown = self._beside(UNKNOWN)
-        self._require_refused_to_load(provider, unknown)
+        self._require_refused_to_load(limited, unknown)
         with answering("exists"):
-            require(
-                not provider.exists(unknown), f"exists({unknown!r}) is true of something that nobody has."
-            )
+            require(not limited.exists(unknown), f"exists({unknown!r}) is true of something that nobody has.")
 
-    def test_read_only_is_kept_to(self, provider: Any) -> None:
+    def test_read_only_is_kept_to(self, limited: Any) -> None:
         """Once it is read-only, nothing is written: to save is a ReadOnlyError."""
-        provider.set_read_only(True)
-        require(provider.is_read_only, f"{self._label} is not read-only after set_read_only(True).")
+        limited.set_read_only(True)
+        require(limited.is_read_only, f"{self._label} is not read-only after set_read_only(True).")
         try:
-            provider.save_data(self.identifier, _rows())
+            limited.save_data(self.identifier, _rows())
         except ReadOnlyError:
             return
         except FAULTS as error:
             said = f"raised {told(error)}"
         else:
             said = "took it"
-        pytest.fail(
+        fail(
             f"{self._label} is read-only, and save_data {said}: it should raise ReadOnlyError. If you override "
-            "save_data, write _save_data_impl instead.",
-            pytrace=False,
+            "save_data, write _save_data_impl instead."
         )
 
-    def test_only_what_is_managed_is_touched(self, provider: Any) -> None:
+    def test_only_what_is_managed_is_touched(self, limited: Any) -> None:
         """With managed files set, any other is neither loaded nor saved."""
-        provider.set_managed_files([self.identifier])
-        self._require_refused_to_load(provider, self._other)
-        self._require_refused_to_save(provider, self._other)
+        limited.set_managed_files([self.identifier])
+        self._require_refused_to_load(limited, self._other)
+        self._require_refused_to_save(limited, self._other)
 
-    def test_no_identifier_climbs_out(self, provider: Any) -> None:
+    def test_no_identifier_climbs_out(self, provider: Any, limited: Any) -> None:
         """An identifier with `..` in it leads nowhere: to load it is a DataError, and no file outside is touched."""
         climbing = f"../{self.identifier}"
-        with opened() as within, suppress(*FAULTS):
-            provider.save_data(self.identifier, _rows())
-        with opened() as touched:
-            self._require_refused_to_load(provider, climbing)
-            with suppress(*FAULTS):  # a data base may well take it for a name like any other
-                provider.save_data(climbing, _rows())
-        folders = _folders(within)
-        outside = sorted({str(folder) for folder in _folders(touched) - folders})
+        folders = self._opened_by(lambda: provider.save_data(self.identifier, _rows()))
+        touched = self._opened_by(lambda: provider.load_data(climbing))
+        self._require_refused_to_load(limited, climbing)
+        # A data base may well take it for a name like any other.
+        touched |= self._opened_by(lambda: provider.save_data(climbing, _rows()))
+        outside = sorted(map(str, touched - folders))
         require(
             not folders or not outside,
             f"The identifier {climbing!r} leads {self._label} to {', '.join(outside)}: refuse it, as "
             "deckwright.providers.files.FileDataProvider does.",
         )
 
-    def _uses(self, provider: Any, folder: Path) -> Iterator[object]:
+    def uses(self, provider: Any, folder: Path) -> Iterator[object]:
+        """Use a provider in every way there is; yield what each use returned or raised."""
         for use in (
             lambda: provider.save_data(self.identifier, _rows()),
             lambda: provider.load_data(self.identifier),
@@ -139,6 +134,15 @@ class DataProviderContract(ProviderContract):
                 yield use()
             except DeckwrightError as error:
                 yield error
+
+    def _opened_by(self, call: Callable[[], object]) -> set[Path]:
+        def watched() -> list[Opened]:
+            with opened() as found, suppress(*FAULTS):
+                call()
+            return found
+
+        found = self._ask(f"loading and saving of {self._label}", watched)
+        return {each.path.resolve().parent for each in found if each.path is not None}
 
     @property
     def _other(self) -> str:
@@ -167,9 +171,7 @@ class DataProviderContract(ProviderContract):
                 f"load_data({identifier!r}) raised {told(error)}: it should be a DataError, in words for people.",
             )
         else:
-            pytest.fail(
-                f"load_data({identifier!r}) gave something: it should raise a DataError.", pytrace=False
-            )
+            fail(f"load_data({identifier!r}) gave something: it should raise a DataError.")
 
     def _require_refused_to_save(self, provider: Any, identifier: str) -> None:
         try:
@@ -177,15 +179,9 @@ class DataProviderContract(ProviderContract):
         except DeckwrightError:
             return
         except FAULTS as error:
-            pytest.fail(
-                f"save_data({identifier!r}) raised {told(error)}: it should be a DataError.", pytrace=False
-            )
+            fail(f"save_data({identifier!r}) raised {told(error)}: it should be a DataError.")
         require(not kept, f"save_data({identifier!r}) kept it, though it is not among the managed files.")
 
 
 def _rows() -> list[dict[str, str]]:
     return [dict(row) for row in _WORDS]
-
-
-def _folders(found: list[Opened]) -> set[Path]:
-    return {each.path.resolve().parent for each in found if each.path is not None}

@@ -13,7 +13,7 @@ import pytest
 from deckwright.errors import BadMediaError, ProviderError
 from deckwright.media_files import media_ending
 from deckwright.providers.media import MediaRequest, MediaResult
-from deckwright.testing.contracts.checking import UNKNOWN, answering, require
+from deckwright.testing.contracts.checking import UNKNOWN, answering, fail, require
 from deckwright.testing.contracts.provider import ProviderContract, checked
 
 _THREADS = 8
@@ -32,16 +32,16 @@ class _MediaContract(ProviderContract):
     words: ClassVar[Sequence[tuple[str, str]]] = (("house", "en"),)
     _ending: ClassVar[str]
 
-    def test_it_makes_every_word(self, provider: Any, tmp_path: Path) -> None:
-        """For each of `words` there is a file, where it was asked for or of its own, whose content is of the right kind."""
+    def test_it_makes_every_word(self, limited: Any, tmp_path: Path) -> None:
+        """For each of `words` there is a file, as it was asked for or elsewhere, whose content is of the right kind."""
         for number, (word, language) in enumerate(self.words):
-            self._made(provider, self._request(tmp_path / f"word-{number}", word, language))
+            self._made(limited, self._request(tmp_path / f"word-{number}", word, language))
 
-    def test_the_same_request_gives_the_same_kind(self, provider: Any, tmp_path: Path) -> None:
+    def test_the_same_request_gives_the_same_kind(self, limited: Any, tmp_path: Path) -> None:
         """Asked again, it makes a file of the same format."""
         word, language = self.words[0]
         kinds = {
-            media_ending(self._made(provider, self._request(tmp_path / again, word, language)), self._type)
+            media_ending(self._made(limited, self._request(tmp_path / again, word, language)), self.type)
             for again in ("once", "again")
         }
         require(
@@ -49,34 +49,34 @@ class _MediaContract(ProviderContract):
             f"Asked twice for {word!r}, {self._label} makes files of two kinds: {sorted(kinds)}.",
         )
 
-    def test_it_refuses_another_type_in_its_result(self, provider: Any, tmp_path: Path) -> None:
+    def test_it_refuses_another_type_in_its_result(self, limited: Any, tmp_path: Path) -> None:
         """A request for what it does not deliver is a result that failed, and nothing is raised."""
         request = MediaRequest(UNKNOWN, "hola", {"language": "es"}, tmp_path / "word")
-        result = self._result(provider, request)
+        result = self._result(limited, request)
         require(
             not result.success,
             f"{self._label} says that it delivers {UNKNOWN!r}: look at the request's type, as validate_request does.",
         )
 
     @pytest.mark.parametrize("odd", _ODD)
-    def test_odd_words_give_a_result(self, provider: Any, tmp_path: Path, odd: str) -> None:
+    def test_odd_words_give_a_result(self, limited: Any, tmp_path: Path, odd: str) -> None:
         """Words that it may not know what to do with are a success or a failure, and nothing is raised."""
         word, language = _ODD[odd]
-        self._result(provider, self._request(tmp_path / "word", word, language))
+        self._result(limited, self._request(tmp_path / "word", word, language))
 
-    def test_a_folder_that_is_missing_gives_a_result(self, provider: Any, tmp_path: Path) -> None:
+    def test_a_folder_that_is_missing_gives_a_result(self, limited: Any, tmp_path: Path) -> None:
         """A request for a file where there is no folder is a result, and nothing is raised."""
         word, language = self.words[0]
-        self._result(provider, self._request(tmp_path / "no" / "folder" / "word", word, language))
+        self._result(limited, self._request(tmp_path / "no" / "folder" / "word", word, language))
 
-    def test_a_batch_is_in_order(self, provider: Any, tmp_path: Path) -> None:
+    def test_a_batch_is_in_order(self, limited: Any, tmp_path: Path) -> None:
         """`generate_batch` returns one result a request, in their order; none for no requests."""
         requests = self._several(tmp_path, 3)
         unfit = MediaRequest(UNKNOWN, "hola", {}, tmp_path / "unfit")
         asked = [requests[0], unfit, *requests[1:]]
         with answering("generate_batch"):
-            results = provider.generate_batch(asked)
-            none = provider.generate_batch([])
+            results = limited.generate_batch(asked)
+            none = limited.generate_batch([])
         require(
             len(results) == len(asked) and len(none) == 0,
             f"generate_batch returned {len(results)} results for {len(asked)} requests, and {len(none)} for none: "
@@ -88,18 +88,18 @@ class _MediaContract(ProviderContract):
             else:
                 self._require_made(request, result)
 
-    def test_threads_get_what_each_asked_for(self, provider: Any, tmp_path: Path) -> None:
+    def test_threads_get_what_each_asked_for(self, limited: Any, tmp_path: Path) -> None:
         """Used from several threads at once, it gives each of them its own result."""
         requests = self._several(tmp_path, _THREADS)
         with answering("generate_media, in several threads,"), ThreadPoolExecutor(_THREADS) as pool:
-            results = list(pool.map(provider.generate_media, requests))
+            results = list(pool.map(limited.generate_media, requests))
         contents = [
             self._require_made(request, result).read_bytes()
             for request, result in zip(requests, results, strict=True)
         ]
         # What it makes of each word by itself, to see words that are mixed up.
         alone = {
-            pair: self._made(provider, self._request(tmp_path / f"alone-{number}", *pair)).read_bytes()
+            pair: self._made(limited, self._request(tmp_path / f"alone-{number}", *pair)).read_bytes()
             for number, pair in enumerate(dict.fromkeys(self.words))
         }
         for request, content in zip(requests, contents, strict=True):
@@ -111,11 +111,11 @@ class _MediaContract(ProviderContract):
                 "belongs to one request in variables of the method, not in the provider; or take a lock.",
             )
 
-    def test_its_estimate_is_complete(self, provider: Any, tmp_path: Path) -> None:
+    def test_its_estimate_is_complete(self, limited: Any, tmp_path: Path) -> None:
         """`get_cost_estimate` has its three numbers, none of them negative, for no requests too."""
         for requests in ([], self._several(tmp_path, 3)):
             with answering("get_cost_estimate"):
-                estimate = provider.get_cost_estimate(requests)
+                estimate = limited.get_cost_estimate(requests)
             numbers = [estimate.get(key) for key in _ESTIMATED] if isinstance(estimate, Mapping) else []
             require(
                 numbers and all(_is_an_amount(number) for number in numbers),
@@ -127,7 +127,8 @@ class _MediaContract(ProviderContract):
                 f"get_cost_estimate counts {estimate['requests_count']} requests of {len(requests)}.",
             )
 
-    def _uses(self, provider: Any, folder: Path) -> Iterator[object]:
+    def uses(self, provider: Any, folder: Path) -> Iterator[object]:
+        """Use a provider in every way there is; yield what each use returned or raised."""
         yield checked(provider)
         requests = self._several(folder, 2)
         yield provider.generate_media(requests[0])
@@ -138,7 +139,7 @@ class _MediaContract(ProviderContract):
 
     def _request(self, stem: Path, word: str, language: str) -> MediaRequest:
         params = {"language": language} if language else {}
-        return MediaRequest(self._type, word, params, stem.with_name(f"{stem.name}{self._ending}"))
+        return MediaRequest(self.type, word, params, stem.with_name(f"{stem.name}{self._ending}"))
 
     def _several(self, folder: Path, count: int) -> list[MediaRequest]:
         return [
@@ -203,9 +204,9 @@ class _MediaContract(ProviderContract):
             f"{self._label} wrote {path}, where {target} was asked for: in that folder, only the ending may differ.",
         )
         try:
-            media_ending(path, self._type)
+            media_ending(path, self.type)
         except BadMediaError as error:
-            pytest.fail(f"What {self._label} made for {request.content[:40]!r}: {error}.", pytrace=False)
+            fail(f"What {self._label} made for {request.content[:40]!r}: {str(error).rstrip('.')}.")
 
 
 class AudioProviderContract(_MediaContract):
@@ -219,7 +220,7 @@ class AudioProviderContract(_MediaContract):
         wrong_settings: By setting, a value that is to be refused.
     """
 
-    _type = "audio"
+    type = "audio"
     _ending = ".mp3"
 
 
@@ -234,7 +235,7 @@ class ImageProviderContract(_MediaContract):
         wrong_settings: By setting, a value that is to be refused.
     """
 
-    _type = "image"
+    type = "image"
     _ending = ".png"
 
 

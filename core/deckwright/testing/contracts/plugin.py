@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
-
-import pytest
 
 from deckwright.errors import FAULTS, told
 from deckwright.hooks import ProviderInfo
 from deckwright.plugins.checks import new_manager
 from deckwright.settings import describe_settings
-from deckwright.testing.contracts.checking import UNKNOWN, PluginTests, answering, require
-from deckwright.testing.contracts.watching import opened
+from deckwright.testing.contracts.checking import UNKNOWN, PluginTests, answering, faults_of, require, said
+from deckwright.testing.contracts.watching import Opened, opened
 
 Key = tuple[str, str]
 
@@ -23,6 +21,7 @@ class PluginContract(PluginTests):
     Attributes:
         plugin: The plugin: a module or object with hooks.
         beside: Other plugins that are loaded with it, such as one that adds the type of its providers.
+        seconds: How long each call of the plugin's code may take.
         settings: By type and name, the settings without which a provider cannot be made. For a plugin that
             describes nothing it says what the plugin makes: `{("audio", "bell"): {}}`.
     """
@@ -32,10 +31,8 @@ class PluginContract(PluginTests):
     def test_it_is_a_plugin(self) -> None:
         """Deckwright loads it, and finds nothing wrong with it."""
         _, record = self._loaded()
-        require(
-            record.status == "loaded" and not record.problems,
-            f"The plugin {record.name} has faults: " + "; ".join(map(str, record.problems)),
-        )
+        if record.problems:
+            self._fail_once("describing", faults_of(record))
 
     def test_it_makes_what_it_offers(self) -> None:
         """Every provider that it describes or that is in `settings` can be made, and is what its type asks for."""
@@ -52,17 +49,7 @@ class PluginContract(PluginTests):
                 f"{record.name} makes {type}/{name}, and nothing adds the type {type}. If it is another plugin's, name "
                 "that: beside = (its_module,).",
             )
-            settings = self.settings.get((type, name), {})
-            try:
-                provider = plugins.make(type, name, dict(settings))
-            except FAULTS as error:
-                pytest.fail(
-                    f"{record.name} cannot make {type}/{name} with the settings {sorted(settings)}: "
-                    f"{told(error)}\nIf it needs settings, give them: settings = {{({type!r}, {name!r}): {{...}}}}.",
-                    pytrace=False,
-                )
-            if hasattr(provider, "close"):
-                provider.close()
+            self._close(type, name, self._make(type, name))
 
     def test_it_leaves_what_it_does_not_know(self) -> None:
         """Asked for a type or name that is not its own, it returns None, and opens nothing."""
@@ -71,8 +58,9 @@ class PluginContract(PluginTests):
         asked = [*((type, UNKNOWN) for type in types), *((UNKNOWN, name) for name in names)]
         for type, name in asked:
             settings: dict[str, Any] = {}
-            with answering(f"register_media_provider({type!r}, {name!r}, {{}})"), opened() as found:
-                made = self._hooks.register_media_provider(type=type, name=name, config=settings)
+            doing = f"register_media_provider({type!r}, {name!r}, {{}})"
+            with answering(doing):
+                made, found = self._watched("register_media_provider", type=type, name=name, config=settings)
             require(
                 not made,
                 f"register_media_provider({type!r}, {name!r}, ...) made {made}: return None for every type and "
@@ -87,12 +75,8 @@ class PluginContract(PluginTests):
 
     def test_two_providers_are_two(self) -> None:
         """Made twice, a provider is two objects, each with settings of its own."""
-        plugins, _ = self._loaded()
         for type, name in dict.fromkeys([*self._described(), *self.settings]):
-            settings = self.settings.get((type, name), {})
-            with answering(f"making {type}/{name}"):
-                first = plugins.make(type, name, dict(settings))
-                second = plugins.make(type, name, dict(settings))
+            first, second = self._make(type, name), self._make(type, name)
             require(
                 first is not second,
                 f"{type}/{name}, made twice, is one and the same object: make a new one on each call, since two "
@@ -109,13 +93,12 @@ class PluginContract(PluginTests):
                 "handed, and nothing of it in the class or module.",
             )
             for provider in (first, second):
-                if hasattr(provider, "close"):
-                    provider.close()
+                self._close(type, name, provider)
 
     def test_it_describes_itself_the_same_each_time(self) -> None:
         """Asked twice what it offers, it says the same, and opens nothing for that."""
-        with answering("describe_media_providers()"), opened() as found:
-            first, second = self._infos(), self._infos()
+        first, found = self._described_and_opened()
+        second = self._infos()
         require(
             first == second,
             f"describe_media_providers returned {first}, and then {second}: what a plugin offers does not change "
@@ -138,15 +121,49 @@ class PluginContract(PluginTests):
                     f'for, in {info.config_class.__name__}: attrs.field(..., metadata={{"help": "..."}}).',
                 )
 
-    @property
-    def _hooks(self) -> Any:
+    def _make(self, type: str, name: str) -> Any:
+        plugins, record = self._loaded()
+        settings = self.settings.get((type, name), {})
+        try:
+            return self._ask(f"making {type}/{name}", lambda: plugins.make(type, name, dict(settings)))
+        except FAULTS as error:
+            self._fail_once(
+                ("making", f"{type}/{name}", told(error)),
+                f"{record.name} cannot make {type}/{name} with the settings {sorted(settings)}: {said(error)}.\n"
+                f"If it needs settings, give them: settings = {{({type!r}, {name!r}): {{...}}}}.",
+            )
+
+    def _close(self, type: str, name: str, provider: Any) -> None:
+        if hasattr(provider, "close"):
+            with answering(f"close() of {type}/{name}"):
+                self._ask(f"close of {type}/{name}", provider.close)
+
+    def _watched(self, hook: str, **arguments: Any) -> tuple[Any, list[Opened]]:
+        """Call a hook of the plugin; return its answer, and what it opened."""
+        self._loaded()
         manager = new_manager()
         manager.register(self.plugin)
-        return manager.hook
+
+        def call() -> tuple[Any, list[Opened]]:
+            with opened() as found:
+                return getattr(manager.hook, hook)(**arguments), found
+
+        return self._ask(f"{hook}({', '.join(map(repr, arguments.values()))})", call)
+
+    def _described_and_opened(self) -> tuple[list[ProviderInfo], list[Opened]]:
+        try:
+            answers, found = self._watched("describe_media_providers")
+            infos = [info for infos in answers for info in infos]
+        except FAULTS as error:
+            self._fail_once("describing", f"describe_media_providers raised {said(error)}.")
+        if wrong := [info for info in infos if not isinstance(info, ProviderInfo)]:
+            self._fail_once(
+                "describing", f"describe_media_providers returned {wrong}, which are no ProviderInfo."
+            )
+        return infos, found
 
     def _infos(self) -> list[ProviderInfo]:
-        answers: list[Iterable[ProviderInfo]] = self._hooks.describe_media_providers()
-        return [info for infos in answers for info in infos]
+        return self._described_and_opened()[0]
 
     def _described(self) -> list[Key]:
         return [(info.type, info.name) for info in self._infos()]

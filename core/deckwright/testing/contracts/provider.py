@@ -7,7 +7,6 @@ import io
 import logging
 import types
 import typing
-from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Union
@@ -18,8 +17,8 @@ import pytest
 
 from deckwright.errors import FAULTS, ProviderError, told, trace
 from deckwright.secrets import is_secret_key, texts_in
-from deckwright.testing.contracts.checking import PluginTests, answering, require
-from deckwright.testing.contracts.watching import opened
+from deckwright.testing.contracts.checking import Limited, PluginTests, answering, fail, require, said
+from deckwright.testing.contracts.watching import Opened, opened
 
 # Put in place of every secret. It has what quoting would change, and may still go into a header.
 _MARKER = "contract-secret/1+2=3"
@@ -30,17 +29,22 @@ _TABLE = {"a": "table"}
 
 
 class ProviderContract(PluginTests):
-    """What every provider keeps to.
+    """What every provider keeps to, of whatever type; the contract of a type of one's own derives from it.
+
+    It gives the `type`, says in `uses` how a provider is used, and adds tests of what its providers promise.
 
     Attributes:
         plugin: The plugin that makes it: a module or object with hooks.
+        beside: Other plugins that are loaded with it, such as one that adds its type.
+        type: What it delivers, as in `[providers.TYPE]`.
         name: The name that a configuration calls it by.
         wrong_settings: By setting, a value that is to be refused.
+        seconds: How long each call of its code may take.
     """
 
     name: ClassVar[str]
     wrong_settings: ClassVar[Mapping[str, object]] = {}
-    _type: ClassVar[str]
+    type: ClassVar[str]
 
     @pytest.fixture
     def settings(self) -> Mapping[str, Any]:
@@ -53,12 +57,22 @@ class ProviderContract(PluginTests):
         with self._open(settings) as provider:
             yield provider
 
+    @pytest.fixture
+    def limited(self, provider: Any) -> Any:
+        """The provider, for tests to ask: a method that takes longer than `seconds` fails them."""
+        return self._limited(provider)
+
     def test_making_it_opens_nothing(self, settings: Mapping[str, Any]) -> None:
         """A constructor checks and stores: no file, connection, process or thread comes of it."""
         plugins, _ = self._loaded()
-        with answering(f"making {self._label}", self._give_settings), opened() as found:
-            provider = plugins.make(self._type, self.name, dict(settings))
-        _close(provider)
+
+        def make() -> tuple[Any, list[Opened]]:
+            with opened() as found:
+                return plugins.make(self.type, self.name, dict(settings)), found
+
+        with self._making():
+            provider, found = self._ask(f"making {self._label}", make)
+        self._close(provider)
         require(
             not found,
             f"Making {self._label} opens {', '.join(each.what for each in found)}. Deckwright makes every configured "
@@ -84,13 +98,16 @@ class ProviderContract(PluginTests):
         """`close` may be called before the first use, and again after the last."""
         for is_used in (False, True):
             with self._open(settings) as provider:
+                if not hasattr(provider, "close"):
+                    pytest.skip("it has nothing to close")
+                limited = self._limited(provider)
                 if is_used:
-                    _use_up(self._uses(provider, tmp_path))
+                    _use_up(self.uses(limited, tmp_path))
                 with answering(
                     f"close() of {self._label}", "What was never opened, or is closed, it passes over."
                 ):
-                    provider.close()
-                    provider.close()
+                    limited.close()
+                    limited.close()
 
     def test_secrets_stay_hidden(
         self, settings: Mapping[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -111,35 +128,61 @@ class ProviderContract(PluginTests):
             refused = {**settings, **dict.fromkeys(marked, _MARKER)}
             self._require_hidden(refused, [_MARKER], tmp_path, caplog)
 
-    @abstractmethod
-    def _uses(self, provider: Any, folder: Path) -> Iterator[object]:
-        """Use a provider in every way there is; yield each result."""
+    def uses(self, provider: Any, folder: Path) -> Iterator[object]:
+        """Use a provider in every way there is, to see whether it can be closed then and keeps its secrets.
+
+        The contract of a type overrides it. This one uses it in no way.
+
+        Args:
+            provider: The provider.
+            folder: A folder for what it writes.
+
+        Yields:
+            What each use returned, or the error that it rightly raised.
+        """
+        yield from ()
 
     @property
     def _label(self) -> str:
-        return f"{self._type}/{self.name}"
-
-    @property
-    def _give_settings(self) -> str:
-        return "If it needs settings, give them in the fixture `settings`."
+        return f"{self.type}/{self.name}"
 
     def _make(self, settings: Mapping[str, Any]) -> Any:
         plugins, _ = self._loaded()
-        return plugins.make(self._type, self.name, dict(settings))
+        return self._ask(f"making {self._label}", lambda: plugins.make(self.type, self.name, dict(settings)))
+
+    @contextlib.contextmanager
+    def _making(self) -> Iterator[None]:
+        try:
+            yield
+        except FAULTS as error:
+            self._fail_once(
+                ("making", self._label, told(error)),
+                f"Making {self._label} raised {said(error)}. "
+                "If it needs settings, give them in the fixture `settings`.",
+            )
+
+    def _close(self, provider: Any) -> None:
+        # A test of its own is about closing, and what hangs once is not waited for again.
+        if not self._is_late:
+            with contextlib.suppress(*FAULTS):
+                self._limited(provider).close()
+
+    def _limited(self, provider: Any) -> Any:
+        return Limited(provider, self._label, self._ask)
 
     @contextlib.contextmanager
     def _open(self, settings: Mapping[str, Any]) -> Iterator[Any]:
-        with answering(f"making {self._label}", self._give_settings):
+        with self._making():
             provider = self._make(settings)
         try:
             yield provider
         finally:
-            _close(provider)
+            self._close(provider)
 
     def _hints(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return the types of the settings, as far as they are declared."""
         plugins, _ = self._loaded()
-        info = plugins.info(self._type, self.name)
+        info = plugins.info(self.type, self.name)
         config_class = info.config_class if info else None
         if config_class is None:
             with self._open(settings) as provider:
@@ -157,20 +200,20 @@ class ProviderContract(PluginTests):
         try:
             provider = self._make({**settings, key: value})
         except FAULTS as error:
-            said = told(error)
+            message = told(error)
             require(
-                isinstance(error, (ValueError, TypeError, KeyError)) and key in said,
-                f"{self._label} refuses a wrong {key} with {said!r}: an error for a setting is a ValueError that names "
-                "the key, such as SettingError(key, problem). A config_class does that by itself.",
+                isinstance(error, (ValueError, TypeError, KeyError)) and key in message,
+                f"{self._label} refuses a wrong {key} with {message!r}: an error for a setting is a ValueError that "
+                "names the key, such as SettingError(key, problem). A config_class does that by itself.",
             )
-            shown = is_secret_key(key) and any(_is_shown(secret, said) for secret in texts_in(value))
+            shown = is_secret_key(key) and any(_is_shown(secret, message) for secret in texts_in(value))
             require(not shown, f"{self._label} shows the value of {key} in its error, though it is a secret.")
         else:
-            _close(provider)
-            pytest.fail(
+            self._close(provider)
+            fail(
                 f"{self._label} takes {value!r} for {key}. Refuse it when the provider is made: by the type and the "
-                "validators of its config_class, or in validate_config.",
-                pytrace=False,
+                "validators of its config_class, or in validate_config. A class that derives from none of "
+                "Deckwright's reads its settings by deckwright.settings.read_settings."
             )
 
     def _require_hidden(
@@ -197,12 +240,12 @@ class ProviderContract(PluginTests):
                 shown["its warnings"] = repr(list(getattr(provider, "warnings", ())))
                 try:
                     shown["what it answers"] = "\n".join(
-                        _words(result) for result in self._uses(provider, folder)
+                        _words(result) for result in self.uses(self._limited(provider), folder)
                     )
                 except FAULTS as error:
                     shown["an error"] = trace(error)
                 finally:
-                    _close(provider)
+                    self._close(provider)
         shown["its logs"] = caplog.text
         shown["what it prints"] = printed.getvalue()
         for place, text in shown.items():
@@ -220,11 +263,6 @@ def checked(provider: Any) -> object:
         return provider.check_connection()
     except ProviderError as error:
         return error
-
-
-def _close(provider: Any) -> None:
-    with contextlib.suppress(*FAULTS):  # a test of its own is about closing
-        provider.close()
 
 
 def _use_up(results: Iterator[object]) -> None:

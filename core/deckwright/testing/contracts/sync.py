@@ -34,7 +34,7 @@ class SyncProviderContract(ProviderContract):
         wrong_settings: By setting, a value that is to be refused.
     """
 
-    _type = "sync"
+    type = "sync"
 
     @pytest.fixture(autouse=True)
     def _in_an_empty_folder(
@@ -43,52 +43,53 @@ class SyncProviderContract(ProviderContract):
         # A place may write where it stands.
         monkeypatch.chdir(tmp_path_factory.mktemp("sync"))
 
-    def test_it_can_be_reached(self, provider: Any) -> None:
+    def test_it_can_be_reached(self, limited: Any) -> None:
         """`test_connection` is True, and `check_connection` says so in one line."""
         with answering("test_connection"):
             require(
-                provider.test_connection() is True,
+                limited.test_connection() is True,
                 f"{self._label} cannot be reached with the fixture `settings`: test_connection is not True.",
             )
         with answering("check_connection"):
-            said = provider.check_connection()
+            said = limited.check_connection()
         require(
             isinstance(said, str) and "\n" not in said,
             f"check_connection returned {said!r}: it is one line of text, such as 'can be reached'.",
         )
 
-    def test_a_deck_goes_over_and_again(self, provider: Any, tmp_path: Path) -> None:
+    def test_a_deck_goes_over_and_again(self, limited: Any, tmp_path: Path) -> None:
         """A deck of two notes and a picture is handed over, and so it is a second time."""
         deck = _deck(tmp_path)
         for time in ("first", "second"):
-            result = self._handed_over(provider, deck)
+            result = self._handed_over(limited, deck)
             require(
                 result.success, f"{self._label} did not take a deck the {time} time: {result.error_message}"
             )
 
-    def test_it_writes_what_it_tells(self, provider: Any, tmp_path: Path) -> None:
+    def test_it_writes_what_it_tells(self, limited: Any, tmp_path: Path) -> None:
         """Where `destination` tells a file, that file is there once a deck was handed over."""
         deck = _deck(tmp_path)
         with answering("destination"):
-            path = provider.destination(deck.name, deck.output)
+            path = limited.destination(deck.name, deck.output)
         if path is None:
             pytest.skip("it writes no file")
-        result = self._handed_over(provider, deck)
+        result = self._handed_over(limited, deck)
         require(
             not result.success or Path(path).is_file(),
             f"destination() says that {self._label} writes {path}, and once the deck was handed over, it is not there.",
         )
 
-    def test_no_notes_do_no_harm(self, provider: Any, tmp_path: Path) -> None:
+    def test_no_notes_do_no_harm(self, limited: Any, tmp_path: Path) -> None:
         """A deck without notes, and no cards at all, give a result; nothing is raised."""
-        self._handed_over(provider, attrs.evolve(_deck(tmp_path), notes=(), media=()))
-        self._cards(provider, [])
+        self._handed_over(limited, attrs.evolve(_deck(tmp_path), notes=(), media=()))
+        self._cards(limited, [])
 
-    def test_nonsense_gives_a_result(self, provider: Any) -> None:
+    def test_nonsense_gives_a_result(self, limited: Any) -> None:
         """Cards that make no sense are a failure in the result; nothing is raised."""
-        self._cards(provider, [{"nonsense": object()}])
+        self._cards(limited, [{"nonsense": object()}])
 
-    def _uses(self, provider: Any, folder: Path) -> Iterator[object]:
+    def uses(self, provider: Any, folder: Path) -> Iterator[object]:
+        """Use a provider in every way there is; yield what each use returned or raised."""
         yield provider.test_connection()
         yield checked(provider)
         deck = _deck(folder)

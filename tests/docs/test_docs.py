@@ -220,6 +220,17 @@ def test_no_block_is_passed_by(page: Path) -> None:
             assert any(title in command for command in commands), f"{block.place}: nothing runs {title}"
 
 
+def test_the_tutorial_s_files_are_clean_by_the_defaults_of_ruff(clean_place: Path) -> None:
+    pytest.importorskip("ruff", reason="it is not among what the tests need")
+    for block in BLOCKS["tutorial.md"]:
+        if block.option("title").endswith(".py"):
+            (clean_place / block.option("title")).write_text(block.text, encoding="utf-8")
+            for command in (["check", "--select=E4,E7,E9,F,I,RUF012"], ["format", "--check"]):
+                ruff = [sys.executable, "-m", "ruff", *command, "--isolated", "--no-cache", "."]
+                done = subprocess.run(ruff, cwd=clean_place, capture_output=True, text=True, check=False)
+                assert done.returncode == 0, f"{block.place}:\n{done.stdout}{done.stderr}"
+
+
 def test_what_is_not_run_is_on_a_page() -> None:
     shown = {command for block in EVERY_BLOCK for command, _ in block.commands()}
     assert set(NOT_RUN) <= shown
