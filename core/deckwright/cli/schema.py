@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import click
 
 from deckwright.cli import SOME_FAILED
-from deckwright.cli.common import config_option, find_plugins, read_config, show_problems
+from deckwright.cli.common import config_option, find_plugins, print_json, read_config, show_problems
 
 
 @click.command("schema", short_help="Print the JSON Schema of configurations, for editors.")
@@ -17,11 +17,10 @@ from deckwright.cli.common import config_option, find_plugins, read_config, show
 @click.option(
     "-o",
     "--output",
-    type=click.File("w", encoding="utf-8", lazy=True, atomic=True),
-    default="-",
-    help="The file to write.  [default: standard output]",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file to write, or an older schema to replace.  [default: standard output]",
 )
-def command(config: Path | None, output: IO[str]) -> None:
+def command(config: Path | None, output: Path | None) -> None:
     """Print the JSON Schema of configurations.
 
     With it, an editor completes what you write, shows what each setting is for, and marks what is wrong. It holds
@@ -48,8 +47,25 @@ def command(config: Path | None, output: IO[str]) -> None:
     from deckwright.schema import configuration_schema
 
     plugins = find_plugins(read_config(config))
-    output.write(json.dumps(configuration_schema(plugins), indent=2) + "\n")
+    schema = configuration_schema(plugins)
+    if output is None:
+        print_json(schema)
+    else:
+        _write(output, schema)
+        click.echo(f"{output} is written.", err=True)
     problems = plugins.problems()
     show_problems(problems, plugins.unknown_names())
     if problems:
         raise click.exceptions.Exit(SOME_FAILED)
+
+
+def _write(path: Path, schema: dict[str, Any]) -> None:
+    """Write a schema; of the files that are there, replace none but another such schema."""
+    try:
+        if path.exists() and json.dumps(schema["title"]) not in path.read_text(
+            encoding="utf-8", errors="replace"
+        ):
+            raise click.UsageError(f"{path} is there already, and no such schema; -o names another file.")
+        path.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be written: {error.strerror or error}.") from None

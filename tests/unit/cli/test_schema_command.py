@@ -47,8 +47,12 @@ def test_the_schema_is_printed_with_what_plugins_add_and_nothing_is_made(run: Ru
 
 def test_it_is_written_to_a_file(run: Run, folder: Path) -> None:
     done = run("schema", "-o", "a.json", "-c", "bell.toml")
-    assert (done.code, done.out, done.err) == (0, "", "")
+    assert (done.code, done.out, done.err) == (0, "", "a.json is written.\n")
     assert json.loads(Path("a.json").read_text()) == json.loads(run("schema", "-c", "bell.toml").out)
+    assert run("schema", "-o", "a.json").code == 0  # made anew, after a plugin was added
+    lost = run("schema", "-o", "bell.toml")
+    assert (lost.code, "bell.toml is there already, and no such schema" in lost.err) == (2, True)
+    assert "[plugins]" in Path("bell.toml").read_text()
     gone = run("schema", "-o", Path("nowhere", "a.json"))
     assert (gone.code, gone.out) == (1, "")
     assert "a.json" in gone.err
