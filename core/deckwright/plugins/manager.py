@@ -249,6 +249,8 @@ class Plugins:
         for plugin, function in self._observers[hook]:
             try:
                 function(**arguments)
+            except OverdueError:
+                pass  # it is told already
             except FAULTS as error:  # an onlooker's fault must not end the build
                 problem = problem_of(error, hook)
                 self._complain(plugin, problem.what, problem.mend)
