@@ -156,7 +156,7 @@ class ProviderError(DeckwrightError):
 
     Attributes:
         out_for_run: Asking this provider again in the same run is pointless.
-        is_unforeseen: It stands for an error that the provider's code did not mean to raise.
+        is_unforeseen: It stands for what the provider's code did not mean to do: an error of another kind, a hang.
     """
 
     out_for_run: ClassVar[bool] = False

@@ -189,6 +189,7 @@ class MediaMaker:
                 return result
         except OverdueError as error:
             failure = self.out[type, instance] = ProviderError(error.message, hint=error.hint)
+            failure.is_unforeseen = True
         except FAULTS as error:
             logger.debug("%s", trace(error, secrets))
             failure = error if isinstance(error, ProviderError) else unexpected(error)

@@ -28,6 +28,8 @@ class Odd(MediaProvider):
             {}["nothing here"]
 
     def _generate_media_impl(self, request):
+        if self.config.get("hangs"):
+            __import__("threading").Event().wait()
         with open("asked", "a") as file:
             file.write(request.content)
         raise LookupError("lost in the works")
@@ -109,6 +111,14 @@ def test_a_provider_that_does_not_work_is_told_with_the_mend(
     )
     if provider == "audio.odd":
         assert "odd.py:" in f"{finding}"
+
+
+def test_a_provider_that_never_comes_back_is_told(doctor: Any) -> None:
+    code, findings = doctor(
+        "audio.odd", "hangs = true", REST.replace("[plugins]", "[plugins]\ntime_limit = 0.02")
+    )
+    finding = one(findings)
+    assert (code, "generate_media took longer than 0.4 s" in finding["what"]) == (3, True)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
