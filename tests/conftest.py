@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -75,3 +76,11 @@ def clean_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DECKWRIGHT_PLUGINS", raising=False)
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store of each test's own, made when something is built."""
+    folder = tmp_path_factory.getbasetemp() / f"store-{uuid4().hex}"
+    monkeypatch.setenv("DECKWRIGHT_STORE", str(folder))
+    return folder

@@ -13,16 +13,17 @@ may use `deckwright.settings` (settings of a provider), `deckwright.http` (servi
 from deckwright._version import __version__
 
 _NAMES = {
-    "deckwright.build": "build_deck BuildReport",
+    "deckwright.build": "build_deck BuildReport Progress",
     "deckwright.config": "Config",
     "deckwright.errors": (
-        "AuthenticationError BadMediaError BuildError ConfigError ContentPolicyError DataError "
+        "AuthenticationError BadMediaError BudgetError BuildError ConfigError ContentPolicyError DataError "
         "DeckwrightError InvalidRequestError MissingDependencyError NotFoundError PluginError ProviderConflictError "
         "ProviderError ProvidersFailedError QuotaError RateLimitedError ReadOnlyError RegistrationError "
         "SettingError TransientError UnknownProviderError"
     ),
     "deckwright.hooks": "ProviderInfo ProviderType Traits hookimpl",
     "deckwright.providers.data": "DataProvider",
+    "deckwright.providers.engine": "Engine",
     "deckwright.providers.media": "MediaProvider MediaRequest MediaResult",
     "deckwright.providers.sync": "CardTemplate Deck Note NoteType SyncProvider SyncRequest SyncResult",
     "deckwright.registry": ("MEDIA_PROVIDER_REGISTRY ProviderFailure ProviderRegistry get_provider_registry"),

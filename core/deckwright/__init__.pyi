@@ -1,9 +1,11 @@
 from deckwright._version import __version__ as __version__
 from deckwright.build import BuildReport as BuildReport
+from deckwright.build import Progress as Progress
 from deckwright.build import build_deck as build_deck
 from deckwright.config import Config as Config
 from deckwright.errors import AuthenticationError as AuthenticationError
 from deckwright.errors import BadMediaError as BadMediaError
+from deckwright.errors import BudgetError as BudgetError
 from deckwright.errors import BuildError as BuildError
 from deckwright.errors import ConfigError as ConfigError
 from deckwright.errors import ContentPolicyError as ContentPolicyError
@@ -28,6 +30,7 @@ from deckwright.hooks import ProviderType as ProviderType
 from deckwright.hooks import Traits as Traits
 from deckwright.hooks import hookimpl as hookimpl
 from deckwright.providers.data import DataProvider as DataProvider
+from deckwright.providers.engine import Engine as Engine
 from deckwright.providers.media import MediaProvider as MediaProvider
 from deckwright.providers.media import MediaRequest as MediaRequest
 from deckwright.providers.media import MediaResult as MediaResult

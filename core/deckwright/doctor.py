@@ -11,9 +11,10 @@ from typing import Any
 
 import attrs
 
-from deckwright.build.media import KINDS, MediaMaker, Missing
+from deckwright.build.asking import ask
+from deckwright.build.media import KINDS, request_for
 from deckwright.build.plan import BuildSettings, unseen
-from deckwright.build.words import PAINTING_TAKES, Word
+from deckwright.build.words import Word
 from deckwright.config import Config
 from deckwright.errors import (
     FAULTS,
@@ -197,18 +198,16 @@ def _tried(
         mend = "`deckwright check --online` tries the connection."
         yield Finding(f"providers.{type}.{instance}", f"was not tried: {why}", mend, is_problem=False)
         return
+    tag = language_tag(settings.language or "en")
+    word = Word(_WORDS.get(tag.partition("-")[0], "apple"), language=tag)
+    secrets = secret_values(getattr(provider, "config", {}))
     # What was left behind may still write there.
     with tempfile.TemporaryDirectory(prefix="deckwright-", ignore_cleanup_errors=True) as folder:
-        limited = partial(registry.limited, times=PAINTING_TAKES)
-        maker = MediaMaker(
-            {type: {instance: provider}}, Path(folder), lambda *_: "", lambda *_: None, limited
-        )
-        tag = language_tag(settings.language or "en")
-        word = Word(_WORDS.get(tag.partition("-")[0], "apple"), language=tag)
-        made = maker.make(word, kind)
-    if isinstance(made, Missing) and not _has_nothing(made.reasons[instance]):
-        doing = f"has no {kind.label} for {word.text!r}"
-        yield _fault(registry, type, instance, doing, made.reasons[instance])
+        file = Path(folder, f"new{kind.suffix}")
+        request = attrs.evolve(request_for(word, kind), output_path=file)
+        made = ask(partial(registry.generate, type, instance), request, secrets)
+    if isinstance(made, ProviderError) and not _has_nothing(made):
+        yield _fault(registry, type, instance, f"has no {kind.label} for {word.text!r}", made)
 
 
 def _has_nothing(reason: ProviderError) -> bool:

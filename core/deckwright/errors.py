@@ -157,10 +157,12 @@ class ProviderError(DeckwrightError):
     Attributes:
         out_for_run: Asking this provider again in the same run is pointless.
         is_unforeseen: It stands for what the provider's code did not mean to do: an error of another kind, a hang.
+        is_overdue: It stands for a hang.
     """
 
     out_for_run: ClassVar[bool] = False
     is_unforeseen = False
+    is_overdue = False
 
 
 def unexpected(error: BaseException) -> ProviderError:
@@ -209,6 +211,10 @@ class QuotaError(ProviderError):
     def __init__(self, message: str, *, resets_at: datetime | None = None, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.resets_at = resets_at
+
+
+class BudgetError(QuotaError):
+    """One more request might exceed the budget that the user has set."""
 
 
 class AuthenticationError(ProviderError):

@@ -35,12 +35,15 @@ class Traits:
         reads: For data providers, the endings of the files they read as word lists: `(".csv", ".tsv")`.
         requests_per_item: How many requests to a service one sound or picture takes; 0 when it asks none.
         cacheable: Whether what it delivers may be kept for other decks than the one it was asked for.
+        resumable: Whether a request that is made again under its `id`, after its outcome was never known, is charged
+            once only.
     """
 
     attribution: str = ""
     reads: tuple[str, ...] = ()
     requests_per_item: int = 0
     cacheable: bool = True
+    resumable: bool = False
 
 
 @attrs.frozen

@@ -11,19 +11,23 @@ import filecmp
 import itertools
 import json
 import re
+import shutil
 import sqlite3
-import tempfile
 import time
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import attrs
+from filelock import FileLock, Timeout
 
 from deckwright.errors import MissingDependencyError, ProviderError
 from deckwright.extras import OFFLINE_EXTRA
 from deckwright.providers.sync import Deck, stable_id
+
+_WORKSHOP = ".deckwright-package-"
 
 
 @attrs.frozen
@@ -62,8 +66,8 @@ def write_package(path: Path, decks: Sequence[Deck], media: Iterable[Path]) -> W
             raise ProviderError(f"{path} is a folder; the package needs the name of a file.")
         if not path.parent.is_dir():
             raise ProviderError(f"{path} cannot be written: there is no folder {path.parent}.")
-        with tempfile.TemporaryDirectory(prefix=".apkg-", dir=path.parent) as folder:
-            collection, finished = Path(folder, "collection.anki2"), Path(folder, "finished.apkg")
+        with _workshop(path.parent) as folder:
+            collection, finished = folder / "collection.anki2", folder / "finished.apkg"
             cards = _write_collection(collection, package)
             _zip(finished, collection, media_by_name)
             size = finished.stat().st_size
@@ -75,6 +79,26 @@ def write_package(path: Path, decks: Sequence[Deck], media: Iterable[Path]) -> W
         raise ProviderError(f"{path} cannot be written: {error}.") from error
     notes = sum(len(deck.notes) for deck in decks)
     return WrittenPackage(path, notes, cards, size)
+
+
+@contextlib.contextmanager
+def _workshop(parent: Path) -> Iterator[Path]:
+    """Make a folder for unfinished files, which is gone afterwards, with those that killed processes have left."""
+    for left in parent.glob(f"{_WORKSHOP}*/"):
+        lock = left.with_name(f"{left.name}.lock")
+        # Held by its process for as long as that lives; it was there before the folder.
+        with contextlib.suppress(Timeout, OSError), FileLock(lock, blocking=False):
+            shutil.rmtree(left)
+            lock.unlink()
+    folder = parent / f"{_WORKSHOP}{uuid4().hex}"
+    lock = folder.with_name(f"{folder.name}.lock")
+    try:
+        with FileLock(lock):
+            folder.mkdir()
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.unlink(missing_ok=True)
 
 
 def _write_collection(file: Path, package: Any) -> int:

@@ -29,6 +29,7 @@ from deckwright.errors import (
 )
 from deckwright.hooks import ProviderInfo
 from deckwright.plugins import Plugins, PluginSettings
+from deckwright.plugins.records import PluginRecord
 from deckwright.provider_configs import (
     EVERY_PIPELINE,
     OLD_SECTIONS,
@@ -40,7 +41,7 @@ from deckwright.provider_configs import (
     read_provider_configs,
 )
 from deckwright.providers.data import DataProvider
-from deckwright.providers.media import MediaProvider
+from deckwright.providers.media import MediaProvider, MediaRequest
 from deckwright.providers.sync import SyncProvider
 from deckwright.secrets import redact, secret_values
 from deckwright.settings import unknown_setting
@@ -49,6 +50,10 @@ logger = logging.getLogger(__name__)
 
 # The types that the methods of the specification are named for. Any other type is reached by `get`.
 SPECIFIED_TYPES = OLD_SECTIONS
+
+# How many times as long as for anything else a plugin may take to read a word list, or to make one sound or picture:
+# some paint it.
+PAINTING_TAKES = 20
 
 T = TypeVar("T")
 Key = tuple[str, str]
@@ -258,6 +263,25 @@ class ProviderRegistry:
     def info_of(self, type: str, instance: str) -> ProviderInfo | None:
         """Return what is described of the provider of an instance; None when nothing is."""
         return self.plugins.info(type, self.name_of(type, instance))
+
+    def owner(self, type: str, instance: str) -> PluginRecord | None:
+        """Return the plugin that made the provider of an instance; None for one that was registered by hand."""
+        if (type, instance) not in self._written:
+            return None
+        return self.plugins.owner(type, self.name_of(type, instance))
+
+    def generate(self, type: str, instance: str, request: MediaRequest) -> Any:
+        """Have the provider of an instance make a sound or picture, in the time that it may take.
+
+        Returns:
+            What it returned: a `MediaResult`, if it does as it should.
+
+        Raises:
+            OverdueError: It took too long.
+            Exception: Whatever it raises, though none should.
+        """
+        provider = self._providers[type][instance]
+        return self.limited(type, instance, provider.generate_media, times=PAINTING_TAKES)(request)
 
     def limited(
         self, type: str, instance: str, call: Callable[..., T], *, times: float = 1
@@ -481,8 +505,12 @@ class ProviderRegistry:
         return list(self._providers["sync"])
 
     def get_providers_for_pipeline(self, pipeline: str) -> dict[str, dict[str, Any]]:
-        """Return what `for_pipeline` does, as new dicts."""
-        return {type: dict(providers) for type, providers in self.for_pipeline(pipeline).items()}
+        """Return what `for_pipeline` does, as new dicts; of other types than its own, those with a provider."""
+        return {
+            type: dict(providers)
+            for type, providers in self.for_pipeline(pipeline).items()
+            if providers or type in SPECIFIED_TYPES
+        }
 
     def get_provider_info(self) -> dict[str, dict[str, Any]]:
         """Return `{"audio_providers": {"count": 2, "names": [...]}, ...}` for every type."""

@@ -86,6 +86,39 @@ def describe_settings(settings_class: Any) -> list[dict[str, Any]]:
     ]
 
 
+def output_settings(settings: Any) -> dict[str, Any]:
+    """Return the settings of a provider that may change what it delivers, as values that JSON has.
+
+    Left out are secrets, those marked `metadata={"changes_output": False}`, and those left at a default of nothing:
+    a setting that a new version adds must not make everything else look changed.
+
+    Args:
+        settings: An instance of an attrs class, or a mapping.
+    """
+    if not attrs.has(type(settings)):
+        return _plain_table(settings) if isinstance(settings, Mapping) else {}
+    return _plain_table(
+        {
+            field.name: value
+            for field in attrs.fields(type(settings))
+            if field.metadata.get("changes_output", True)
+            and ((value := getattr(settings, field.name)) or field.default)
+        }
+    )
+
+
+def _plain_table(table: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(key): _plain(value) for key, value in table.items() if not is_secret_key(str(key))}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return _plain_table(value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return value if isinstance(value, (bool, int, float)) or value is None else str(value)
+
+
 def unknown_setting(key: object, known: Iterable[str]) -> str:
     """Return a remark on a key that is none of `known`, with a did-you-mean where there is one."""
     return f"{key}: unknown setting{did_you_mean(str(key), known)}"

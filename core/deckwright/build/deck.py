@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import shutil
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,23 +12,18 @@ from typing import Any
 
 import attrs
 
-from deckwright.build.media import KINDS, Kind, MediaMaker, Medium, Missing
+from deckwright.build.engines import started_engine
+from deckwright.build.gather import Gathered, Progress, Tell, gather, today
+from deckwright.build.media import KINDS, Medium, Missing
 from deckwright.build.notes import escape, make_notes
 from deckwright.build.notetype import note_type
 from deckwright.build.plan import Plan, make_plan
-from deckwright.build.words import PAINTING_TAKES
+from deckwright.build.sources import daily_limits
+from deckwright.build.targets import hand_over, require_a_target, rescued
 from deckwright.config import Config
-from deckwright.errors import FAULTS, BuildError, MissingDependencyError, ProviderError, trace
-from deckwright.packages import write_package
-from deckwright.plugins.records import problem_of
-from deckwright.providers.sync import Deck, SyncProvider, SyncResult
+from deckwright.providers.sync import Deck
 from deckwright.registry import ProviderRegistry
-from deckwright.secrets import redact, secret_values
-
-logger = logging.getLogger(__name__)
-
-# Called with what is being done, how much of it is done, and how much there is.
-Progress = Callable[[str, int, int], None]
+from deckwright.store import Run, Store
 
 
 @attrs.frozen
@@ -47,7 +39,9 @@ class BuildReport:
         cards: How many cards the deck has; None where no target says.
         delivered: How many sounds, pictures and so on there are, by label, each of how many.
         sources: How many of them came from whom: by label, then instance.
-        cost: What the media cost in US dollars, as far as their providers say.
+        kept: How many of them were kept from builds before, by label.
+        cost: What this build has cost in US dollars, as far as its providers say.
+        costs: The same by provider, of those that cost anything.
         missing: What words have to do without, and why.
         seconds: How long each stage took.
         problems: Providers, plugins and targets that do not work, whether or not it showed in the deck.
@@ -62,7 +56,9 @@ class BuildReport:
     cards: int | None
     delivered: dict[str, tuple[int, int]]
     sources: dict[str, dict[str, int]]
+    kept: dict[str, int]
     cost: float
+    costs: dict[str, float]
     missing: tuple[Missing, ...]
     seconds: dict[str, float]
     problems: tuple[str, ...]
@@ -82,8 +78,10 @@ def build_deck(
     output: str | os.PathLike[str] | None = None,
     deck: str | None = None,
     pipeline: str | None = None,
+    budget: float | None = None,
+    retry_failed: bool = False,
     plugins: Iterable[object] = (),
-    progress: Progress | None = None,
+    progress: Tell | None = None,
 ) -> BuildReport:
     """Build a deck from words.
 
@@ -96,8 +94,10 @@ def build_deck(
         output: The file to write; by default it is named for the deck.
         deck: The deck's name in Anki; by default it is named for the word list.
         pipeline: Which providers the build may see; by default those of `vocabulary`.
+        budget: How many US dollars the build may spend; by default as the configuration says.
+        retry_failed: Ask again for what providers refused in a build before, where a word failed of it.
         plugins: Plugins handed over by the program, beside those that are found.
-        progress: Called as the build goes on: with the stage, how much of it is done, and how much there is.
+        progress: Called as the build goes on, from several threads, one at a time for each stage.
 
     Returns:
         The report. Media that no provider delivers are in it; the deck is built without them.
@@ -105,10 +105,20 @@ def build_deck(
     Raises:
         ConfigError: The configuration is wrong.
         DataError: The words are wrong, or cannot be read; the message says where and why.
-        BuildError: The deck cannot be handed over.
+        BuildError: The deck cannot be handed over, or what is made cannot be kept.
+        KeyboardInterrupt: The user wants no more. What was in flight is finished and kept first.
     """
     with ProviderRegistry.from_config(config, plugins=plugins) as registry:
-        plan = make_plan(words, registry, language=language, output=output, deck=deck, pipeline=pipeline)
+        plan = make_plan(
+            words,
+            registry,
+            language=language,
+            output=output,
+            deck=deck,
+            pipeline=pipeline,
+            budget=budget,
+            retry_failed=retry_failed,
+        )
         return closed(registry, run(plan, registry, progress=progress))
 
 
@@ -118,162 +128,92 @@ def closed(registry: ProviderRegistry, report: BuildReport) -> BuildReport:
     return attrs.evolve(report, problems=tuple(dict.fromkeys((*report.problems, *registry.problems()))))
 
 
-def run(plan: Plan, registry: ProviderRegistry, *, progress: Progress | None = None) -> BuildReport:
-    """Make the media, then the notes, then hand the deck over; errors as in `build_deck`."""
-    tell = progress or (lambda stage, done, total: None)
-    seconds: dict[str, float] = {}
-    _require_a_target(plan, registry)
-    # What a plugin that was left behind still writes there must not spoil the end.
-    with tempfile.TemporaryDirectory(prefix="deckwright-", ignore_cleanup_errors=True) as folder:
-        maker = MediaMaker(
-            plan.providers,
-            Path(folder),
-            partial(_attribution, registry),
-            lambda request, result: registry.plugins.notify(
-                "media_generated", request=request, result=result
-            ),
-            partial(registry.limited, times=PAINTING_TAKES),
-        )
-        kinds = maker.kinds
-        # Of a type whose providers all failed, nothing can be made, and the report is to say so.
-        broken = {failure.type for failure in registry.failures}
-        media: list[dict[str, Medium]] = [{} for _ in plan.words]
-        missing = [
-            Missing(word, kind, reasons={}, failed=True)
-            for kind in KINDS
-            if kind.type in broken and kind not in kinds
-            for word in plan.words
-        ]
-        for kind in kinds:
-            started = time.perf_counter()
-            for index, word in enumerate(plan.words):
-                tell(kind.label, index, len(plan.words))
-                made = maker.make(word, kind)
-                if isinstance(made, Missing):
-                    missing.append(made)
-                else:
-                    media[index][kind.type] = made
-            tell(kind.label, len(plan.words), len(plan.words))
-            seconds[kind.label] = time.perf_counter() - started
+def run(plan: Plan, registry: ProviderRegistry, *, progress: Tell | None = None) -> BuildReport:
+    """Gather the media, make the notes, hand the deck over; errors as in `build_deck`."""
+    tell = progress or (lambda progress: None)
+    require_a_target(plan, registry)
+    with (
+        Store(plan.store) as store,
+        Run(store, plan.deck) as run,
+        started_engine(plan.engine, registry) as engine,
+    ):
+        found = gather(plan, registry, run, engine, tell)
         started = time.perf_counter()
-        deck = _deck(plan, media)
-        targets = plan.providers["sync"]
-        outputs: dict[str, Path | None] = {}
-        told: dict[str, str] = {}
-        refused: list[str] = []
-        cards = None
-        for index, (instance, provider) in enumerate(targets.items()):
-            tell("deck", index, len(targets))
-            result = _hand_over(deck, provider)
-            if result.success or result.processed_count:
-                outputs[instance] = result.metadata.get("path")
-                if said := result.metadata.get("told"):
-                    told[instance] = str(said)
-                cards = result.metadata.get("cards", cards)
-            if not result.success:
-                what = "could be handed only in part" if instance in outputs else "could not be handed"
-                refused.append(f"The deck {what} to {instance}: {result.error_message}")
-        tell("deck", len(targets), len(targets))
-        if not outputs:
-            raise _rescued(deck, refused)
-        seconds["deck"] = time.perf_counter() - started
+        deck = _deck(plan, found)
+        handed = _handed_over(deck, plan.providers["sync"], partial(_tell_deck, tell, run))
+        found.seconds["deck"] = time.perf_counter() - started
+        costs = store.ledger.spent_by_provider(run.id)
+        spent_today = store.ledger.spent_by_provider(since=today())
+    labels = {kind.type: kind.label for kind in KINDS}
+    broken = {failure.type for failure in registry.failures}
     return BuildReport(
         deck=plan.deck,
-        outputs=outputs,
-        told=told,
+        outputs=handed.outputs,
+        told=handed.told,
         words=len(plan.words),
         repeated=plan.repeated,
-        cards=cards,
+        cards=handed.cards,
         delivered={
-            kind.label: _delivered(kind, media) for kind in KINDS if kind in kinds or kind.type in broken
+            label: _delivered(found.media.get(type, [None] * len(plan.words)))
+            for type, label in labels.items()
+            if type in found.media or type in broken
         },
-        sources={kind.label: _sources(kind, media) for kind in kinds},
-        cost=sum(medium.cost for made in media for medium in made.values()),
-        missing=tuple(missing),
-        seconds=seconds,
-        problems=(
-            *refused,
-            *_hidden(maker, missing),
-            *registry.problems(),
+        sources={labels[type]: _sources(media) for type, media in found.media.items()},
+        kept={labels[type]: _kept(media) for type, media in found.media.items()},
+        cost=sum(costs.values()),
+        costs={name: cost for name, cost in costs.items() if cost},
+        missing=tuple(found.missing),
+        seconds=found.seconds,
+        problems=(*handed.refused, *_hidden(found), *registry.problems()),
+        warnings=(
+            *plan.warnings,
+            *_dear(plan, registry, spent_today),
+            *registry.warnings,
+            *registry.plugins.remarks(),
         ),
-        warnings=(*plan.warnings, *registry.warnings, *registry.plugins.remarks()),
     )
 
 
-def _require_a_target(plan: Plan, registry: ProviderRegistry) -> None:
-    """Make sure that the deck has somewhere to go, before anything is made and paid for.
+@attrs.define
+class _Handed:
+    """What the targets have said to the deck."""
+
+    outputs: dict[str, Path | None] = attrs.field(factory=dict)
+    told: dict[str, str] = attrs.field(factory=dict)
+    refused: list[str] = attrs.field(factory=list)
+    cards: int | None = None
+
+
+def _handed_over(deck: Deck, targets: Mapping[str, Any], tell: Callable[[int, int], None]) -> _Handed:
+    """Hand the deck to every target.
 
     Raises:
-        BuildError: None of the targets can be reached.
+        BuildError: None of them takes it.
     """
-    faults = []
-    for instance, provider in plan.providers["sync"].items():
-        try:
-            file = provider.destination(plan.deck, plan.output)
-            if file:
-                _require_writable(file)
-            try:
-                registry.limited("sync", instance, provider.check_connection)()
-            except MissingDependencyError:
-                raise
-            except ProviderError as error:
-                # Where it would write by itself is not what matters when another file was asked for.
-                if not (file and plan.output):
-                    raise
-                logger.debug("%s", trace(error))
-        except FAULTS as error:
-            said = str(problem_of(error))
-            faults.append(f"{instance}: {redact(said, secret_values(getattr(provider, 'config', {})))}")
-        else:
-            return
-    raise BuildError("\n".join(["The deck has nowhere to go, so nothing was made.", *faults]))
+    handed = _Handed()
+    for index, (instance, provider) in enumerate(targets.items()):
+        tell(index, len(targets))
+        result = hand_over(deck, provider)
+        if result.success or result.processed_count:
+            handed.outputs[instance] = result.metadata.get("path")
+            if said := result.metadata.get("told"):
+                handed.told[instance] = str(said)
+            handed.cards = result.metadata.get("cards", handed.cards)
+        if not result.success:
+            what = "could be handed only in part" if instance in handed.outputs else "could not be handed"
+            handed.refused.append(f"The deck {what} to {instance}: {result.error_message}")
+    tell(len(targets), len(targets))
+    if not handed.outputs:
+        raise rescued(deck, handed.refused)
+    return handed
 
 
-def _require_writable(file: Path) -> None:
-    try:
-        with tempfile.TemporaryFile(dir=file.parent):
-            pass
-    except OSError as error:
-        raise BuildError(f"{file} cannot be written: {error.strerror or error}.") from None
+def _tell_deck(tell: Tell, run: Run, done: int, total: int) -> None:
+    tell(Progress("deck", done, total, run.cost))
 
 
-def _rescued(deck: Deck, refused: list[str]) -> BuildError:
-    """Keep a deck that nobody takes, lest what was made and paid for be lost; return the error that says where."""
-    message = "\n".join(refused)
-    path = Path(f"deckwright-{time.strftime('%Y%m%d-%H%M%S')}.apkg").absolute()
-    try:
-        write_package(path, [deck], deck.media)
-    except FAULTS as error:
-        logger.debug("%s", trace(error))
-        try:
-            folder = tempfile.mkdtemp(prefix="deckwright-kept-")
-            for file in deck.media:
-                shutil.copy(file, folder)
-        except OSError as failure:
-            return BuildError(f"{message}\nNor can it be kept: {failure.strerror or failure}.")
-        return BuildError(message, hint=f"Its sounds and pictures are kept in {folder}.")
-    return BuildError(message, hint=f"It is kept in {path}; import that in Anki, or build again.")
-
-
-def _hand_over(deck: Deck, provider: SyncProvider) -> SyncResult:
-    """Have a provider take the deck; give a result whatever it does."""
-    secrets = list(secret_values(getattr(provider, "config", {})))
-    try:
-        result = provider.sync_deck(deck)
-        if not isinstance(result, SyncResult):
-            message = f"it returned {type(result).__name__}, not a SyncResult"
-        elif result.success and (path := result.metadata.get("path")) and not Path(path).exists():
-            message = f"it says that it wrote {path}, and there is no such file"
-        else:
-            return attrs.evolve(result, error_message=redact(str(result.error_message), secrets))
-    except FAULTS as error:
-        logger.debug("%s", trace(error, secrets))
-        message = str(problem_of(error))
-    return SyncResult(success=False, processed_count=0, error_message=redact(message, secrets))
-
-
-def _deck(plan: Plan, media: list[dict[str, Medium]]) -> Deck:
-    files = [medium for made in media for medium in made.values()]
+def _deck(plan: Plan, found: Gathered) -> Deck:
+    files = [medium for media in found.media.values() for medium in media if medium]
     credits = sorted({medium.attribution for medium in files} - {""})
     count = len(plan.words)
     lines = [f"{count} {'word' if count == 1 else 'words'}, made with Deckwright.", *credits]
@@ -281,33 +221,42 @@ def _deck(plan: Plan, media: list[dict[str, Medium]]) -> Deck:
         name=plan.deck,
         is_named=plan.is_named,
         note_type=note_type(),
-        notes=make_notes(plan.deck, plan.words, media),
+        notes=make_notes(plan.deck, plan.words, [found.of_word(index) for index in range(count)]),
         media=tuple(dict.fromkeys(medium.path for medium in files)),
         output=plan.output,
         description="<br>".join(map(escape, lines)),
     )
 
 
-def _attribution(registry: ProviderRegistry, type: str, instance: str) -> str:
-    info = registry.info_of(type, instance)
-    return info.traits.attribution if info else ""
-
-
-def _hidden(maker: MediaMaker, missing: list[Missing]) -> Iterator[str]:
+def _hidden(found: Gathered) -> Iterator[str]:
     """Say who was given up or is at fault, where nothing that is missing shows it: others may have stepped in."""
-    shown = {(item.kind.type, instance) for item in missing if item.failed for instance in item.reasons}
-    for type, instance in {**maker.out, **maker.faults}:
+    shown = {(item.kind.type, instance) for item in found.missing if item.failed for instance in item.reasons}
+    for type, instance in {**found.out, **found.faults}:
         key = (type, instance)
-        if key in maker.out and key not in shown:
-            yield f"{type}.{instance} was asked no more: {maker.out[key]}"
+        if key in found.out and key not in shown:
+            yield f"{type}.{instance} was asked no more: {found.out[key]}"
         elif key not in shown:
-            first, times = maker.faults[key][0], len(maker.faults[key])
+            first, times = found.faults[key][0], len(found.faults[key])
             yield f"{type}.{instance} failed {f'{times} times, first' if times > 1 else 'once'}: {first}"
 
 
-def _sources(kind: Kind, media: list[dict[str, Medium]]) -> dict[str, int]:
-    return dict(Counter(made[kind.type].instance for made in media if kind.type in made))
+def _dear(plan: Plan, registry: ProviderRegistry, spent_today: Mapping[str, float]) -> Iterator[str]:
+    """Say of which provider the user wanted to be warned."""
+    for type, providers in plan.providers.items():
+        for instance, provider in providers.items():
+            most = daily_limits(getattr(provider, "config", {})).get("warn_threshold_usd")
+            spent = spent_today.get(registry.name_of(type, instance), 0.0)
+            if most is not None and spent > most:
+                yield f"{instance} has cost ${spent:,.2f} today, which is above its warn_threshold_usd of ${most:,.2f}."
 
 
-def _delivered(kind: Kind, media: list[dict[str, Medium]]) -> tuple[int, int]:
-    return sum(kind.type in made for made in media), len(media)
+def _sources(media: list[Medium | None]) -> dict[str, int]:
+    return dict(Counter(medium.instance for medium in media if medium))
+
+
+def _kept(media: list[Medium | None]) -> int:
+    return sum(medium is not None and not medium.is_new for medium in media)
+
+
+def _delivered(media: list[Medium | None]) -> tuple[int, int]:
+    return len(media) - media.count(None), len(media)

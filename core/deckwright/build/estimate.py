@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import attrs
 
-from deckwright.build.media import KINDS, request_for
+from deckwright.build.gather import today
+from deckwright.build.media import KINDS, REFUSALS_LAST, Kind, request_for
 from deckwright.build.plan import Plan
+from deckwright.build.sources import Source, daily_limits, sources_of
+from deckwright.build.words import Word
 from deckwright.errors import FAULTS, ProviderError, told
+from deckwright.providers.media import MediaRequest
 from deckwright.registry import ProviderRegistry
-from deckwright.secrets import redact, secret_values
+from deckwright.secrets import redact
+from deckwright.store import Store
 
 
 @attrs.frozen
@@ -23,7 +30,8 @@ class ProviderEstimate:
         type: The type.
         instance: The configured provider.
         place: 0 for the one that is asked first, 1 for the one that is asked for what the first has not, ...
-        items: How many sounds or pictures are wanted.
+        items: How many sounds or pictures it may be asked for: those that are neither kept already, nor known to be
+            nothing that it has.
         requests: How many requests to its service they take; 0 when it asks none.
         each: What one costs, in US dollars; None when that is not known.
         total: What all cost.
@@ -48,9 +56,11 @@ class Estimate:
 
     Attributes:
         providers: Each provider of media that the build may see.
+        kept: How many sounds, pictures and so on are kept from builds before, by label.
     """
 
     providers: tuple[ProviderEstimate, ...]
+    kept: Mapping[str, int] = attrs.field(factory=dict)
 
     @property
     def expected(self) -> float:
@@ -67,54 +77,68 @@ class Estimate:
 
 
 def estimate_cost(plan: Plan, registry: ProviderRegistry, *, online: bool = False) -> Estimate:
-    """Add up what the media of a plan would cost.
+    """Add up what the media of a plan would cost that are not kept already.
 
     Args:
         plan: What is to be built.
         registry: Where its providers are from.
         online: Whether services may be asked that tell a price for nothing.
     """
-    return Estimate(tuple(_estimates(plan, registry, online)))
+    kept: dict[str, int] = {}
+    found: list[ProviderEstimate] = []
+    with ExitStack() as stack:
+        store = stack.enter_context(Store(plan.store)) if Store.is_at(plan.store) else None
+        for kind in KINDS:
+            sources = sources_of(registry, plan.providers, kind.type, plan.deck, today())
+            wanted: list[list[MediaRequest]] = [[] for _ in sources]
+            kept[kind.label] = sum(_is_kept(word, kind, sources, store, wanted) for word in plan.words)
+            for place, (source, requests) in enumerate(zip(sources, wanted, strict=True)):
+                found.append(_estimate(source, place, requests, online))
+    return Estimate(tuple(found), kept)
 
 
-def _estimates(plan: Plan, registry: ProviderRegistry, online: bool) -> Iterator[ProviderEstimate]:
-    for kind in KINDS:
-        requests = [request_for(word, kind) for word in plan.words]
-        for place, (instance, provider) in enumerate(plan.providers.get(kind.type, {}).items()):
-            info = registry.info_of(kind.type, instance)
-            each = total = None
-            problem = ""
-            try:
-                ask = provider.ask_cost_estimate if online else provider.get_cost_estimate
-                found = ask(requests)
-                each, total = _known(found["per_request"]), _known(found["total_cost"])
-            except FAULTS as error:  # what one provider cannot tell must not hide what the others do
-                said = error.message if isinstance(error, ProviderError) else told(error)
-                problem = redact(said, secret_values(getattr(provider, "config", {})))
-            yield ProviderEstimate(
-                type=kind.type,
-                instance=instance,
-                place=place,
-                items=len(requests),
-                requests=len(requests) * (info.traits.requests_per_item if info else 0),
-                each=each,
-                total=total,
-                problem=problem,
-                over=_limits_below(total or 0.0, provider),
-            )
+def _is_kept(
+    word: Word, kind: Kind, sources: list[Source], store: Store | None, wanted: list[list[MediaRequest]]
+) -> bool:
+    """Say whether a build would find something kept for a word; add it to what is `wanted` of each source before."""
+    request = request_for(word, kind)
+    for source, requests in zip(sources, wanted, strict=True):
+        key = source.key_of(request) if store else None
+        if store and key:
+            if store.find(key):
+                return not any(request is before[-1] for before in wanted if before)
+            if store.ledger.refusal(key, time.time() - REFUSALS_LAST):
+                continue
+        requests.append(request)
+    return False
+
+
+def _estimate(source: Source, place: int, requests: list[MediaRequest], online: bool) -> ProviderEstimate:
+    each = total = None
+    problem = ""
+    try:
+        ask = source.provider.ask_cost_estimate if online else source.provider.get_cost_estimate
+        found = ask(requests)
+        each, total = _known(found["per_request"]), _known(found["total_cost"])
+    except FAULTS as error:  # what one provider cannot tell must not hide what the others do
+        said = error.message if isinstance(error, ProviderError) else told(error)
+        problem = redact(said, source.secrets)
+    return ProviderEstimate(
+        type=source.type,
+        instance=source.instance,
+        place=place,
+        items=len(requests),
+        requests=len(requests) * source.traits.requests_per_item,
+        each=each,
+        total=total,
+        problem=problem,
+        over={
+            name: limit
+            for name, limit in daily_limits(getattr(source.provider, "config", {})).items()
+            if (total or 0.0) > limit
+        },
+    )
 
 
 def _known(amount: Any) -> float | None:
     return float(amount) if math.isfinite(amount) else None
-
-
-def _limits_below(total: float, provider: Any) -> dict[str, float]:
-    """Return the limits on spending which are lower than an amount: the daily one, and the one to warn at."""
-    limits = getattr(provider, "config", {}).get("cost_limits")
-    if not isinstance(limits, Mapping):
-        return {}
-    return {
-        name: limits[name]
-        for name in ("warn_threshold_usd", "daily_limit_usd")
-        if isinstance(limits.get(name), (int, float)) and total > limits[name]
-    }

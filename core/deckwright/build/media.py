@@ -1,41 +1,46 @@
-"""Media for words: each word's sound and picture, from the first provider of the pipeline that has one."""
+"""Media for words: what is kept already, or else from the first provider of the pipeline that has it."""
 
 from __future__ import annotations
 
-import hashlib
-import itertools
 import logging
 import math
-import shutil
+import threading
+import time
+import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import attrs
 
+from deckwright import errors
+from deckwright.build.asking import ask
+from deckwright.build.sources import Source
 from deckwright.build.words import Word
 from deckwright.errors import (
-    FAULTS,
     BadMediaError,
+    BudgetError,
+    ContentPolicyError,
     NotFoundError,
     ProviderError,
+    QuotaError,
     TransientError,
-    told,
-    trace,
-    unexpected,
 )
 from deckwright.media_files import media_ending
-from deckwright.plugins.limits import OverdueError
 from deckwright.providers.media import MediaRequest, MediaResult
-from deckwright.secrets import secret_values
+from deckwright.store import Asked, Kept, Limit, Refusal, Run
 
 logger = logging.getLogger(__name__)
 
-Generate = Callable[[MediaRequest], MediaResult]
+# Calls the provider of a type and instance.
+Generate = Callable[[str, str, MediaRequest], Any]
 
 # So many passing faults in a row, each after all tries of the provider's own, and a service is taken for down.
 PATIENCE = 3
+# For so many seconds a provider that had nothing for a word is not asked for it again; it may learn.
+REFUSALS_LAST = 30 * 24 * 3600
 
 
 @attrs.frozen
@@ -67,13 +72,13 @@ class Medium:
         path: The file; its name is made from its content.
         instance: The configured provider that it came from.
         attribution: The credit that is due; empty when none is.
-        cost: What it cost, in US dollars, as far as the provider says.
+        is_new: Whether this build made it; else it was kept from one before.
     """
 
     path: Path
     instance: str
     attribution: str = ""
-    cost: float = 0.0
+    is_new: bool = True
 
 
 @attrs.frozen
@@ -104,14 +109,17 @@ def request_for(word: Word, kind: Kind) -> MediaRequest:
 
 
 class MediaMaker:
-    """Makes the media of one build.
+    """Makes the media of one build; it may be used from several threads.
 
     Args:
-        providers: Those that the pipeline may see: type, then instance, to provider.
-        folder: Where the files go.
-        attribution: Gives the credit that is always due to the provider of a type and instance.
-        observe: Called with each request and what came of it in the end.
-        limited: Gives a function of the provider of a type and instance as one that does not take for ever.
+        sources: The providers: by type, in the order in which they are asked.
+        run: Where results are kept, and money is accounted for.
+        generate: Calls a provider.
+        limits: What must not be spent, beside the limits of each source.
+        at_once: How many requests each source may have in flight, by its key.
+        observe: Called with each request and what came of it in the end; never twice at once.
+        is_stopping: Says whether nothing more is to be asked for.
+        retry_failed: Whether to ask again for what providers refused before, where a word failed of it.
 
     Attributes:
         out: By type and instance, the providers that are asked no more, and why.
@@ -120,18 +128,26 @@ class MediaMaker:
 
     def __init__(
         self,
-        providers: Mapping[str, Mapping[str, Any]],
-        folder: Path,
-        attribution: Callable[[str, str], str],
-        observe: Callable[[MediaRequest, MediaResult], None],
-        limited: Callable[[str, str, Generate], Generate],
+        sources: Mapping[str, Sequence[Source]],
+        run: Run,
+        generate: Generate,
+        *,
+        at_once: Mapping[tuple[str, str], int],
+        limits: Sequence[Limit] = (),
+        observe: Callable[[MediaRequest, MediaResult], None] = lambda request, result: None,
+        is_stopping: Callable[[], bool] = lambda: False,
+        retry_failed: bool = False,
     ) -> None:
-        self._providers = providers
-        self._folder = folder
-        self._attribution = attribution
+        self._sources = sources
+        self._run = run
+        self._generate = generate
+        self._limits = tuple(limits)
         self._observe = observe
-        self._limited = limited
-        self._numbers = itertools.count(1)
+        self._is_stopping = is_stopping
+        self._retry_failed = retry_failed
+        self._slots = {key: threading.BoundedSemaphore(count) for key, count in at_once.items()}
+        # For all that follows, and so that plugins are told of one thing at a time.
+        self._lock = threading.Lock()
         # Providers that it is pointless to ask again in this run, with the reason.
         self.out: dict[tuple[str, str], ProviderError] = {}
         self.faults: dict[tuple[str, str], list[ProviderError]] = {}
@@ -141,96 +157,203 @@ class MediaMaker:
     @property
     def kinds(self) -> Iterable[Kind]:
         """The kinds of media that the pipeline has any provider of."""
-        return [kind for kind in KINDS if self._providers.get(kind.type)]
+        return [kind for kind in KINDS if self._sources.get(kind.type)]
 
-    def make(self, word: Word, kind: Kind) -> Medium | Missing:
-        """Ask one provider after the other until one delivers."""
+    def make(self, word: Word, kind: Kind) -> Medium | Missing | None:
+        """Return what is kept for a word, or ask one provider after the other until one delivers.
+
+        None means that the build is stopping, and nobody knows what would have become of it.
+        """
         reasons: dict[str, ProviderError] = {}
         request = request_for(word, kind)
-        for instance, provider in self._providers[kind.type].items():
-            key = (kind.type, instance)
-            failure = self.out.get(key)
-            # A file of its own for each: what a provider leaves behind, or writes late, must not pass for another's.
-            request = attrs.evolve(
-                request, output_path=self._folder / f"new-{next(self._numbers)}{kind.suffix}"
-            )
-            if failure is None:
-                result = self._ask(*key, provider, request)
-                made = self._kept(result, kind, instance) if isinstance(result, MediaResult) else result
-                self._remember(key, made)
-                if isinstance(made, Medium):
-                    self._observe(request, cast("MediaResult", result))
-                    return made
-                failure = made
-            reasons[instance] = failure
+        for source in self._sources[kind.type]:
+            key = source.key_of(request)
+            made = self._remembered(source, key, kind) if key else None
+            if made is None:
+                made = self._made(source, key, request, kind)
+            if made is None or isinstance(made, Medium):
+                return made
+            reasons[source.instance] = made
         *_, last = reasons.values()
-        self._observe(request, MediaResult(success=False, error=last.message, failure=last))
+        self._tell(request, MediaResult(success=False, error=last.message, failure=last))
         failed = kind.required or not all(isinstance(reason, NotFoundError) for reason in reasons.values())
         return Missing(word, kind, reasons, failed)
 
-    def _ask(
-        self, type: str, instance: str, provider: Any, request: MediaRequest
-    ) -> MediaResult | ProviderError:
-        """Have a provider try; return an error in place of a result without a file, whatever the provider does."""
-        secrets = list(secret_values(getattr(provider, "config", {})))
-        failure: ProviderError
-        try:
-            result = self._limited(type, instance, provider.generate_media)(request)
-            if not isinstance(result, MediaResult):
-                failure = BadMediaError(f"it returned {result.__class__.__name__}, not a MediaResult")
-            elif not result.success:
-                failure = ProviderError(str(result.error or "no reason given"))
-                if isinstance(result.failure, ProviderError):
-                    failure = result.failure
-            elif result.file_path is None or not result.file_path.is_file():
-                failure = BadMediaError("it says that it made a file, and there is none")
-            else:
-                media_ending(result.file_path, request.type)
-                return result
-        except OverdueError as error:
-            failure = self.out[type, instance] = ProviderError(error.message, hint=error.hint)
-            failure.is_unforeseen = True
-        except FAULTS as error:
-            logger.debug("%s", trace(error, secrets))
-            failure = error if isinstance(error, ProviderError) else unexpected(error)
-        failure.redact(secrets)
-        return failure
+    # What is known already
 
-    def _remember(self, key: tuple[str, str], result: Medium | ProviderError) -> None:
-        """Take note of who need not be asked again, and of whose code is at fault."""
-        if isinstance(result, BadMediaError) or (isinstance(result, ProviderError) and result.is_unforeseen):
-            self.faults.setdefault(key, []).append(result)
-        if isinstance(result, TransientError):
-            self._failed_in_a_row[key] += 1
-        else:
-            del self._failed_in_a_row[key]
-        if isinstance(result, ProviderError) and (
-            result.out_for_run or self._failed_in_a_row[key] >= PATIENCE
-        ):
-            self.out[key] = result
+    def _remembered(self, source: Source, key: str, kind: Kind) -> Medium | ProviderError | None:
+        if kept := self._run.find(key):
+            return self._medium(source, kept)
+        refusal = self._run.refusal(key, time.time() - REFUSALS_LAST)
+        if refusal is None:
+            return None
+        error = _error_of(refusal)
+        failed = kind.required or not isinstance(error, NotFoundError)
+        return None if self._retry_failed and failed else error
 
-    def _kept(self, result: MediaResult, kind: Kind, instance: str) -> Medium | ProviderError:
-        """Name a file by its content, so that the same sound or picture is the same file in every build."""
-        path = cast("Path", result.file_path)
-        try:
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()[:20]
-            kept = self._folder / f"deckwright-{digest}{media_ending(path, kind.type)}"
-            # A file elsewhere is the provider's own, in a cache of its own perhaps.
-            if path.parent == self._folder:
-                path.replace(kept)
+    def _medium(self, source: Source, kept: Kept, *, is_new: bool = False) -> Medium:
+        return Medium(self._run.store.path(kept), source.instance, kept.attribution, is_new)
+
+    # Asking
+
+    def _made(
+        self, source: Source, key: str | None, request: MediaRequest, kind: Kind
+    ) -> Medium | ProviderError | None:
+        """Ask a provider when it is its turn; return None when the build is stopping."""
+        with self._slots[source.key]:
+            if self._is_stopping():
+                return None
+            if failure := self._failure_for_good(source):
+                return failure
+            asked: Asked | None = None
+            cost = source.expected_cost(request)
+            # What asks no service and costs nothing may be done twice; only what may be paid for is recorded before.
+            if source.traits.requests_per_item or source.code is None or cost != 0:
+                answer = self._permission(source, key, cost)
+                if answer is None:
+                    return None
+                if isinstance(answer, Kept):
+                    return self._medium(source, answer)
+                if isinstance(answer, Limit):
+                    return self._remember(source, _over(answer))
+                asked = answer
             else:
-                shutil.copyfile(path, kept)
-        except OSError as error:
-            return BadMediaError(f"its file cannot be kept ({told(error)})")
+                self._run.store.require_room()
+            # A file of its own for each: what a provider leaves behind, or writes late, must not pass for another's.
+            request = attrs.evolve(
+                request,
+                output_path=self._run.new_file(kind.suffix),
+                id=asked.id if asked else str(uuid.uuid4()),
+                asked_before=datetime.fromtimestamp(asked.before, timezone.utc)
+                if asked and asked.before
+                else None,
+            )
+            result = ask(lambda wanted: self._generate(*source.key, wanted), request, source.secrets)
+            if isinstance(result, MediaResult):
+                made = self._kept(source, key, request, result, asked)
+                if isinstance(made, Medium):
+                    self._tell(request, result)
+            else:
+                self._settle(source, key, result, asked)
+                made = result
+            return self._remember(source, made)
+
+    def _permission(self, source: Source, key: str | None, cost: float | None) -> Asked | Limit | Kept | None:
+        """Have a request recorded, and its money reserved."""
+        return self._run.ask(
+            key or f"once {uuid.uuid4()}",
+            source.names,
+            cost,
+            (*self._limits, *source.limits),
+            is_resumable=source.traits.resumable,
+            is_over=self._is_stopping,
+        )
+
+    def _kept(
+        self,
+        source: Source,
+        key: str | None,
+        request: MediaRequest,
+        result: MediaResult,
+        asked: Asked | None,
+    ) -> Medium | ProviderError:
+        """Keep a file under a name that is made from its content, and record what it cost."""
         about = result.metadata if isinstance(result.metadata, Mapping) else {}
-        credit = about.get("attribution") or self._attribution(kind.type, instance)
-        return Medium(kept, instance, str(credit), _dollars(about.get("cost")))
+        credit = str(about.get("attribution") or source.traits.attribution)
+        cost = _dollars(about.get("cost"))
+        if cost is not None:
+            with self._lock:
+                source.dearest = max(cost, source.dearest or 0.0)
+        file = result.file_path
+        assert file is not None  # noqa: S101 - `ask` returns no other
+        ending = media_ending(file, request.type)
+        try:
+            if key:
+                kept = self._run.keep(
+                    file, ending, key, source.names,
+                    content=request.content, place=source.place, attribution=credit, cost=cost, request=asked,
+                )  # fmt: skip
+                return self._medium(source, kept, is_new=True)
+            path = self._run.keep_for_now(file, ending)
+        except errors.BuildError:
+            raise
+        except OSError as error:  # its own file, elsewhere
+            failure = BadMediaError(f"its file cannot be kept ({errors.told(error)})")
+            self._settle(source, key, failure, asked)
+            return failure
+        if asked:
+            self._run.answered(asked, cost, is_lost=False)
+        return Medium(path, source.instance, credit)
+
+    def _settle(self, source: Source, key: str | None, failure: ProviderError, asked: Asked | None) -> None:
+        """Record what became of a request that failed."""
+        if asked:
+            is_lost = failure.is_overdue or (isinstance(failure, TransientError) and failure.reply_lost)
+            may_cost = is_lost or failure.is_unforeseen or isinstance(failure, BadMediaError)
+            self._run.answered(asked, None if may_cost else 0.0, is_lost=is_lost)
+        if key and isinstance(failure, (NotFoundError, ContentPolicyError)) and not failure.is_unforeseen:
+            refusal = Refusal(_class_of(failure).__name__, failure.message, failure.hint or "")
+            self._run.refused(key, refusal, source.name, source.place)
+
+    # Who need not be asked again
+
+    def _failure_for_good(self, source: Source) -> ProviderError | None:
+        """Return why a provider is asked no more; one whose quota is new is asked again."""
+        with self._lock:
+            failure = self.out.get(source.key)
+            resets_at = failure.resets_at if isinstance(failure, QuotaError) else None
+            if resets_at and datetime.now(timezone.utc) >= resets_at:
+                del self.out[source.key]
+                return None
+            return failure
+
+    def _remember(self, source: Source, result: Medium | ProviderError) -> Medium | ProviderError:
+        """Take note of who need not be asked again, and of whose code is at fault."""
+        key = source.key
+        with self._lock:
+            if isinstance(result, BadMediaError) or (
+                isinstance(result, ProviderError) and result.is_unforeseen
+            ):
+                self.faults.setdefault(key, []).append(result)
+            if isinstance(result, TransientError):
+                self._failed_in_a_row[key] += 1
+            else:
+                del self._failed_in_a_row[key]
+            if isinstance(result, ProviderError) and (
+                result.out_for_run or result.is_overdue or self._failed_in_a_row[key] >= PATIENCE
+            ):
+                self.out.setdefault(key, result)
+        return result
+
+    def _tell(self, request: MediaRequest, result: MediaResult) -> None:
+        with self._lock:
+            self._observe(request, result)
 
 
-def _dollars(cost: Any) -> float:
-    """Return a cost as a number; one that is none counts nothing."""
+def _over(limit: Limit) -> BudgetError:
+    return BudgetError(
+        f"One more might exceed the {limit.name}, ${limit.dollars:,.2f}.",
+        hint="Raise it, or go on another day."
+        if limit.since
+        else "Raise it, and run the same command again.",
+    )
+
+
+def _class_of(failure: ProviderError) -> type[ProviderError]:
+    """Return the class of this package that an error is of, be it one of a plugin's own."""
+    return next(base for base in type(failure).__mro__ if base.__module__ == errors.__name__)
+
+
+def _error_of(refusal: Refusal) -> ProviderError:
+    found = getattr(errors, refusal.error, ProviderError)
+    error: ProviderError = found(refusal.message, hint=refusal.hint or None)
+    return error
+
+
+def _dollars(cost: Any) -> float | None:
+    """Return a cost as a number; None for one that is none."""
     try:
         amount = float(cost)
     except (TypeError, ValueError):
-        return 0.0
-    return amount if math.isfinite(amount) else 0.0
+        return None
+    return amount if math.isfinite(amount) and amount >= 0 else None

@@ -10,9 +10,11 @@ from typing import Any
 import attrs
 
 from deckwright.build.words import Word, language_for, make_words, read_rows
+from deckwright.config import Config
 from deckwright.errors import BuildError, DataError
 from deckwright.languages import language_tag
 from deckwright.registry import ProviderRegistry
+from deckwright.store import ENVIRONMENT_VARIABLE, default_folder
 
 
 def _is_language(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
@@ -33,6 +35,25 @@ class BuildSettings:
     )
     pipeline: str = attrs.field(default="vocabulary", metadata={"help": "which providers the build may see"})
     deck: str | None = attrs.field(default=None, metadata={"help": "the deck's name in Anki"})
+    engine: str | None = attrs.field(
+        default=None, metadata={"help": "where providers do their work: dask; in this process, when not set"}
+    )
+    store: Path | None = attrs.field(
+        default=None,
+        metadata={
+            "help": "the folder for what is made and paid for; one for all of a user's decks, when not set"
+        },
+    )
+    budget: float | None = attrs.field(
+        default=None,
+        validator=attrs.validators.optional(attrs.validators.ge(0)),
+        metadata={"help": "US dollars that one build may spend"},
+    )
+    daily_budget: float | None = attrs.field(
+        default=None,
+        validator=attrs.validators.optional(attrs.validators.ge(0)),
+        metadata={"help": "US dollars that all builds of a day may spend together"},
+    )
 
 
 @attrs.frozen
@@ -45,6 +66,11 @@ class Plan:
         words: The words.
         repeated: How many more the list held that stood in it already.
         providers: What the build may see: type, then instance, to provider.
+        engine: Where they do their work; None for here.
+        store: The folder for what is made and paid for.
+        budget: How many US dollars the build may spend; None for any amount.
+        daily_budget: How many all builds of a day may spend together; None for any amount.
+        retry_failed: Whether to ask again for what was refused before.
         output: The file to write, when one was named.
         warnings: What is odd about it, and may not be meant.
     """
@@ -54,6 +80,11 @@ class Plan:
     words: list[Word]
     repeated: int
     providers: Mapping[str, Mapping[str, Any]]
+    engine: str | None
+    store: Path
+    budget: float | None = None
+    daily_budget: float | None = None
+    retry_failed: bool = False
     output: Path | None = None
     warnings: tuple[str, ...] = ()
 
@@ -66,6 +97,8 @@ def make_plan(
     output: str | os.PathLike[str] | None = None,
     deck: str | None = None,
     pipeline: str | None = None,
+    budget: float | None = None,
+    retry_failed: bool = False,
 ) -> Plan:
     """Read the words and settle what is to be built; arguments and errors as in `build_deck`."""
     config = registry.config
@@ -92,7 +125,27 @@ def make_plan(
     warnings = list(unseen(registry, pipeline))
     if target and not any(provider.destination(name, target) for provider in providers["sync"].values()):
         warnings.append(f"{target} is not written: {', '.join(providers['sync'])} writes no file.")
-    return Plan(name, bool(deck or settings.deck), made, repeated, providers, target, tuple(warnings))
+    return Plan(
+        deck=name,
+        is_named=bool(deck or settings.deck),
+        words=made,
+        repeated=repeated,
+        providers=providers,
+        engine=settings.engine,
+        store=store_of(config, settings),
+        budget=settings.budget if budget is None else budget,
+        daily_budget=settings.daily_budget,
+        retry_failed=retry_failed,
+        output=target,
+        warnings=tuple(warnings),
+    )
+
+
+def store_of(config: Config | None, settings: BuildSettings) -> Path:
+    """Return the folder for what is made and paid for: the configured one, from the configuration's folder on."""
+    if settings.store is None or os.environ.get(ENVIRONMENT_VARIABLE):
+        return default_folder()
+    return (config.folder if config else Path()) / settings.store.expanduser()
 
 
 def unseen(registry: ProviderRegistry, pipeline: str) -> Iterator[str]:

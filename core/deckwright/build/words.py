@@ -14,14 +14,10 @@ import attrs
 from deckwright.errors import FAULTS, DataError, trace
 from deckwright.languages import language_in_name, language_tag
 from deckwright.plugins.records import problem_of
-from deckwright.registry import ProviderRegistry
+from deckwright.registry import PAINTING_TAKES, ProviderRegistry
 from deckwright.secrets import redact, secret_values
 
 logger = logging.getLogger(__name__)
-
-# How many times as long as for anything else a plugin may take to read a word list, or to make one sound or picture:
-# some paint it.
-PAINTING_TAKES = 20
 
 # Columns with a place of their own on the card; all others are shown as further facts.
 _KNOWN = ("word", "translation", "reading", "example", "tags", "language")

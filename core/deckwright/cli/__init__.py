@@ -11,12 +11,23 @@ import click
 
 from deckwright._version import __version__
 
-COMMANDS = ("build", "check", "doctor", "estimate", "init", "new-plugin", "plugins", "providers", "schema")
+COMMANDS = (
+    "build",
+    "check",
+    "doctor",
+    "estimate",
+    "init",
+    "new-plugin",
+    "plugins",
+    "providers",
+    "schema",
+)
 
 # Exit codes, beside 0 for all well.
 CANNOT = 1  # the command could not do what it was asked for
 WRONG_INPUT = 2  # the words, the configuration or the command line are wrong; click's own code for the last
 SOME_FAILED = 3  # it was done, and something in it failed
+STOPPED = 130  # the user wanted no more; as shells have it
 
 
 class _Commands(click.Group):
@@ -71,9 +82,10 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except click.Abort:
-        click.echo("Stopped.", err=True)
-        sys.exit(CANNOT)
+    except (click.Abort, KeyboardInterrupt) as error:
+        # A build says how to go on.
+        click.echo(str(error.__cause__ or error) or "Stopped.", err=True)
+        sys.exit(STOPPED)
     except Exception as error:  # noqa: BLE001 - nobody should have to read a traceback
         sys.exit(_explain(error))
 

@@ -226,6 +226,23 @@ def print_json(value: Any) -> None:
     tell(json.dumps(value, indent=2, default=str))
 
 
+def write_json(file: Path, value: Any) -> None:
+    """Write a value as a JSON file, as a whole or not at all.
+
+    Raises:
+        BuildError: It cannot be written.
+    """
+    from deckwright.errors import BuildError
+
+    temporary = file.with_name(f".{file.name}.part")
+    try:
+        temporary.write_text(json.dumps(value, indent=2, default=str) + "\n", encoding="utf-8")
+        temporary.replace(file)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise BuildError(f"{file} cannot be written: {error.strerror or error}.") from None
+
+
 def show_problems(problems: Iterable[str], remarks: Iterable[str] = ()) -> None:
     """Print what is wrong, and what is worth knowing, on standard error, a paragraph each."""
     for problem in problems:

@@ -36,6 +36,8 @@ def command(
 ) -> None:
     """Say what building a deck from WORDS would cost, and how many requests it takes.
 
+    What is kept from builds before is not made, nor paid for, again, and does not count.
+
     Nothing is spent. Prices are estimates: what a service charges is known when it has. --online asks those
     services for a price that tell one without charging, such as Runware by a dry run.
     """
@@ -56,7 +58,8 @@ def command(
     ]
     if as_json:
         providers: list[dict[str, Any]] = [attrs.asdict(found) for found in estimate.providers]
-        shown = {"words": len(plan.words), "expected": estimate.expected, "most": estimate.most}
+        shown = {"words": len(plan.words), "kept": dict(estimate.kept)}
+        shown |= {"expected": estimate.expected, "most": estimate.most}
         print_json({**shown, "providers": providers, "problems": problems})
         return
     table = plain_table("type", "provider", "asked", "for", "requests", "each", "in all")
@@ -66,6 +69,8 @@ def command(
         table.add_row(found.type, found.instance, asked, *counts, dollars(found.each), dollars(found.total))
     console().print(table)
     show_problems(problems)
+    if kept := [f"{count} {label}" for label, count in estimate.kept.items() if count]:
+        tell(f"Kept from builds before: {', '.join(kept)}.")
     least = "at least " if any(found.total is None for found in estimate.providers) else ""
     tell(f"Expected: {least}{dollars(estimate.expected)}, if those that are asked first have everything.")
     if estimate.most > estimate.expected:

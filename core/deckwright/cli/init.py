@@ -158,12 +158,15 @@ def _ask(
     """Ask the user for the providers of each type."""
     from rich.console import Console
 
+    from deckwright.providers.engine import Engine
+
     console = Console(stderr=True, highlight=False, markup=False, emoji=False)
     console.print(f"Choose by number or name, several with a comma; {NONE} for none.")
     chosen: list[ProviderInfo] = []
     for type in types:
         known = [info for info in offers if info.type == type]
-        if not known:
+        # Who needs another engine than this process chooses it in [build].
+        if not known or issubclass(types[type].contract, Engine):
             continue
         console.print(f"\n{type}: {types[type].summary}", style="bold")
         table = plain_table("", "", "")

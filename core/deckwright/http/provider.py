@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from abc import ABC
 from collections.abc import Mapping, Sequence
@@ -93,6 +94,15 @@ class HttpProvider(Provider):
 
 class HttpMediaProvider(HttpProvider, MediaProvider, ABC):
     """A service of sounds or pictures."""
+
+    @property
+    def at_once(self) -> int:
+        """As many as `max_concurrent` says."""
+        return int(self.settings.max_concurrent)
+
+    def get_cost_estimate(self, requests: Sequence[MediaRequest]) -> dict[str, float]:
+        """Say that the price is not known (`nan`): a service that costs nothing, or a known price, should say so."""
+        return {"total_cost": math.nan, "per_request": math.nan, "requests_count": len(requests)}
 
     def generate_batch(self, requests: Sequence[MediaRequest]) -> list[MediaResult]:
         """Make several, as many at once as `max_concurrent` allows; one result a request, in the same order."""

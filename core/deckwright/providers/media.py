@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import attrs
 from deckwright.errors import InvalidRequestError, ProviderError, trace, unexpected
 from deckwright.providers.base import Provider
 from deckwright.secrets import secret_values
+from deckwright.settings import output_settings
 
 
 def _not_empty(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
@@ -30,6 +33,9 @@ class MediaRequest:
         params: What else is known. A build gives `language` (a BCP 47 tag such as `"es"` or `"pt-BR"`), and
             `reading`, `translation` where the word list has them.
         output_path: The file to write. A build always gives one, with the ending that it expects.
+        id: A UUID by which a build knows this request, also after it was killed; empty where nobody gave one.
+        asked_before: When this very request was made before without its outcome being known, if it was: it may have
+            been carried out, and charged. A provider whose service can tell should ask it first.
 
     Raises:
         InvalidRequestError: `type` or `content` is empty; it is a `ValueError`.
@@ -39,6 +45,8 @@ class MediaRequest:
     content: str = attrs.field(validator=_not_empty)
     params: dict[str, Any] = attrs.field(factory=dict)
     output_path: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
+    id: str = ""
+    asked_before: datetime | None = None
 
     @property
     def target(self) -> Path:
@@ -84,6 +92,25 @@ class MediaProvider(Provider, ABC):
     """
 
     supported_types: Sequence[str]
+
+    @property
+    def at_once(self) -> int:
+        """How many requests a build may make of this provider at once; by default one after the other."""
+        return 1
+
+    def cache_key(self, request: MediaRequest) -> Mapping[str, Any]:
+        """Return all that determines the result of a request, as JSON has it; what is not in it may change freely.
+
+        By default, that is everything: the word, what is known of it, and every setting of this provider which is
+        no secret and is not marked `metadata={"changes_output": False}`. The more a provider leaves out that it does
+        not look at, the less a build has to make anew.
+        """
+        return {"settings": self.output_settings, "content": request.content, "params": request.params}
+
+    @cached_property
+    def output_settings(self) -> Mapping[str, Any]:
+        """The settings that may change a result: neither secrets, nor those that say how a service is spoken to."""
+        return output_settings(getattr(self, "settings", None) or self.config)
 
     @abstractmethod
     def _generate_media_impl(self, request: MediaRequest) -> MediaResult:

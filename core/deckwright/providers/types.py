@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from deckwright.hooks import ProviderType, hookimpl
 from deckwright.providers.data import DataProvider
+from deckwright.providers.engine import Engine
 from deckwright.providers.media import MediaProvider
 from deckwright.providers.sync import SyncProvider
 
 
 @hookimpl
 def register_provider_types() -> list[ProviderType]:
-    """Add the four types of the specification."""
+    """Add the four types of the specification, and where their work is done."""
     return [
         ProviderType("data", DataProvider, "where words come from"),
         ProviderType("audio", MediaProvider, "where sound comes from"),
         ProviderType("image", MediaProvider, "where pictures come from"),
         ProviderType("sync", SyncProvider, "where decks go to"),
+        ProviderType("engine", Engine, "where providers do their work"),
     ]

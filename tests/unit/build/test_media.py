@@ -24,6 +24,7 @@ from deckwright import (
     MediaResult,
     MissingDependencyError,
     NotFoundError,
+    Progress,
     ProviderError,
     QuotaError,
     RateLimitedError,
@@ -324,14 +325,12 @@ def test_onlookers_see_the_outcome_of_each_request(build: Build, maker: Any) -> 
 
 
 def test_progress_is_told_from_nothing_to_all(build: Build, maker: Any) -> None:
-    told: list[tuple[str, int, int]] = []
-    built = build(["uno", "dos"], audio={"voice": maker(sound_of)}, progress=lambda *step: told.append(step))
-    assert [step for step in told if step[0] == "sounds"] == [
-        ("sounds", 0, 2),
-        ("sounds", 1, 2),
-        ("sounds", 2, 2),
+    told: list[Progress] = []
+    built = build(["uno", "dos"], audio={"voice": maker(sound_of)}, progress=told.append)
+    assert [step for step in told if step.stage == "sounds"] == [
+        Progress("sounds", done, 2) for done in range(3)
     ]
-    assert told[-1] == ("deck", 1, 1)
+    assert told[-1] == Progress("deck", 1, 1)
     assert set(built.report.seconds) == {"sounds", "deck"}
 
 

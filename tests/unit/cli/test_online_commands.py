@@ -157,8 +157,10 @@ def test_a_build_through_all_four(run: Run, services: Services) -> None:
 
 def test_a_sound_that_is_spent_goes_to_the_next_provider(run: Run, services: Services, folder: Path) -> None:
     services.forvo.quota = 2  # one word
-    with (folder / "online.toml").open("a", encoding="utf-8") as config:
-        config.write('[providers.audio.espeak]\npipelines = ["*"]\n')
+    config = (folder / "online.toml").read_text(encoding="utf-8")
+    one_by_one = config.replace("[providers.audio.forvo]", "[providers.audio.forvo]\nmax_concurrent = 1")
+    espeak = '[providers.audio.espeak]\npipelines = ["*"]\n'
+    (folder / "online.toml").write_text(one_by_one + espeak, encoding="utf-8")
     done = run("build", "spanish.csv", "-c", "online.toml", "--json")
     assert json.loads(done.out)["sounds"] == 2
     # Once it has said so, it is not asked again.

@@ -1,0 +1,55 @@
+"""Asking one provider for one sound or picture: whatever it does, there is a whole file or an error."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from deckwright.errors import FAULTS, BadMediaError, BuildError, ProviderError, trace, unexpected
+from deckwright.media_files import media_ending
+from deckwright.plugins.limits import OverdueError
+from deckwright.providers.media import MediaRequest, MediaResult
+
+logger = logging.getLogger(__name__)
+
+
+def ask(
+    generate: Callable[[MediaRequest], Any], request: MediaRequest, secrets: Iterable[str]
+) -> MediaResult | ProviderError:
+    """Have a provider try; return its result with a file that is what was asked for, or else an error.
+
+    Args:
+        generate: Calls the provider.
+        request: What is asked for.
+        secrets: What must not be shown, whatever it says.
+
+    Raises:
+        BuildError: The engine, which calls the provider, can do nothing any more.
+    """
+    secrets = list(secrets)
+    failure: ProviderError
+    try:
+        result = generate(request)
+        if not isinstance(result, MediaResult):
+            failure = BadMediaError(f"it returned {result.__class__.__name__}, not a MediaResult")
+        elif not result.success:
+            failure = ProviderError(str(result.error or "no reason given"))
+            if isinstance(result.failure, ProviderError):
+                failure = result.failure
+        elif result.file_path is None or not result.file_path.is_file():
+            failure = BadMediaError("it says that it made a file, and there is none")
+        else:
+            media_ending(result.file_path, request.type)
+            return result
+    except BuildError:
+        raise
+    except OverdueError as error:
+        failure = ProviderError(error.message, hint=error.hint)
+        failure.is_unforeseen = True
+        failure.is_overdue = True
+    except FAULTS as error:
+        logger.debug("%s", trace(error, secrets))
+        failure = error if isinstance(error, ProviderError) else unexpected(error)
+    failure.redact(secrets)
+    return failure

@@ -1,0 +1,31 @@
+"""The engine of a build: the configured instance of that name, or else the provider of that name with no settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from deckwright.providers.engine import Engine
+from deckwright.registry import ProviderRegistry
+
+
+@contextmanager
+def started_engine(name: str | None, registry: ProviderRegistry) -> Iterator[Engine]:
+    """Start an engine with the providers of a registry; close it at the end.
+
+    Args:
+        name: Which; None for threads of this process.
+        registry: The providers.
+
+    Raises:
+        UnknownProviderError: There is none of this name.
+        DeckwrightError: It cannot be used.
+    """
+    engine = Engine()
+    if name is not None:
+        engine = registry.get("engine", name) or registry.plugins.make("engine", name, {})
+    try:
+        engine.start(registry)
+        yield engine
+    finally:
+        engine.close()

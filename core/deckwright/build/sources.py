@@ -1,0 +1,177 @@
+"""Sources: the providers of a build, each with all that a build needs to know of it, asked once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from deckwright._version import __version__
+from deckwright.errors import FAULTS, trace
+from deckwright.hooks import Traits
+from deckwright.plugins import PluginRecord
+from deckwright.providers.media import MediaRequest
+from deckwright.registry import ProviderRegistry
+from deckwright.secrets import secret_values
+from deckwright.store import Limit, Place
+
+logger = logging.getLogger(__name__)
+
+
+@attrs.define
+class Source:
+    """A configured provider of a build.
+
+    Attributes:
+        type: What it delivers.
+        instance: Its key in the configuration.
+        name: The name by which plugins know it.
+        provider: The provider.
+        traits: What is described of it.
+        place: Whose its results are.
+        code: What its results depend on beside its settings: the plugin, and as the case may be its version; None
+            when that is not known, so that nothing can be kept.
+        secrets: What must not be shown.
+        limits: Its own limits on spending: `cost_limits` among its settings.
+        dearest: The most that one request of this build has cost, in US dollars; None before any was answered.
+    """
+
+    type: str
+    instance: str
+    name: str
+    provider: Any
+    traits: Traits
+    place: Place
+    code: str | None
+    secrets: tuple[str, ...]
+    limits: tuple[Limit, ...] = ()
+    dearest: float | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The type and instance."""
+        return self.type, self.instance
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """What the ledger calls it."""
+        return self.type, self.instance, self.name
+
+    @property
+    def at_once(self) -> int:
+        """How many requests it takes at once."""
+        try:
+            return max(1, int(getattr(self.provider, "at_once", 1)))
+        except FAULTS as error:
+            logger.debug("%s", trace(error, self.secrets))
+            return 1
+
+    def key_of(self, request: MediaRequest) -> str | None:
+        """Return what the result of a request is kept under: a digest of all that determines it; None for nothing."""
+        if self.code is None:
+            return None
+        try:
+            about = self.provider.cache_key(request)
+            text = json.dumps(
+                [self.type, self.name, self.code, self.place.deck, about], sort_keys=True, ensure_ascii=True
+            )
+        except FAULTS as error:
+            logger.debug("%s", trace(error, self.secrets))
+            return None
+        return hashlib.sha256(text.encode()).hexdigest()[:40]
+
+    def expected_cost(self, request: MediaRequest) -> float | None:
+        """Return what to expect a request to cost, in US dollars: the estimate, or more where it did cost more.
+
+        None when nobody knows yet.
+        """
+        try:
+            told = float(self.provider.get_cost_estimate([request])["per_request"])
+        except FAULTS as error:
+            logger.debug("%s", trace(error, self.secrets))
+            told = math.nan
+        known = [amount for amount in (told, self.dearest) if amount is not None and math.isfinite(amount)]
+        return max(known, default=None)
+
+
+def sources_of(
+    registry: ProviderRegistry, providers: Mapping[str, Mapping[str, Any]], type: str, deck: str, today: str
+) -> list[Source]:
+    """Return the providers of one type that a build may see, in the order in which they are asked.
+
+    Args:
+        registry: Where they are from.
+        providers: Type, then instance, to provider.
+        type: Which.
+        deck: The deck that is built.
+        today: The day whose spending counts, as an ISO date.
+    """
+    found = []
+    for instance, provider in providers.get(type, {}).items():
+        info = registry.info_of(type, instance)
+        traits = info.traits if info else Traits()
+        name = registry.name_of(type, instance)
+        owner = registry.owner(type, instance)
+        config = getattr(provider, "config", {})
+        found.append(
+            Source(
+                type=type,
+                instance=instance,
+                name=name,
+                provider=provider,
+                traits=traits,
+                place=Place("" if traits.cacheable else deck),
+                code=_code_of(owner, info is not None and traits.requests_per_item > 0),
+                secrets=tuple(secret_values(config)),
+                limits=tuple(_limits_of(config, name, today)),
+            )
+        )
+    return found
+
+
+def daily_limits(config: Mapping[str, Any]) -> dict[str, float]:
+    """Return the `cost_limits` among a provider's settings that are amounts, in US dollars a day."""
+    limits = config.get("cost_limits")
+    if not isinstance(limits, Mapping):
+        return {}
+    return {
+        name: float(limits[name])
+        for name in ("warn_threshold_usd", "daily_limit_usd")
+        if isinstance(limits.get(name), (int, float)) and not isinstance(limits.get(name), bool)
+    }
+
+
+def _limits_of(config: Mapping[str, Any], name: str, today: str) -> list[Limit]:
+    most = daily_limits(config).get("daily_limit_usd")
+    return [] if most is None else [Limit(f"daily_limit_usd of {name}", most, since=today, provider=name)]
+
+
+def _code_of(plugin: PluginRecord | None, asks_a_service: bool) -> str | None:
+    """Return what stands for a plugin's code.
+
+    What is paid for is kept when its plugin is updated; what costs nothing is made anew, since it may be better. And
+    an author at work on a plugin wants to see the change.
+    """
+    if plugin is None or plugin.provenance.kind == "object":
+        return None
+    if plugin.provenance.kind in ("built-in", "installed"):
+        owner = plugin.provenance.distribution or plugin.name
+        if asks_a_service:
+            return owner
+        if plugin.is_built_in:
+            return f"{owner} {__version__}"
+    file = Path(plugin.file)
+    files = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
+    try:
+        digest = hashlib.sha256()
+        for each in files:
+            digest.update(each.read_bytes())
+    except OSError:
+        return None
+    return f"{plugin.name} {digest.hexdigest()}"

@@ -1,0 +1,89 @@
+"""How far a build is, on a terminal; and how it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+import click
+
+from deckwright.cli.common import PluginOutput, dollars
+
+if TYPE_CHECKING:
+    from deckwright.build import Progress
+    from deckwright.build.gather import Tell
+
+
+@contextmanager
+def shown_progress() -> Iterator[Tell]:
+    """Show a bar for each stage on standard error, where that is a terminal; anywhere, that a build is stopping."""
+    from rich.console import Console
+    from rich.file_proxy import FileProxy
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    output = click.get_current_context().find_object(PluginOutput)
+    err = Console(file=output.stream if output else sys.stderr)
+    was_told = threading.Event()
+
+    def tell_stopping(progress: Progress) -> None:
+        if progress.is_stopping and not was_told.is_set():
+            was_told.set()
+            err.print("Stopping: what is in flight is finished first. Press Ctrl-C again to stop at once.")
+
+    if output is None or not err.is_terminal:
+        yield tell_stopping
+        return
+    columns = (
+        TextColumn("{task.description:>9}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[cost]}"),
+    )
+    # What plugins print is masked first, and then shown above the bars; rich would do it the other way round.
+    with Bars(*columns, console=err, transient=True, redirect_stdout=False, redirect_stderr=False) as bars:
+        tasks: dict[str, Any] = {}
+
+        def show(progress: Progress) -> None:
+            tell_stopping(progress)
+            stage = progress.stage
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=progress.total, rate="", cost="")
+            speed = bars.tasks[tasks[stage]].speed
+            bars.update(
+                tasks[stage],
+                completed=progress.done,
+                rate=f"{speed:.1f}/s" if speed else "",
+                cost=dollars(progress.cost) if progress.cost else "",
+            )
+
+        stream, output.stream = output.stream, cast("TextIO", FileProxy(err, output.stream))
+        try:
+            yield show
+        finally:
+            output.flush()
+            output.stream = stream
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """Let a request to end the process, as of a system that shuts down, stop a build as Ctrl-C does."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # whoever runs commands in a thread has the signals
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,223 @@
+"""A run: one build at work on a store, with the requests it makes, the results it keeps, and the money it may spend."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+
+from filelock import FileLock
+
+from deckwright.store.folder import Place, Store
+from deckwright.store.ledger import Asked, Kept, Limit, Refusal
+
+# Seconds after which to look again whether a request of another process is answered.
+_LOOK_AGAIN = 0.2
+
+
+class Run:
+    """A build at work on a store. It is used as a context, and from several threads.
+
+    Args:
+        store: The store.
+        deck: What is built.
+
+    Attributes:
+        id: What the ledger calls it.
+        folder: For files that are not finished.
+
+    Raises:
+        StoreError: The store cannot be written.
+    """
+
+    def __init__(self, store: Store, deck: str) -> None:
+        self.store = store
+        self.deck = deck
+        self.id = uuid.uuid4().hex
+        self.folder = store.work_of(self.id)
+        self._lock = FileLock(store.lock_of(self.id), thread_local=False)
+        self._settled = threading.Condition()
+        self._numbers = itertools.count(1)
+
+    def __enter__(self) -> Run:
+        with self.store.told("cannot be written"), self.store.gate():
+            self._lock.acquire(blocking=False)
+            try:
+                self.store.ledger.begin(self.id, self.deck, time.time())
+                self.folder.mkdir()
+            except BaseException:
+                self._lock.release()
+                raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            with self.store.told("cannot be written"):
+                self.store.finish(self.id)
+        finally:
+            self._lock.release()
+
+    @property
+    def cost(self) -> float:
+        """What this run has cost so far, in US dollars."""
+        return self.store.ledger.spent(Limit("", 0.0, run=self.id)).settled
+
+    def new_file(self, suffix: str) -> Path:
+        """Return a name for a file that is not finished, which no other has."""
+        return self.folder / f"new-{next(self._numbers)}{suffix}"
+
+    def ask(
+        self,
+        key: str,
+        names: tuple[str, str, str],
+        amount: float | None,
+        limits: Sequence[Limit],
+        *,
+        is_resumable: bool,
+        is_over: Callable[[], bool],
+    ) -> Asked | Limit | Kept | None:
+        """Record that a request is about to be made, as soon as there is money for it.
+
+        Args:
+            key: What it is for.
+            names: The type and instance, and the provider's name.
+            amount: What it is expected to cost, in US dollars; None when nobody knows.
+            limits: What must not be exceeded.
+            is_resumable: Whether a request of which nobody knows what became may be made once more at no cost.
+            is_over: Says whether to wait no longer.
+
+        Returns:
+            The request to make; the limit that forbids it; what another has made for the same key meanwhile; or
+            None, when the waiting is over.
+        """
+        self.store.require_room()
+        new = Asked(str(uuid.uuid4()))
+        while not is_over():
+            with self._settled:
+                with self.store.told("cannot be written"):
+                    answer = self.store.ledger.ask(
+                        new, key, self.id, names, amount, limits, datetime.now().astimezone(),
+                        is_resumable=is_resumable,
+                    )  # fmt: skip
+                if answer is None:
+                    self._settled.wait(_LOOK_AGAIN)
+            if isinstance(answer, Kept):
+                # Unless its file was deleted, of which `find` takes note.
+                if kept := self.find(key):
+                    return kept
+            elif answer is not None:
+                return answer
+            else:
+                # Whoever makes it may have been killed.
+                self.store.recover()
+        return None
+
+    def find(self, key: str) -> Kept | None:
+        """Return what is kept for a key."""
+        with self.store.told("cannot be read"):
+            return self.store.find(key)
+
+    def refusal(self, key: str, since: float) -> Refusal | None:
+        """Return what a provider said in place of a result, if it did so since a time."""
+        with self.store.told("cannot be read"):
+            return self.store.ledger.refusal(key, since)
+
+    def keep(
+        self,
+        file: Path,
+        ending: str,
+        key: str,
+        names: tuple[str, str, str],
+        *,
+        content: str,
+        place: Place,
+        attribution: str,
+        cost: float | None,
+        request: Asked | None,
+    ) -> Kept:
+        """Keep a finished file; return what is kept for its key now, should another have been faster.
+
+        Args:
+            file: The file; one outside of this run's folder is copied.
+            ending: The ending of its name, such as `".mp3"`.
+            key: What it is the result of.
+            names: The type and instance, and the provider's name.
+            content: The word.
+            place: Whose it is.
+            attribution: The credit that is due.
+            cost: What was charged, in US dollars; None when that is not known.
+            request: The request that it answers; None when none was recorded.
+        """
+        type, instance, provider = names
+        with self.store.told("cannot be written"):
+            work, name = self._named(file, ending)
+            if cost:
+                with work.open("rb") as paid:
+                    os.fsync(paid.fileno())
+            kept = self.store.ledger.keep(
+                Kept(
+                    key=key,
+                    name=name,
+                    work=work.relative_to(self.store.folder).as_posix(),
+                    bytes=work.stat().st_size,
+                    type=type,
+                    content=content,
+                    instance=instance,
+                    provider=provider,
+                    deck=place.deck,
+                    attribution=attribution,
+                    cost=cost,
+                    made_at=time.time(),
+                ),
+                self.id,
+                request.id if request else None,
+            )
+            self.store.move(kept)
+        self._tell_settled()
+        return kept
+
+    def keep_for_now(self, file: Path, ending: str) -> Path:
+        """Keep a finished file for as long as this run goes on; return where."""
+        with self.store.told("cannot be written"):
+            work, name = self._named(file, ending)
+            return work.replace(work.with_name(name))
+
+    def _named(self, file: Path, ending: str) -> tuple[Path, str]:
+        """Return the file within this run's folder, and a name made from its content."""
+        if file.parent != self.folder:
+            # It is the provider's own, in a cache of its own perhaps.
+            file = Path(shutil.copyfile(file, self.new_file(ending)))
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()[:20]
+        return file, f"deckwright-{digest}{ending}"
+
+    def refused(self, key: str, refusal: Refusal, provider: str, place: Place) -> None:
+        """Record that a provider has nothing for a key."""
+        with self.store.told("cannot be written"):
+            self.store.ledger.refuse(key, refusal, provider, place.deck, time.time())
+
+    def answered(self, request: Asked, cost: float | None, *, is_lost: bool) -> None:
+        """Record that a request was answered without a result, or that nobody knows what became of it.
+
+        Args:
+            request: The request.
+            cost: What was charged all the same, in US dollars; None when that is not known: then what was expected
+                counts.
+            is_lost: Whether nobody knows what became of it.
+        """
+        with self.store.told("cannot be written"):
+            self.store.ledger.answered(request.id, cost, is_lost=is_lost)
+        self._tell_settled()
+
+    def _tell_settled(self) -> None:
+        with self._settled:
+            self._settled.notify_all()
