@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal
 from urllib.parse import quote
@@ -74,12 +74,16 @@ class ForvoSettings(HttpSettings):
 
     api_key: str = attrs.field(validator=is_key, metadata={"help": "the key of your Forvo plan"})
     plan: Literal["free", "commercial", "corporate"] = attrs.field(
-        default="free", metadata={"help": "what you have paid for; a key works for its own plan only"}
+        default="free",
+        metadata={
+            "help": "what you have paid for; a key works for its own plan only",
+            "changes_output": False,
+        },
     )
     base_url: str | None = attrs.field(
         default=None,
         validator=attrs.validators.optional(is_url),
-        metadata={"help": "where Forvo is; by the plan, when not set"},
+        metadata={"help": "where Forvo is; by the plan, when not set", "changes_output": False},
     )
     usernames: list[str] = attrs.field(factory=list, metadata={"help": "speakers to prefer, the best first"})
     country_priorities: list[str] = attrs.field(
@@ -131,11 +135,17 @@ class Forvo(HttpMediaProvider):
         self._items("hello", "en", limit=1)
         return "the key is accepted (this used one request of your plan)"
 
+    def cache_key(self, request: MediaRequest) -> Mapping[str, Any]:
+        """Return what is looked up: the word, the language, and the country that it tells to prefer."""
+        word, language, region = self._looked_up(request)
+        return {"settings": self.output_settings, "word": word, "language": language, "region": region}
+
+    def get_cost_estimate(self, requests: Sequence[MediaRequest]) -> dict[str, float]:
+        """Say that no request costs anything: a plan is paid for by the month."""
+        return {"total_cost": 0.0, "per_request": 0.0, "requests_count": len(requests)}
+
     def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
-        word = unicodedata.normalize("NFC", " ".join(request.content.split()))
-        language, *subtags = str(request.params.get("language") or "").replace("_", "-").split("-")
-        region = next((subtag for subtag in subtags if len(subtag) == 2), "")
-        language = _LANGUAGES.get(language.lower(), language.lower())
+        word, language, region = self._looked_up(request)
         # Dots alone would be a step within the address.
         found = self._items(word, language) if word.strip(".") else []
         items = [item for item in found if isinstance(item, dict)]
@@ -161,6 +171,13 @@ class Forvo(HttpMediaProvider):
                 "attribution": f"Pronounced by {speaker}{f' ({country})' if country else ''}. {CREDIT}",
             },
         )
+
+    def _looked_up(self, request: MediaRequest) -> tuple[str, str, str]:
+        """Return the word, its language in Forvo's code, and the country to prefer where the settings name none."""
+        word = unicodedata.normalize("NFC", " ".join(request.content.split()))
+        language, *subtags = str(request.params.get("language") or "").replace("_", "-").lower().split("-")
+        region = next((subtag for subtag in subtags if len(subtag) == 2), "")
+        return word, _LANGUAGES.get(language, language), "" if self._groups else region
 
     def _items(self, word: str, language: str, limit: int | None = None) -> list[Any]:
         """Return what Forvo knows of a word."""

@@ -115,7 +115,10 @@ class OpenAISettings(PaintingSettings):
     usage_prices: dict[str, float] | None = attrs.field(
         default=None,
         validator=attrs.validators.optional(_are_prices),
-        metadata={"help": "US dollars for a million tokens: text_input, image_input and output"},
+        metadata={
+            "help": "US dollars for a million tokens: text_input, image_input and output",
+            "changes_output": False,
+        },
     )
 
 

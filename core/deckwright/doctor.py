@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from deckwright.build.asking import ask
+from deckwright.build.asking import Failed, ask
 from deckwright.build.media import KINDS, request_for
 from deckwright.build.plan import BuildSettings, unseen
 from deckwright.build.words import Word
@@ -206,8 +206,8 @@ def _tried(
         file = Path(folder, f"new{kind.suffix}")
         request = attrs.evolve(request_for(word, kind), output_path=file)
         made = ask(partial(registry.generate, type, instance), request, secrets)
-    if isinstance(made, ProviderError) and not _has_nothing(made):
-        yield _fault(registry, type, instance, f"has no {kind.label} for {word.text!r}", made)
+    if isinstance(made, Failed) and not _has_nothing(made.error):
+        yield _fault(registry, type, instance, f"has no {kind.label} for {word.text!r}", made.error)
 
 
 def _has_nothing(reason: ProviderError) -> bool:

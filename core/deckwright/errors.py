@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from deckwright.secrets import redact
 
@@ -85,6 +85,16 @@ class DeckwrightError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Between processes it travels as it is, however its constructor makes it.
+        return _remade, (type(self), self.args, self.__dict__.copy())
+
+
+def _remade(kind: type[DeckwrightError], args: tuple[Any, ...], state: dict[str, Any]) -> DeckwrightError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class ConfigError(DeckwrightError, ValueError):

@@ -10,6 +10,7 @@ import contextlib
 import filecmp
 import itertools
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -28,6 +29,8 @@ from deckwright.extras import OFFLINE_EXTRA
 from deckwright.providers.sync import Deck, stable_id
 
 _WORKSHOP = ".deckwright-package-"
+# Characters that Anki drops from the names of media.
+_LOST = re.compile(r'[?<>:"|*\[\]^\\\x00-\x1f]')
 
 
 @attrs.frozen
@@ -84,11 +87,10 @@ def write_package(path: Path, decks: Sequence[Deck], media: Iterable[Path]) -> W
 @contextlib.contextmanager
 def _workshop(parent: Path) -> Iterator[Path]:
     """Make a folder for unfinished files, which is gone afterwards, with those that killed processes have left."""
-    for left in parent.glob(f"{_WORKSHOP}*/"):
-        lock = left.with_name(f"{left.name}.lock")
-        # Held by its process for as long as that lives; it was there before the folder.
+    for lock in parent.glob(f"{_WORKSHOP}*.lock"):
+        # Held by its process for as long as that lives.
         with contextlib.suppress(Timeout, OSError), FileLock(lock, blocking=False):
-            shutil.rmtree(left)
+            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
             lock.unlink()
     folder = parent / f"{_WORKSHOP}{uuid4().hex}"
     lock = folder.with_name(f"{folder.name}.lock")
@@ -111,30 +113,37 @@ def _write_collection(file: Path, package: Any) -> int:
         return int(database.execute("SELECT count(*) FROM cards").fetchone()[0])
 
 
-def _zip(target: Path, collection: Path, media: dict[str, Path]) -> None:
-    # Sound and pictures are compressed already. A file may be dated before 1980, where the dates of zip begin.
-    with zipfile.ZipFile(target, "w", strict_timestamps=False) as package:
+def _zip(target: Path, collection: Path, media: dict[str, str]) -> None:
+    with zipfile.ZipFile(target, "w") as package:
         package.write(collection, "collection.anki2", zipfile.ZIP_DEFLATED)
         package.writestr("media", json.dumps(dict(enumerate(media))), zipfile.ZIP_DEFLATED)
         for number, file in enumerate(media.values()):
-            package.write(file, str(number))
+            # Sound and pictures are compressed already. When they were made matters to nobody.
+            with open(file, "rb") as content, package.open(zipfile.ZipInfo(str(number)), "w") as entry:  # noqa: PTH123
+                shutil.copyfileobj(content, entry)
 
 
-def _media_by_name(files: Iterable[Path]) -> dict[str, Path]:
+def _media_by_name(files: Iterable[Path]) -> dict[str, str]:
     """Return each file by the name that notes call it by, having made sure that Anki will keep them apart."""
-    media: dict[str, Path] = {}
+    media: dict[str, str] = {}
+    # By a name in lower case, the name, where that is another.
     names: dict[str, str] = {}
-    for file in map(Path, files):
-        if not file.is_file():
+    for path in files:
+        file = os.fspath(path)
+        if not os.path.isfile(file):  # noqa: PTH113 - of a hundred thousand
             raise ProviderError(f"The media file {file} does not exist.")
-        if lost := re.search(r'[?<>:"|*\[\]^\\\x00-\x1f]', file.name):
+        own = os.path.basename(file)  # noqa: PTH119
+        if lost := _LOST.search(own):
             raise ProviderError(
-                f"Anki cannot keep the media file {file.name!r} under this name: it drops {lost[0]!r}."
+                f"Anki cannot keep the media file {own!r} under this name: it drops {lost[0]!r}."
             )
         # Not every system tells upper from lower case, and the deck is to work on all of them.
-        name = names.setdefault(file.name.lower(), file.name)
+        lower = own.lower()
+        name = own
+        if lower != own or lower in names:
+            name = names.setdefault(lower, lower if lower in media else own)
         first = media.setdefault(name, file)
-        if first != file and not (name == file.name and filecmp.cmp(first, file, shallow=False)):
+        if first != file and not (name == own and filecmp.cmp(first, file, shallow=False)):
             raise ProviderError(f"Two different media files have one name: {first} and {file}.")
     return media
 
@@ -152,15 +161,27 @@ def _genanki_deck(deck: Deck) -> Any:
         css=note_type.css,
     )
     made = genanki.Deck(stable_id(deck.name), deck.name, deck.description)
-    for note in deck.notes:
-        unknown = [name for name in note.fields if name not in note_type.fields]
-        if unknown:
-            raise ProviderError(f"The note type {note_type.name!r} has no field {unknown[0]!r}.")
-        # Stripped: to Anki a field of spaces is empty, to genanki it is not. 0x1f is what separates fields.
-        fields = [note.fields.get(name, "").replace("\x1f", " ").strip() for name in note_type.fields]
-        tags = ["_".join(tag.split()) for tag in note.tags if tag.strip()]
-        made.add_note(genanki.Note(model, fields, guid=note.guid, tags=tags))
+    made.notes = _GenankiNotes(deck, model)
     return made
+
+
+class _GenankiNotes:
+    """The notes of a deck as genanki's, each made when it is its turn: all at once would fill the memory."""
+
+    def __init__(self, deck: Deck, model: Any) -> None:
+        self._deck = deck
+        self._model = model
+
+    def __iter__(self) -> Iterator[Any]:
+        genanki, note_type = require_genanki(), self._deck.note_type
+        for note in self._deck.notes:
+            unknown = [name for name in note.fields if name not in note_type.fields]
+            if unknown:
+                raise ProviderError(f"The note type {note_type.name!r} has no field {unknown[0]!r}.")
+            # Stripped: to Anki a field of spaces is empty, to genanki it is not. 0x1f is what separates fields.
+            fields = [note.fields.get(name, "").replace("\x1f", " ").strip() for name in note_type.fields]
+            tags = ["_".join(tag.split()) for tag in note.tags if tag.strip()]
+            yield genanki.Note(self._model, fields, guid=note.guid, tags=tags)
 
 
 def require_genanki() -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -19,6 +19,7 @@ DEFAULT_PROMPT = (
     "A picture for a vocabulary card that makes clear what {meaning} means. "
     "One simple scene, the subject large and in the middle, plain background, without any writing."
 )
+_IN_THE_PROMPT = ("prompt", "style")
 _LANGUAGE_NAMES = {code: name.title() for name, code in LANGUAGE_CODES.items()}
 
 
@@ -46,10 +47,14 @@ class PaintingSettings(HttpSettings):
     cost_per_image: float | None = attrs.field(
         default=None,
         validator=attrs.validators.optional(attrs.validators.ge(0)),
-        metadata={"help": "US dollars, for estimates; about what the model costs, when not set"},
+        metadata={
+            "help": "US dollars, for estimates; about what the model costs, when not set",
+            "changes_output": False,
+        },
     )
     cost_limits: dict[str, Any] = attrs.field(
-        factory=dict, metadata={"help": "daily_limit_usd and warn_threshold_usd, for estimates"}
+        factory=dict,
+        metadata={"help": "daily_limit_usd and warn_threshold_usd, for estimates", "changes_output": False},
     )
     # To paint takes its time.
     timeout: float = timeout(180.0)
@@ -63,6 +68,11 @@ class PaintingProvider(HttpMediaProvider, ABC):
     @abstractmethod
     def _usual_price(self) -> float:
         """Return about what one picture costs, in US dollars, when the user has not said."""
+
+    def cache_key(self, request: MediaRequest) -> Mapping[str, Any]:
+        """Return the prompt, of which the setting of that name and `style` are parts, and all other settings."""
+        settings = {name: value for name, value in self.output_settings.items() if name not in _IN_THE_PROMPT}
+        return {"settings": settings, "prompt": prompt_for(request, self.settings)}
 
     def get_cost_estimate(self, requests: Sequence[MediaRequest]) -> dict[str, float]:
         """Say what the requests would cost in US dollars: by `cost_per_image`, or else by the usual price."""

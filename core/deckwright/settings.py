@@ -102,7 +102,7 @@ def output_settings(settings: Any) -> dict[str, Any]:
             field.name: value
             for field in attrs.fields(type(settings))
             if field.metadata.get("changes_output", True)
-            and ((value := getattr(settings, field.name)) or field.default)
+            and ((value := getattr(settings, field.name)) or value != _default(field))
         }
     )
 

@@ -9,6 +9,8 @@ import array
 import sys
 import unicodedata
 from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
@@ -60,18 +62,26 @@ class SpeechProvider(MediaProvider):
         """Choose what to say: by default the content, as written."""
         return request.content
 
+    def cache_key(self, request: MediaRequest) -> Mapping[str, Any]:
+        """Return what is said, in which language, and every setting: a new translation changes nothing."""
+        language = _language_of(request)
+        text = clean_text(self._spoken_text(request, language))
+        return {"settings": self.output_settings, "text": text, "language": language}
+
     def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
-        target = request.target
-        language = request.params.get("language")
+        target, language = request.target, _language_of(request)
         if not language:
             raise InvalidRequestError("A spoken word needs a language; this request has none.")
-        language = language.strip().replace("_", "-").lower()
         text = clean_text(self._spoken_text(request, language))
         if not text:
             raise InvalidRequestError(f"There is nothing in {request.content!r} that can be spoken.")
         pcm = trim_silence(self._synthesize(text, language))
         target.write_bytes(encode_mp3(pcm))
         return MediaResult(True, target, {"seconds": round(pcm.seconds, 3)})
+
+
+def _language_of(request: MediaRequest) -> str:
+    return str(request.params.get("language") or "").strip().replace("_", "-").lower()
 
 
 def clean_text(text: str) -> str:

@@ -61,7 +61,7 @@ class EspeakSettings:
     timeout: float = attrs.field(
         default=20.0,
         validator=attrs.validators.gt(0),
-        metadata={"help": "seconds that one word may take"},
+        metadata={"help": "seconds that one word may take", "changes_output": False},
     )
 
 

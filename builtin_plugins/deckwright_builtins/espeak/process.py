@@ -12,6 +12,11 @@ from pathlib import Path
 from typing import Any
 
 WORKER = Path(__file__).with_name("worker.py")
+# A Ctrl-C reaches every process of the terminal's group; the process is in one of its own, for whoever started it
+# says when it ends. Should that one be killed, the process reads the end of its input.
+_APART: dict[str, Any] = {"start_new_session": True}
+if sys.platform == "win32":
+    _APART = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
 
 
 class WorkerDiedError(Exception):
@@ -50,6 +55,7 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._complaints,
+                **_APART,
             )
         except OSError:
             self._complaints.close()

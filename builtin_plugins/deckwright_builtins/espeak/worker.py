@@ -18,7 +18,6 @@ import _ctypes
 import ctypes
 import json
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -131,8 +130,6 @@ def speak(lib: Any, text: str, voice: str, speed: int, pitch: int, volume: int) 
 
 def main(library: str, data: str) -> None:
     """Say which voices there are, then answer until there is no more input."""
-    # A Ctrl-C reaches every process of a terminal; how to end is for the parent to say.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Whatever the library prints must not come between the answers.
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,11 @@ class Pictogram(MediaProvider):
 
     supported_types = ("image",)
     config_class = PictogramSettings
+
+    def cache_key(self, request: MediaRequest) -> Mapping[str, Any]:
+        """Return what is looked at of a request: an example, say, is not."""
+        known = {name: request.params.get(name) or "" for name in ("language", "translation", "reading")}
+        return {"settings": self.output_settings, "word": request.content, **known}
 
     def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
         params = request.params

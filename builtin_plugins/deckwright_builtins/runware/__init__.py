@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import math
 import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -28,6 +30,7 @@ from deckwright import (
     ProviderError,
     ProviderInfo,
     Traits,
+    TransientError,
     hookimpl,
 )
 from deckwright.extras import ONLINE_EXTRA
@@ -39,7 +42,7 @@ from deckwright.painting import (
     estimate,
     prompt_for,
 )
-from deckwright_builtins.runware.errors import whole_error
+from deckwright_builtins.runware.errors import not_kept, whole_error
 from deckwright_builtins.runware.tasks import PICTURE_KEYS, Task, Tasks
 
 if TYPE_CHECKING:
@@ -90,13 +93,15 @@ class RunwareSettings(PaintingSettings):
         default=None, metadata={"help": "the same number gives the same picture; drawn, when not set"}
     )
     output_type: Literal["URL", "base64Data", "dataURI"] = attrs.field(
-        default="URL", metadata={"help": "how pictures come"}
+        default="URL", metadata={"help": "how pictures come", "changes_output": False}
     )
     output_format: Literal["JPG", "PNG", "WEBP"] = attrs.field(
         default="JPG", metadata={"help": "the kind of file"}
     )
     batch_size: int = attrs.field(
-        default=10, validator=attrs.validators.ge(1), metadata={"help": "how many pictures in one request"}
+        default=10,
+        validator=attrs.validators.ge(1),
+        metadata={"help": "how many pictures in one request", "changes_output": False},
     )
 
 
@@ -143,22 +148,28 @@ class Runware(PaintingProvider):
         """
         tasks = [self._task_for(request) for request in requests]
         outcomes = Tasks(http, self.base_url, self.settings).run(
-            [task for task in tasks if not isinstance(task, ProviderError)]
+            [task for task in tasks if not isinstance(task, ProviderError)],
+            asked_before={
+                task["taskUUID"]: request.asked_before
+                for request, task in zip(requests, tasks, strict=True)
+                if request.id and request.asked_before and not isinstance(task, ProviderError)
+            },
         )
 
         def result(request: MediaRequest, task: Task | ProviderError) -> MediaResult:
             outcome = task if isinstance(task, ProviderError) else outcomes[task["taskUUID"]]
             if isinstance(outcome, ProviderError):
                 return self._failed(outcome)
-            try:
-                path = _fetched(http, outcome, request.target)
-            except ProviderError as error:
-                return self._failed(error)
-            except OSError as error:  # which is no matter of the others, that are paid for too
-                return self._failed(ProviderError(f"The picture cannot be written ({error})."))
             about = {"model": self.settings.model, "seed": outcome.get("seed")}
             about |= {"cost": _amount(outcome.get("cost")), "task": outcome["taskUUID"]}
-            return MediaResult(True, path, about)
+            try:
+                return MediaResult(True, _fetched(http, outcome, request.target), about)
+            except ProviderError as error:
+                failure = not_kept(error, is_told=request.asked_before is not None)
+            except OSError as error:  # which is no matter of the others, that are paid for too
+                failure = TransientError(f"The picture cannot be written ({error}).", reply_lost=True)
+            # It cost what it cost.
+            return attrs.evolve(self._failed(failure), metadata=about)
 
         with ThreadPoolExecutor(self.settings.max_concurrent) as pool:
             return list(pool.map(result, requests, tasks))
@@ -169,13 +180,13 @@ class Runware(PaintingProvider):
             return InvalidRequestError(f"Runware delivers pictures, not {request.type}.")
         if request.output_path is None:
             return InvalidRequestError(f"The request for {request.content!r} names no file.")
-        return self._task(prompt_for(request, self.settings))
+        return self._task(prompt_for(request, self.settings), request.id)
 
-    def _task(self, prompt: str) -> Task:
+    def _task(self, prompt: str, id: str = "") -> Task:
         settings = self.settings
         task = {
             "taskType": "imageInference",
-            "taskUUID": str(uuid.uuid4()),
+            "taskUUID": _uuid(id),
             "model": settings.model,
             "positivePrompt": prompt,
             "negativePrompt": settings.negative_prompt or None,
@@ -227,6 +238,19 @@ class Runware(PaintingProvider):
         return whole_error(reply)
 
 
+def _uuid(id: str) -> str:
+    """Return the UUID of a task for the id of a request, the same for the same; a new one where there is none.
+
+    Runware takes those of version 4 alone.
+    """
+    if not id:
+        return str(uuid.uuid4())
+    with suppress(ValueError):
+        if (given := uuid.UUID(id)).version == 4:
+            return str(given)
+    return str(uuid.UUID(bytes=hashlib.sha256(id.encode()).digest()[:16], version=4))
+
+
 def _fetched(http: HttpClient, outcome: dict[str, Any], target: Path) -> Path:
     if url := outcome.get("imageURL"):
         return http.download(str(url), target, "image")
@@ -257,7 +281,7 @@ def describe_media_providers() -> list[ProviderInfo]:
             "Pictures painted by the models at runware.ai; needs a key and costs money",
             config_class=RunwareSettings,
             extra=ONLINE_EXTRA,
-            traits=Traits(requests_per_item=1),
+            traits=Traits(requests_per_item=1, resumable=True),
         )
     ]
 

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias, TypeGuard
 
 from deckwright import (
     AuthenticationError,
+    BadMediaError,
     ContentPolicyError,
     InvalidRequestError,
     ProviderError,
@@ -84,7 +85,26 @@ def unknown(reason: ProviderError) -> TransientError:
     return TransientError(
         f"What became of this picture is not known; it may have been charged. {reason.message}",
         reply_lost=True,
+        hint=reason.hint,
     )
+
+
+def not_kept(reason: ProviderError, *, is_told: bool) -> ProviderError:
+    """Return the error of a picture that was painted and charged, and is not here all the same.
+
+    Args:
+        reason: Why not.
+        is_told: Whether it may have been painted some time ago, for a request that was made before.
+    """
+    if isinstance(reason, TransientError | RateLimitedError):
+        # To be had yet: a request that is made again under the same UUID asks for it, and pays for no other.
+        message = f"The picture is painted and charged, and could not be fetched. {reason.message}"
+        return TransientError(message, reply_lost=True, hint=reason.hint)
+    if is_told:
+        return BadMediaError(
+            f"This picture was painted and charged, and Runware does not give it out any more. {reason.message}"
+        )
+    return reason
 
 
 def _limits(failure: Mapping[str, Any]) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from deckwright import ProviderError, RateLimitedError, TransientError
+from deckwright import AuthenticationError, ProviderError, QuotaError, RateLimitedError, TransientError
 from deckwright.http import HttpSettings
 from deckwright_builtins.runware.errors import Outcome, denies, dicts, is_lost, task_error, unknown
 
@@ -44,6 +45,7 @@ class Tasks:
         tasks: Sequence[Task],
         headers: Mapping[str, str] | None = None,
         *,
+        asked_before: Mapping[str, datetime] | None = None,
         are_free: bool = False,
     ) -> dict[str, Outcome]:
         """Have tasks carried out, each once; return what became of each, by UUID.
@@ -51,9 +53,15 @@ class Tasks:
         A task whose reply was lost may have been carried out and charged, unless it is free. So what became of it
         is asked, and it is sent again, under the same UUID, only where the service has never heard of it. So are
         those whose error may pass.
+
+        Args:
+            tasks: What is to be done.
+            headers: Sent along.
+            asked_before: By UUID, when a task was last sent of which nobody heard what became. It is asked first.
+            are_free: Whether none of the tasks costs anything.
         """
-        outcomes: dict[str, Outcome] = {}
-        waiting = list(tasks)
+        outcomes = self._recalled(asked_before) if asked_before else {}
+        waiting = [task for task in tasks if task["taskUUID"] not in outcomes]
         for retry in range(1 + self._settings.max_retries):
             if not waiting:
                 break
@@ -95,14 +103,28 @@ class Tasks:
             outcomes[str(item.get("taskUUID"))] = item
         return {task["taskUUID"]: outcomes.get(task["taskUUID"], otherwise) for task in tasks}
 
-    def _recovered(self, lost: Mapping[str, TransientError]) -> dict[str, Outcome]:
+    def _recalled(self, asked_before: Mapping[str, datetime]) -> dict[str, Outcome]:
+        """Ask what became of tasks that were sent some time ago; leave out those that are to be sent again."""
+        now = datetime.now(timezone.utc)
+        age = min((now - when.astimezone(timezone.utc)).total_seconds() for when in asked_before.values())
+        lost = {id: TransientError("It was asked for before.", reply_lost=True) for id in asked_before}
+        found = self._recovered(lost, age)
+        return {id: outcome for id, outcome in found.items() if not _was_not_done(outcome)}
+
+    def _recovered(self, lost: Mapping[str, TransientError], age: float = 0.0) -> dict[str, Outcome]:
         """Ask what became of tasks whose reply was lost, until all is known or the time is up.
 
         Tasks that the service has not heard of fail with an error that may pass, those it does not tell of with
         one of which it is said that they may have been charged.
+
+        Args:
+            lost: By UUID, how the reply was lost.
+            age: How many seconds ago the last of them was sent.
         """
         found: dict[str, Outcome] = {}
-        end = time.monotonic() + self._settings.timeout
+        # What arrived so long ago is registered, and one denial is enough; it is not waited for twice.
+        is_old = age > sum(_PAUSES)
+        end = time.monotonic() + self._settings.timeout - (age if is_old else 0.0)
         for polls in itertools.count(1):
             missing = lost.keys() - found.keys()
             if not missing:
@@ -110,15 +132,14 @@ class Tasks:
             try:
                 told, denied = self._details(sorted(missing))
             except ProviderError as error:
-                may_pass = isinstance(error, TransientError | RateLimitedError)  # which the question did not
-                found |= {id: unknown(error) if may_pass else error for id in missing}
+                found |= {id: unknown(error) for id in missing}
                 break
             found |= told
             missing -= told.keys()
             pause = _PAUSES[min(polls, len(_PAUSES)) - 1]
             is_over = time.monotonic() + pause > end
-            if is_over or (polls > len(_PAUSES) and missing <= denied):
-                if polls < _FEWEST_POLLS:
+            if is_over or ((is_old or polls > len(_PAUSES)) and missing <= denied):
+                if polls < _FEWEST_POLLS and not is_old:
                     denied = set()
                 found |= {
                     id: TransientError(lost[id].message) if id in denied else unknown(lost[id])
@@ -142,10 +163,17 @@ class Tasks:
                 told[id] = item
             elif "code" in item:
                 error = task_error(item, reply)
+                if isinstance(error, AuthenticationError):  # it is the question that is refused
+                    raise error
                 # One that may pass is of an earlier try, or of this question.
                 if not isinstance(error, TransientError | RateLimitedError):
                     told.setdefault(id, error)
         return {id: told[id] for id in ids if id in told}, denied
+
+
+def _was_not_done(outcome: Outcome) -> bool:
+    """Whether a task was surely not carried out, and may be now: it never arrived, or there was no money then."""
+    return isinstance(outcome, TransientError | QuotaError) and not is_lost(outcome)
 
 
 def within(value: Any) -> Iterator[dict[str, Any]]:

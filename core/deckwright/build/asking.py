@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
+
+import attrs
 
 from deckwright.errors import FAULTS, BadMediaError, BuildError, ProviderError, trace, unexpected
 from deckwright.media_files import media_ending
@@ -14,10 +17,38 @@ from deckwright.providers.media import MediaRequest, MediaResult
 logger = logging.getLogger(__name__)
 
 
+@attrs.frozen
+class Delivered:
+    """What a provider made: a file that is what was asked for.
+
+    Attributes:
+        file: The file.
+        ending: The ending for its content, such as `".mp3"`.
+        result: The result, as the provider gave it.
+    """
+
+    file: Path
+    ending: str
+    result: MediaResult
+
+
+@attrs.frozen
+class Failed:
+    """What a provider did not make.
+
+    Attributes:
+        error: Why.
+        cost: What it charged all the same, in US dollars, where it says so.
+    """
+
+    error: ProviderError
+    cost: Any = None
+
+
 def ask(
     generate: Callable[[MediaRequest], Any], request: MediaRequest, secrets: Iterable[str]
-) -> MediaResult | ProviderError:
-    """Have a provider try; return its result with a file that is what was asked for, or else an error.
+) -> Delivered | Failed:
+    """Have a provider try.
 
     Args:
         generate: Calls the provider.
@@ -29,6 +60,7 @@ def ask(
     """
     secrets = list(secrets)
     failure: ProviderError
+    cost = None
     try:
         result = generate(request)
         if not isinstance(result, MediaResult):
@@ -37,11 +69,11 @@ def ask(
             failure = ProviderError(str(result.error or "no reason given"))
             if isinstance(result.failure, ProviderError):
                 failure = result.failure
+            cost = result.metadata.get("cost") if isinstance(result.metadata, Mapping) else None
         elif result.file_path is None or not result.file_path.is_file():
             failure = BadMediaError("it says that it made a file, and there is none")
         else:
-            media_ending(result.file_path, request.type)
-            return result
+            return Delivered(result.file_path, media_ending(result.file_path, request.type), result)
     except BuildError:
         raise
     except OverdueError as error:
@@ -52,4 +84,4 @@ def ask(
         logger.debug("%s", trace(error, secrets))
         failure = error if isinstance(error, ProviderError) else unexpected(error)
     failure.redact(secrets)
-    return failure
+    return Failed(failure, cost)

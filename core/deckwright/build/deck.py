@@ -13,9 +13,9 @@ from typing import Any
 import attrs
 
 from deckwright.build.engines import started_engine
-from deckwright.build.gather import Gathered, Progress, Tell, gather, today
+from deckwright.build.gather import Files, Gathered, Progress, Tell, gather, today
 from deckwright.build.media import KINDS, Medium, Missing
-from deckwright.build.notes import escape, make_notes
+from deckwright.build.notes import Notes, escape
 from deckwright.build.notetype import note_type
 from deckwright.build.plan import Plan, make_plan
 from deckwright.build.sources import daily_limits
@@ -213,16 +213,16 @@ def _tell_deck(tell: Tell, run: Run, done: int, total: int) -> None:
 
 
 def _deck(plan: Plan, found: Gathered) -> Deck:
-    files = [medium for media in found.media.values() for medium in media if medium]
-    credits = sorted({medium.attribution for medium in files} - {""})
+    media = [medium for of_type in found.media.values() for medium in of_type if medium]
+    credits = sorted({medium.attribution for medium in media} - {""})
     count = len(plan.words)
     lines = [f"{count} {'word' if count == 1 else 'words'}, made with Deckwright.", *credits]
     return Deck(
         name=plan.deck,
         is_named=plan.is_named,
         note_type=note_type(),
-        notes=make_notes(plan.deck, plan.words, [found.of_word(index) for index in range(count)]),
-        media=tuple(dict.fromkeys(medium.path for medium in files)),
+        notes=Notes(plan.deck, plan.words, found.of_word),
+        media=Files(dict.fromkeys(medium.file for medium in media)),
         output=plan.output,
         description="<br>".join(map(escape, lines)),
     )

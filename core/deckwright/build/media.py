@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import logging
 import math
+import os
+import sys
 import threading
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 import attrs
 
 from deckwright import errors
-from deckwright.build.asking import ask
+from deckwright.build.asking import Delivered, Failed, ask
 from deckwright.build.sources import Source
 from deckwright.build.words import Word
 from deckwright.errors import (
@@ -28,7 +29,6 @@ from deckwright.errors import (
     QuotaError,
     TransientError,
 )
-from deckwright.media_files import media_ending
 from deckwright.providers.media import MediaRequest, MediaResult
 from deckwright.store import Asked, Kept, Limit, Refusal, Run
 
@@ -69,16 +69,22 @@ class Medium:
     """One finished file.
 
     Attributes:
-        path: The file; its name is made from its content.
+        file: The file; its name is made from its content.
         instance: The configured provider that it came from.
         attribution: The credit that is due; empty when none is.
         is_new: Whether this build made it; else it was kept from one before.
     """
 
-    path: Path
+    # Of a hundred thousand, paths would fill the memory.
+    file: str
     instance: str
     attribution: str = ""
     is_new: bool = True
+
+    @property
+    def name(self) -> str:
+        """The file's bare name."""
+        return os.path.basename(self.file)  # noqa: PTH119
 
 
 @attrs.frozen
@@ -192,7 +198,7 @@ class MediaMaker:
         return None if self._retry_failed and failed else error
 
     def _medium(self, source: Source, kept: Kept, *, is_new: bool = False) -> Medium:
-        return Medium(self._run.store.path(kept), source.instance, kept.attribution, is_new)
+        return Medium(self._run.store.file(kept), source.instance, sys.intern(kept.attribution), is_new)
 
     # Asking
 
@@ -206,17 +212,16 @@ class MediaMaker:
             if failure := self._failure_for_good(source):
                 return failure
             asked: Asked | None = None
-            cost = source.expected_cost(request)
             # What asks no service and costs nothing may be done twice; only what may be paid for is recorded before.
-            if source.traits.requests_per_item or source.code is None or cost != 0:
-                answer = self._permission(source, key, cost)
-                if answer is None:
+            if source.traits.requests_per_item or source.code is None or source.expected_cost(request) != 0:
+                permission = self._permission(source, key, request)
+                if permission is None:
                     return None
-                if isinstance(answer, Kept):
-                    return self._medium(source, answer)
-                if isinstance(answer, Limit):
-                    return self._remember(source, _over(answer))
-                asked = answer
+                if isinstance(permission, Kept):
+                    return self._medium(source, permission)
+                if isinstance(permission, Limit):
+                    return self._remember(source, _over(permission))
+                asked = permission
             else:
                 self._run.store.require_room()
             # A file of its own for each: what a provider leaves behind, or writes late, must not pass for another's.
@@ -228,69 +233,67 @@ class MediaMaker:
                 if asked and asked.before
                 else None,
             )
-            result = ask(lambda wanted: self._generate(*source.key, wanted), request, source.secrets)
-            if isinstance(result, MediaResult):
-                made = self._kept(source, key, request, result, asked)
+            answer = ask(lambda wanted: self._generate(*source.key, wanted), request, source.secrets)
+            if isinstance(answer, Delivered):
+                made = self._kept(source, key, request, answer, asked)
                 if isinstance(made, Medium):
-                    self._tell(request, result)
+                    self._tell(request, answer.result)
             else:
-                self._settle(source, key, result, asked)
-                made = result
-            return self._remember(source, made)
+                self._settle(source, key, answer, asked)
+                made = answer.error
+            # A request that was resumed in vain says nothing of how the service is now.
+            is_of_before = asked is not None and asked.before is not None
+            return self._remember(source, made, counts=not is_of_before)
 
-    def _permission(self, source: Source, key: str | None, cost: float | None) -> Asked | Limit | Kept | None:
+    def _permission(
+        self, source: Source, key: str | None, request: MediaRequest
+    ) -> Asked | Limit | Kept | None:
         """Have a request recorded, and its money reserved."""
         return self._run.ask(
             key or f"once {uuid.uuid4()}",
             source.names,
-            cost,
+            lambda: source.expected_cost(request),
             (*self._limits, *source.limits),
             is_resumable=source.traits.resumable,
             is_over=self._is_stopping,
         )
 
     def _kept(
-        self,
-        source: Source,
-        key: str | None,
-        request: MediaRequest,
-        result: MediaResult,
-        asked: Asked | None,
+        self, source: Source, key: str | None, request: MediaRequest, made: Delivered, asked: Asked | None
     ) -> Medium | ProviderError:
         """Keep a file under a name that is made from its content, and record what it cost."""
-        about = result.metadata if isinstance(result.metadata, Mapping) else {}
+        about = made.result.metadata if isinstance(made.result.metadata, Mapping) else {}
         credit = str(about.get("attribution") or source.traits.attribution)
         cost = _dollars(about.get("cost"))
         if cost is not None:
             with self._lock:
                 source.dearest = max(cost, source.dearest or 0.0)
-        file = result.file_path
-        assert file is not None  # noqa: S101 - `ask` returns no other
-        ending = media_ending(file, request.type)
         try:
             if key:
                 kept = self._run.keep(
-                    file, ending, key, source.names,
+                    made.file, made.ending, key, source.names,
                     content=request.content, place=source.place, attribution=credit, cost=cost, request=asked,
                 )  # fmt: skip
                 return self._medium(source, kept, is_new=True)
-            path = self._run.keep_for_now(file, ending)
+            path = self._run.keep_for_now(made.file, made.ending)
         except errors.BuildError:
             raise
         except OSError as error:  # its own file, elsewhere
             failure = BadMediaError(f"its file cannot be kept ({errors.told(error)})")
-            self._settle(source, key, failure, asked)
+            self._settle(source, key, Failed(failure, cost), asked)
             return failure
         if asked:
             self._run.answered(asked, cost, is_lost=False)
-        return Medium(path, source.instance, credit)
+        return Medium(str(path), source.instance, credit)
 
-    def _settle(self, source: Source, key: str | None, failure: ProviderError, asked: Asked | None) -> None:
+    def _settle(self, source: Source, key: str | None, failed: Failed, asked: Asked | None) -> None:
         """Record what became of a request that failed."""
+        failure = failed.error
         if asked:
             is_lost = failure.is_overdue or (isinstance(failure, TransientError) and failure.reply_lost)
             may_cost = is_lost or failure.is_unforeseen or isinstance(failure, BadMediaError)
-            self._run.answered(asked, None if may_cost else 0.0, is_lost=is_lost)
+            cost = _dollars(failed.cost)
+            self._run.answered(asked, 0.0 if cost is None and not may_cost else cost, is_lost=is_lost)
         if key and isinstance(failure, (NotFoundError, ContentPolicyError)) and not failure.is_unforeseen:
             refusal = Refusal(_class_of(failure).__name__, failure.message, failure.hint or "")
             self._run.refused(key, refusal, source.name, source.place)
@@ -307,8 +310,16 @@ class MediaMaker:
                 return None
             return failure
 
-    def _remember(self, source: Source, result: Medium | ProviderError) -> Medium | ProviderError:
-        """Take note of who need not be asked again, and of whose code is at fault."""
+    def _remember(
+        self, source: Source, result: Medium | ProviderError, *, counts: bool = True
+    ) -> Medium | ProviderError:
+        """Take note of who need not be asked again, and of whose code is at fault.
+
+        Args:
+            source: The provider.
+            result: What came of asking it.
+            counts: Whether a passing fault counts towards those in a row.
+        """
         key = source.key
         with self._lock:
             if isinstance(result, BadMediaError) or (
@@ -316,7 +327,7 @@ class MediaMaker:
             ):
                 self.faults.setdefault(key, []).append(result)
             if isinstance(result, TransientError):
-                self._failed_in_a_row[key] += 1
+                self._failed_in_a_row[key] += counts
             else:
                 del self._failed_in_a_row[key]
             if isinstance(result, ProviderError) and (

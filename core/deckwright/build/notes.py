@@ -5,28 +5,56 @@ from __future__ import annotations
 import hashlib
 import html
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import overload
 
 from deckwright.build.media import Medium
 from deckwright.build.words import Word
 from deckwright.providers.sync import Note
 
 
-def make_notes(deck: str, words: Sequence[Word], media: Sequence[Mapping[str, Medium]]) -> tuple[Note, ...]:
-    """Make one note a word.
+class Notes(Sequence[Note]):
+    """One note a word, each made when it is looked at: all at once would fill the memory.
 
     Args:
         deck: The deck's name. The same word in a deck of another name is another note.
         words: The words.
-        media: For each word, its finished files by type.
+        media_of: Gives the finished files of the word at an index, by type.
     """
-    seen: Counter[tuple[str, str, str]] = Counter()
-    notes = []
-    for word, files in zip(words, media, strict=True):
-        key = (word.language, word.text, word.reading)
-        notes.append(Note(_guid(deck, *key, str(seen[key])), _fields(word, files), word.tags))
-        seen[key] += 1
-    return tuple(notes)
+
+    def __init__(
+        self, deck: str, words: Sequence[Word], media_of: Callable[[int], Mapping[str, Medium]]
+    ) -> None:
+        self._deck = deck
+        self._words = words
+        self._media_of = media_of
+        # How many of the same spelling come before a word, where any do.
+        self._before: dict[int, int] = {}
+        seen: Counter[int] = Counter()
+        for index, word in enumerate(words):
+            spelling = hash(_spelling(word))
+            if seen[spelling]:
+                self._before[index] = seen[spelling]
+            seen[spelling] += 1
+
+    def __len__(self) -> int:
+        return len(self._words)
+
+    @overload
+    def __getitem__(self, index: int) -> Note: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Note]: ...
+    def __getitem__(self, index: int | slice) -> Note | Sequence[Note]:
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(len(self)))]
+        word = self._words[index]
+        place = range(len(self))[index]
+        guid = _guid(self._deck, *_spelling(word), str(self._before.get(place, 0)))
+        return Note(guid, _fields(word, self._media_of(place)), word.tags)
+
+
+def _spelling(word: Word) -> tuple[str, str, str]:
+    return word.language, word.text, word.reading
 
 
 def escape(text: str) -> str:
@@ -49,8 +77,8 @@ def _fields(word: Word, media: Mapping[str, Medium]) -> dict[str, str]:
         "Reading": escape(word.reading) if word.reading != word.text else "",
         "Translation": escape(word.translation),
         "Example": escape(word.example),
-        "Sound": f"[sound:{sound.path.name}]" if sound else "",
-        "Picture": f'<img src="{picture.path.name}" alt="">' if picture else "",
+        "Sound": f"[sound:{sound.name}]" if sound else "",
+        "Picture": f'<img src="{picture.name}" alt="">' if picture else "",
         "Extra": _facts(word.facts),
         "Credit": escape(" · ".join(sorted({medium.attribution for medium in media.values()} - {""}))),
         # Tells the card's fonts which glyphs to use: Japanese and Chinese share characters, not their shapes.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ class Word:
     facts: dict[str, str] = attrs.field(factory=dict)
 
 
-def read_rows(path: Path, registry: ProviderRegistry, pipeline: str) -> list[Any]:
+def read_rows(path: Path, registry: ProviderRegistry, pipeline: str) -> Iterator[Any]:
     """Read a word list with the first of the pipeline's data providers that reads such files.
 
     Raises:
@@ -84,7 +84,7 @@ def read_rows(path: Path, registry: ProviderRegistry, pipeline: str) -> list[Any
                     f"{path}: a word list is a list; this is a {type(rows).__name__}.",
                     hint='Write ["one", "two"], or [{"word": "one", "translation": "..."}].',
                 )
-            return rows
+            return _taken(rows)
     on_offer = [info for info, _ in registry.plugins.describe() if info.type == "data"]
     if readers := [info.name for info in on_offer if suffix in info.traits.reads]:
         hint = f'Add [providers.data.{readers[0]}] with pipelines = ["{pipeline}"] to the configuration.'
@@ -93,6 +93,13 @@ def read_rows(path: Path, registry: ProviderRegistry, pipeline: str) -> list[Any
     raise DataError(
         f"{path}: no data provider of the pipeline {pipeline!r} reads {suffix or 'such'} files.", hint=hint
     )
+
+
+def _taken(rows: list[Any]) -> Iterator[Any]:
+    """Yield the rows, and let go of each."""
+    rows.reverse()
+    while rows:
+        yield rows.pop()
 
 
 def make_words(rows: Iterable[Any], language: str | None, source: str) -> tuple[list[Word], int]:

@@ -13,6 +13,7 @@ from deckwright._version import __version__
 
 COMMANDS = (
     "build",
+    "cache",
     "check",
     "doctor",
     "estimate",

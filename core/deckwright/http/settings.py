@@ -45,33 +45,52 @@ def timeout(seconds: float) -> Any:
     return attrs.field(
         default=seconds,
         validator=attrs.validators.gt(0),
-        metadata={"help": "seconds without a sign of life after which a request is given up"},
+        metadata={
+            "help": "seconds without a sign of life after which a request is given up",
+            "changes_output": False,
+        },
     )
 
 
 @attrs.define(kw_only=True)
 class HttpSettings:
-    """How to speak to a service. A provider's own settings class derives from this one."""
+    """How to speak to a service. A provider's own settings class derives from this one.
+
+    None of them changes what the service delivers, and the metadata says so: what a build has kept is used again,
+    whichever way it was asked for.
+    """
 
     timeout: float = timeout(30.0)
     max_retries: int = attrs.field(
         default=3,
         validator=attrs.validators.ge(0),
-        metadata={"help": "how often a request that may yet succeed is made again"},
+        metadata={
+            "help": "how often a request that may yet succeed is made again",
+            "changes_output": False,
+        },
     )
     longest_wait: float = attrs.field(
         default=60.0,
         validator=attrs.validators.ge(0),
-        metadata={"help": "seconds; when the service asks for a longer wait, the next provider is asked"},
+        metadata={
+            "help": "seconds; when the service asks for a longer wait, the next provider is asked",
+            "changes_output": False,
+        },
     )
     max_concurrent: int = attrs.field(
-        default=4, validator=attrs.validators.ge(1), metadata={"help": "how many requests at once"}
+        default=4,
+        validator=attrs.validators.ge(1),
+        metadata={"help": "how many requests at once", "changes_output": False},
     )
     requests_per_second: float | None = attrs.field(
         default=None,
         validator=attrs.validators.optional(attrs.validators.gt(0)),
-        metadata={"help": "how many requests in any second, rounded down; no limit when not set"},
+        metadata={
+            "help": "how many requests in any second, rounded down; no limit when not set",
+            "changes_output": False,
+        },
     )
     user_agent: str = attrs.field(
-        default=f"Deckwright/{__version__}", metadata={"help": "what the service is told that calls it"}
+        default=f"Deckwright/{__version__}",
+        metadata={"help": "what the service is told that calls it", "changes_output": False},
     )

@@ -74,8 +74,8 @@ class Deck:
 
     name: str
     note_type: NoteType
-    notes: tuple[Note, ...]
-    media: tuple[Path, ...] = ()
+    notes: Sequence[Note]
+    media: Sequence[Path] = ()
     output: Path | None = None
     description: str = ""
     is_named: bool = False

@@ -135,22 +135,28 @@ class Store:
     def find(self, key: str) -> Kept | None:
         """Return what is kept for a key, having made sure that its file is there."""
         kept = self.ledger.kept(key)
-        if kept is None or self.path(kept).is_file() or (kept.work and self.move(kept)):
+        if kept is None or os.path.isfile(self.file(kept)) or (kept.work and self.move(kept)):  # noqa: PTH113
             return kept
         # Somebody deleted it.
         self.ledger.forget([key])
         return None
 
-    def path(self, kept: Kept) -> Path:
+    def file(self, kept: Kept) -> str:
         """Return where the file of a result is."""
-        return self.folder / Place(kept.deck).path(kept.name)
+        return f"{self.folder}{os.sep}{Place(kept.deck).path(kept.name)}"
 
     def move(self, kept: Kept) -> bool:
         """Move the file of a result to its place, if nobody has yet; say whether it is there."""
-        file = self.path(kept)
-        file.parent.mkdir(parents=True, exist_ok=True)
+        work, file = self.folder / kept.work, Path(self.file(kept))
+        if not kept.work:  # somebody has
+            return file.is_file()
         with suppress(FileNotFoundError):
-            (self.folder / kept.work).replace(file)
+            try:
+                work.replace(file)
+            except FileNotFoundError:  # the one or the other
+                file.parent.mkdir(parents=True, exist_ok=True)
+                work.replace(file)
+            return True
         return file.is_file()
 
     def recover(self) -> None:

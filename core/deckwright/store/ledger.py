@@ -295,12 +295,16 @@ class Ledger:
 
         Returns:
             The request to make, which is the old one if there is one to be resumed; the limit that would be
-            exceeded; what is kept for the key by now; or None, when it must wait until another request is answered: one for the same thing, or
-            one that may cost less than was reserved for it.
+            exceeded; what is kept for the key by now; or None, when it must wait until another request is answered:
+            one for the same thing, or one that may cost less than was reserved for it.
         """
         type, instance, provider = names
         day = now.date().isoformat()
         with self._changing() as database:
+            # Another may have been faster, between this one's look and its turn.
+            row = database.execute(f"SELECT {_KEPT} FROM media WHERE key = ?", (key,)).fetchone()
+            if row:
+                return Kept(*row)
             if database.execute(
                 "SELECT 1 FROM requests WHERE key = ? AND state = 'asked'", (key,)
             ).fetchone():

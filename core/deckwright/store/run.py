@@ -80,7 +80,7 @@ class Run:
         self,
         key: str,
         names: tuple[str, str, str],
-        amount: float | None,
+        amount: Callable[[], float | None],
         limits: Sequence[Limit],
         *,
         is_resumable: bool,
@@ -91,7 +91,7 @@ class Run:
         Args:
             key: What it is for.
             names: The type and instance, and the provider's name.
-            amount: What it is expected to cost, in US dollars; None when nobody knows.
+            amount: Says what it is expected to cost, in US dollars; None when nobody knows yet.
             limits: What must not be exceeded.
             is_resumable: Whether a request of which nobody knows what became may be made once more at no cost.
             is_over: Says whether to wait no longer.
@@ -106,7 +106,7 @@ class Run:
             with self._settled:
                 with self.store.told("cannot be written"):
                     answer = self.store.ledger.ask(
-                        new, key, self.id, names, amount, limits, datetime.now().astimezone(),
+                        new, key, self.id, names, amount(), limits, datetime.now().astimezone(),
                         is_resumable=is_resumable,
                     )  # fmt: skip
                 if answer is None:
@@ -168,7 +168,7 @@ class Run:
                 Kept(
                     key=key,
                     name=name,
-                    work=work.relative_to(self.store.folder).as_posix(),
+                    work=f"runs/{self.id}/{work.name}",
                     bytes=work.stat().st_size,
                     type=type,
                     content=content,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ import pytest
 from deckwright.errors import BadMediaError, ProviderError
 from deckwright.media_files import media_ending
 from deckwright.providers.media import MediaRequest, MediaResult
+from deckwright.secrets import redact, secret_values
 from deckwright.testing.contracts.checking import UNKNOWN, answering, fail, require
 from deckwright.testing.contracts.provider import ProviderContract, checked
 
@@ -111,8 +113,42 @@ class _MediaContract(ProviderContract):
                 "belongs to one request in variables of the method, not in the provider; or take a lock.",
             )
 
+    def test_several_may_be_asked_for_at_once(self, limited: Any) -> None:
+        """`at_once`, how many requests a build may make at once, is a whole number, and at least 1."""
+        with answering("at_once"):
+            at_once = limited.at_once
+        require(
+            isinstance(at_once, int) and not isinstance(at_once, bool) and at_once >= 1,
+            f"at_once of {self._label} is {at_once!r}: it is a whole number, and at least 1.",
+        )
+
+    def test_its_key_tells_requests_apart(self, limited: Any, tmp_path: Path) -> None:
+        """`cache_key` is made of what JSON has, is the same for equal requests, and another for another word."""
+        word, language = self.words[0]
+        first = self._key(limited, self._request(tmp_path / "word", word, language))
+        again = self._key(limited, self._request(tmp_path / "elsewhere" / "word", word, language))
+        other = self._key(limited, self._request(tmp_path / "word", f"{word} {word}", language))
+        require(
+            first == again,
+            f"cache_key of {self._label} differs for two equal requests: each build would make, and pay for, "
+            "everything again. The file it goes to, the time and the like are no part of it.",
+        )
+        require(
+            first != other,
+            f"cache_key of {self._label} is the same for {word!r} and for another word: the one would be taken for "
+            "the other.",
+        )
+
+    def test_its_key_holds_no_secret(self, settings: Mapping[str, Any], limited: Any, tmp_path: Path) -> None:
+        """`cache_key` holds no key, token or password: another key makes no other picture."""
+        key = self._key(limited, self._request(tmp_path / "word", *self.words[0]))
+        require(
+            redact(key, secret_values(settings)) == key,
+            f"cache_key of {self._label} holds a secret: leave it out, as self.output_settings does.",
+        )
+
     def test_its_estimate_is_complete(self, limited: Any, tmp_path: Path) -> None:
-        """`get_cost_estimate` has its three numbers, none of them negative, for no requests too."""
+        """`get_cost_estimate` has its three numbers, not negative, or `nan` for what is not known; for none too."""
         for requests in ([], self._several(tmp_path, 3)):
             with answering("get_cost_estimate"):
                 estimate = limited.get_cost_estimate(requests)
@@ -120,7 +156,7 @@ class _MediaContract(ProviderContract):
             require(
                 numbers and all(_is_an_amount(number) for number in numbers),
                 f"get_cost_estimate of {len(requests)} requests returned {estimate!r}: it is a dict of "
-                f"{', '.join(_ESTIMATED)}, numbers that are not negative.",
+                f"{', '.join(_ESTIMATED)}, numbers that are not negative, or nan where a price is not known.",
             )
             require(
                 estimate["requests_count"] == len(requests),
@@ -146,6 +182,15 @@ class _MediaContract(ProviderContract):
             self._request(folder / f"several-{number}", *self.words[number % len(self.words)])
             for number in range(count)
         ]
+
+    def _key(self, provider: Any, request: MediaRequest) -> str:
+        """Ask for a key; return it as JSON."""
+        with answering("cache_key"):
+            key = provider.cache_key(request)
+        try:
+            return json.dumps(key, sort_keys=True)
+        except (TypeError, ValueError) as error:
+            fail(f"cache_key of {self._label} is nothing that JSON has: {error}.")
 
     def _result(self, provider: Any, request: MediaRequest) -> MediaResult:
         """Ask, and look whether what comes is a result that says what it should."""
@@ -241,4 +286,4 @@ class ImageProviderContract(_MediaContract):
 
 def _is_an_amount(number: object) -> bool:
     is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
-    return is_number and math.isfinite(number) and number >= 0  # type: ignore[arg-type,operator]
+    return is_number and (math.isnan(number) or 0 <= number < math.inf)  # type: ignore[arg-type,operator]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -78,6 +79,29 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
 
     monkeypatch.setattr(subprocess, "Popen", Recorded)
     return processes
+
+
+def a_program_with_a_worker(code: str, *inherited: int) -> subprocess.Popen[bytes]:
+    """Start a program, leading a group of its own, that has a `worker` and runs this code.
+
+    Args:
+        code: What it runs.
+        inherited: Files that the worker, too, has open for as long as it runs.
+    """
+    paths = [espeakng_loader.get_library_path(), espeakng_loader.get_data_path()]
+    start = (
+        f"import functools, subprocess, sys; sys.path[:] = {sys.path!r}\n"
+        "from deckwright_builtins.espeak import process\n"
+        f"subprocess.Popen = functools.partial(subprocess.Popen, pass_fds={inherited!r})\n"
+        f"worker = process.Worker(*{paths!r}, 20)\n"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", start + code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        pass_fds=inherited,
+        start_new_session=True,
+    )
 
 
 class TestSound:
@@ -286,6 +310,43 @@ class TestProcess:
         done = subprocess.run(command, input=b"", capture_output=True, timeout=20)
         assert done.returncode == 0
         assert json.loads(done.stdout)["voices"]["fr"] == "roa/fr"
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="there, a console sends it to groups in another way")
+    def test_an_interrupt_of_the_terminal_does_not_reach_it(self) -> None:
+        """Whoever has the words spoken may go on, and finish what it has begun."""
+        code = (
+            "try:\n"
+            "    print('ready', flush=True)\n"
+            "    sys.stdin.read()\n"
+            "except KeyboardInterrupt:\n"
+            "    voice = {'voice': 'gmw/en-US', 'speed': 150, 'pitch': 50, 'volume': 90}\n"
+            "    answer, samples = worker.ask({'text': 'house', **voice})\n"
+            "    print(len(samples), flush=True)\n"
+            "worker.close()\n"
+        )
+        with a_program_with_a_worker(code) as program:
+            assert program.stdout is not None
+            assert program.stdout.readline() == b"ready\n"
+            os.killpg(program.pid, signal.SIGINT)
+            assert int(program.stdout.readline()) > 1000
+            assert program.wait(20) == 0
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="it is watched by a pipe that it inherits")
+    def test_it_ends_when_the_program_is_killed(self) -> None:
+        ours, its = os.pipe()
+        with os.fdopen(ours, "rb", 0) as pipe:
+            try:
+                program = a_program_with_a_worker("print('ready', flush=True)\nsys.stdin.read()\n", its)
+            finally:
+                os.close(its)
+            with program:
+                assert program.stdout is not None
+                assert program.stdout.readline() == b"ready\n"
+                assert select.select([pipe], [], [], 0)[0] == []
+                program.kill()
+            # The end of the pipe comes with the end of the last process that has it open, which is the worker.
+            assert select.select([pipe], [], [], 20)[0] == [pipe]
+            assert pipe.read() == b""
 
     def test_eight_threads_may_share_one_provider(self, provider: Espeak, tmp_path: Path) -> None:
         wanted = [(language, word) for language, word in WORDS for _ in range(8)]

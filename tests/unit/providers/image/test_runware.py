@@ -4,9 +4,14 @@ import base64
 import json
 import logging
 import random
+import subprocess
+import sys
 import threading
+import time
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -545,6 +550,23 @@ class TestErrors:
         server.fail(fault, when=is_download, times=None)
         assert type(paint(make()).failure) is kind
 
+    def test_what_could_not_be_fetched_is_paid_for_and_can_be_had_yet(
+        self, server: RunwareServer, make: Make, tmp_path: Path
+    ) -> None:
+        [request] = requests_for(tmp_path, "an apple")
+        request.id = ID
+        server.fail(Reply(503), when=is_download)
+        result = make().generate_media(request)
+        assert isinstance(result.failure, TransientError)
+        assert result.failure.reply_lost
+        assert result.failure.message.startswith(
+            "The picture is painted and charged, and could not be fetched. "
+        )
+        assert result.metadata["cost"] == pytest.approx(server.spent)
+        request.asked_before = long_ago()
+        assert make().generate_media(request).success
+        assert server.charged == {ID: 1}
+
     def test_to_fetch_it_again_costs_nothing(self, server: RunwareServer, make: Make, paint: Paint) -> None:
         server.fail(Truncated(), when=is_download)
         assert paint(make(max_retries=1)).success
@@ -746,6 +768,7 @@ class TestBatches:
         results = make(output_type="base64Data").generate_batch([bad, good])
         assert [result.success for result in results] == [False, True]
         assert (results[0].error or "").startswith("The picture cannot be written (")
+        assert results[0].metadata["cost"] == results[1].metadata["cost"]
 
     def test_it_may_be_used_from_several_threads(
         self, server: RunwareServer, make: Make, tmp_path: Path
@@ -915,7 +938,9 @@ class TestLostReplies:
         server.fail(runware.INVALID_API_KEY, when=asks_for_details)
         results = make(max_retries=1).generate_batch(requests_for(tmp_path, "an apple", "a pear", "a plum"))
         assert sorted(result.success for result in results) == [False, False, True]
-        assert {type(result.failure) for result in results if not result.success} == {AuthenticationError}
+        failures = [result.failure for result in results if result.failure]
+        assert all(isinstance(failure, TransientError) and failure.reply_lost for failure in failures)
+        assert {failure.hint for failure in failures} == {"Check api_key."}
         asked = [received.json() for received in server.requests if asks_for_details(received)]
         assert [len(tasks) for tasks in asked] == [3, 2]
         assert len(posts(server)) == 1
@@ -957,6 +982,234 @@ class TestLostReplies:
         assert isinstance(failure, TransientError)
         assert not failure.reply_lost
         assert failure.message.startswith("127.0.0.1 cannot be reached (")
+
+
+ID = "6f0c4d0e-3f0b-4c52-9d0a-0e8a4b7f2c11"
+
+
+def now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def long_ago() -> datetime:
+    return now() - timedelta(hours=2)
+
+
+def just_now() -> datetime:
+    """Return a time that is less than the (short) pauses of these tests ago: in the future, by a clock set back."""
+    return now() + timedelta(minutes=1)
+
+
+def questions(server: RunwareServer) -> list[list[str]]:
+    """Return the UUIDs of each request for details."""
+    return [
+        [task["taskUUID"] for task in received.json()]
+        for received in server.requests
+        if asks_for_details(received)
+    ]
+
+
+class TestAskedBefore:
+    """A build was killed while it waited; the next one makes the same request."""
+
+    @pytest.fixture
+    def ask(self, tmp_path: Path) -> Callable[..., MediaResult]:
+        def ask(
+            provider: Runware, asked_before: datetime | None = None, id: str = ID, prompt: str = "a red apple"
+        ) -> MediaResult:
+            target = tmp_path / "picture.png"
+            return provider.generate_media(
+                MediaRequest("image", prompt, {}, target, id=id, asked_before=asked_before)
+            )
+
+        return ask
+
+    def test_a_request_is_known_by_its_id(self, server: RunwareServer, make: Make, ask: Paint) -> None:
+        assert ask(make()).metadata["task"] == ID
+        assert ask(make(), id=ID.upper()).metadata["task"] == ID
+        assert list(server.charged) == [ID]
+        assert questions(server) == []
+
+    @pytest.mark.parametrize("id", ["request 7", "1b4e28ba-2fa1-11d2-883f-0016d3cca427"])
+    def test_an_id_that_runware_would_not_take_stands_for_one(
+        self, server: RunwareServer, make: Make, ask: Paint, id: str
+    ) -> None:
+        first = ask(make(), id=id)
+        assert first.success
+        again = ask(make(), long_ago(), id=id)
+        assert again.metadata == first.metadata
+        assert list(server.charged.values()) == [1]
+
+    @pytest.mark.parametrize("when", [long_ago, just_now, lambda: datetime.now() - timedelta(hours=2)])
+    @pytest.mark.parametrize("output_type", ["URL", "base64Data"])
+    def test_what_was_painted_is_fetched(
+        self,
+        server: RunwareServer,
+        make: Make,
+        ask: Paint,
+        when: Callable[[], datetime],
+        output_type: str,
+    ) -> None:
+        first = ask(make(output_type=output_type))
+        again = ask(make(), when())
+        assert again.success, again.error
+        assert again.metadata == first.metadata
+        assert again.metadata["cost"] == pytest.approx(server.spent)
+        assert len(posts(server)) == 1
+        assert questions(server) == [[ID]]
+        assert list(server.charged.values()) == [1]
+
+    def test_what_never_arrived_is_sent_under_the_same_uuid(
+        self, server: RunwareServer, make: Make, ask: Paint
+    ) -> None:
+        assert ask(make(), long_ago()).success
+        assert questions(server) == [[ID]]
+        assert server.charged == {ID: 1}
+
+    def test_what_was_sent_a_moment_ago_may_be_registered_late(
+        self, server: RunwareServer, make: Make, ask: Paint
+    ) -> None:
+        assert ask(make()).success
+        server.fail(NO_SUCH_TASK, times=4, when=asks_for_details)
+        assert ask(make(), just_now()).success
+        assert len(questions(server)) == 5
+        assert server.charged == {ID: 1}
+
+    def test_when_that_is_denied_to_the_end_it_is_sent(
+        self, server: RunwareServer, make: Make, ask: Paint
+    ) -> None:
+        assert ask(make(), just_now()).success
+        assert len(questions(server)) == 5
+        assert server.charged == {ID: 1}
+
+    def test_what_is_under_way_is_waited_for(self, server: RunwareServer, make: Make, ask: Paint) -> None:
+        assert ask(make()).success
+        server.fail(Reply.of_json({"data": []}), times=9, when=asks_for_details)
+        assert ask(make(timeout=3 * 3600), long_ago()).success
+        assert server.charged == {ID: 1}
+
+    def test_when_its_time_is_long_over_it_is_asked_about_once(
+        self, server: RunwareServer, make: Make, ask: Paint
+    ) -> None:
+        server.fail(Reply.of_json({"data": []}), times=None, when=asks_for_details)
+        failure = ask(make(), long_ago()).failure
+        assert isinstance(failure, TransientError)
+        assert failure.reply_lost
+        assert failure.message == (
+            "What became of this picture is not known; it may have been charged. It was asked for before."
+        )
+        assert (len(questions(server)), posts(server)) == (1, [])
+
+    @pytest.mark.parametrize("when", [long_ago, just_now])
+    @pytest.mark.parametrize(
+        ("fault", "hint"),
+        [
+            (Dropped(), None),
+            (Reply(503), None),
+            (attrs.evolve(runware.RATE_LIMITED, headers={"Retry-After": "300"}), None),
+            (runware.INVALID_API_KEY, "Check api_key."),
+            (Reply(401), "Check the key, and what it is allowed to do."),
+        ],
+    )
+    def test_when_it_cannot_be_asked_about_nothing_is_risked(
+        self,
+        server: RunwareServer,
+        make: Make,
+        ask: Paint,
+        when: Callable[[], datetime],
+        fault: Any,
+        hint: str | None,
+    ) -> None:
+        server.fail(fault, times=None, when=asks_for_details)
+        failure = ask(make(max_retries=1), when()).failure
+        assert isinstance(failure, TransientError)
+        assert failure.reply_lost
+        assert failure.hint == hint
+        assert posts(server) == []
+
+    def test_what_there_was_no_money_for_is_sent_again(
+        self, server: RunwareServer, make: Make, ask: Paint
+    ) -> None:
+        server.balance = 0
+        assert isinstance(ask(make()).failure, QuotaError)
+        assert isinstance(ask(make(), long_ago()).failure, QuotaError)
+        server.balance = 1
+        assert ask(make(), long_ago()).success
+        assert server.charged == {ID: 1}
+
+    def test_what_cannot_be_painted_is_told_and_not_sent_again(
+        self, server: RunwareServer, make: Make, ask: Paint
+    ) -> None:
+        assert not ask(make(), prompt="x").success
+        assert type(ask(make(), long_ago(), prompt="x").failure) is InvalidRequestError
+        assert len(posts(server)) == 1
+
+    def test_without_an_id_there_is_nothing_to_ask_about(
+        self, server: RunwareServer, make: Make, ask: Paint
+    ) -> None:
+        assert ask(make(), long_ago(), id="").success
+        assert questions(server) == []
+
+    @pytest.mark.parametrize(
+        "gone", [None, Reply(403), Reply.of_json({"errors": [{"code": "notFound"}]}, 404)]
+    )
+    def test_a_link_that_has_expired_is_told(
+        self, server: RunwareServer, make: Make, ask: Paint, gone: Reply | None
+    ) -> None:
+        cost = ask(make()).metadata["cost"]
+        server.images.clear()
+        if gone is not None:
+            server.fail(gone, times=None, when=is_download)
+        result = ask(make(max_retries=2), long_ago())
+        assert type(result.failure) is BadMediaError
+        assert result.failure.message.startswith(
+            "This picture was painted and charged, and Runware does not give it out any more. 127.0.0.1 "
+        )
+        assert result.metadata["cost"] == cost
+        assert server.charged == {ID: 1}
+
+    def test_each_of_a_batch_fares_in_its_own_way(
+        self, server: RunwareServer, make: Make, tmp_path: Path
+    ) -> None:
+        requests = requests_for(tmp_path, *TestBatches.PROMPTS)
+        done, expired, never, fresh, _ = requests
+        for request in (done, expired, never, fresh):
+            request.id = str(uuid.uuid4())
+        provider = make()
+        assert provider.generate_media(expired).success
+        server.images.clear()
+        assert provider.generate_media(done).success
+        for request in (done, expired, never):
+            request.asked_before = long_ago()
+        results = provider.generate_batch(requests)
+        assert [result.success for result in results] == [True, False, True, True, True]
+        assert questions(server) == [sorted(request.id for request in (done, expired, never))]
+        assert [len(tasks) for tasks in posts(server)] == [1, 1, 3]
+        assert len(server.charged) == 5
+        assert set(server.charged.values()) == {1}
+
+    def test_it_is_paid_once_though_the_program_was_killed(
+        self, server: RunwareServer, make: Make, ask: Paint, tmp_path: Path
+    ) -> None:
+        server.fail(LostReply(Slow(60)), when=asks_for_pictures)
+        code = (
+            f"import sys; sys.path[:] = {sys.path!r}\n"
+            "from deckwright import MediaRequest\n"
+            "from deckwright_builtins.runware import Runware\n"
+            f"provider = Runware({{'api_key': {server.key!r}, 'base_url': {server.base_url!r}}})\n"
+            f"request = MediaRequest('image', 'a red apple', {{}}, {str(tmp_path / 'a.png')!r}, id={ID!r})\n"
+            "provider.generate_media(request)\n"
+        )
+        with subprocess.Popen([sys.executable, "-c", code]) as program:
+            end = time.monotonic() + 30
+            while not server.charged and time.monotonic() < end:
+                time.sleep(0.01)
+            program.kill()
+        assert server.charged == {ID: 1}
+        result = ask(make(), now())
+        assert result.success, result.error
+        assert server.charged == {ID: 1}
+        assert len(posts(server)) == 1
 
 
 class TestSomeTasksFail:

@@ -1,0 +1,394 @@
+"""`deckwright cache`: what is kept from builds, what it cost, and how to be rid of it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from deckwright.cli.common import (
+    config_option,
+    console,
+    dollars,
+    json_option,
+    plain_table,
+    print_json,
+    read_config,
+    show_problems,
+    tell,
+)
+
+if TYPE_CHECKING:
+    from deckwright.store import Store
+    from deckwright.store.pruning import Building, Choice, Leftovers, Prunable
+
+_DAY = 24 * 3600
+
+
+@click.group(
+    "cache", invoke_without_command=True, short_help="Show what is kept from builds; remove some of it."
+)
+@config_option
+@json_option
+@click.pass_context
+def command(context: click.Context, config: Path | None, as_json: bool) -> None:
+    """Show what is kept from builds, so that it is neither made nor paid for again, and what was spent.
+
+    What has cost money is never removed unless `deckwright cache prune` is told to.
+    """
+    if context.invoked_subcommand:
+        return
+    from deckwright.store import Store
+
+    folder = _folder(config)
+    if not Store.is_at(folder):
+        _tell_none(folder, as_json)
+        return
+    with Store(folder) as store:
+        shown = _overview(store)
+    if as_json:
+        print_json(shown)
+    else:
+        _show(shown)
+
+
+@command.command("prune", short_help="Remove what is of no use, or what you choose.")
+@config_option
+@click.option(
+    "--older-than",
+    type=click.FloatRange(min=0),
+    metavar="DAYS",
+    help="What was made more than DAYS days ago.",
+)
+@click.option("--provider", metavar="NAME", help="What is from this provider, such as openai.")
+@click.option("--deck", metavar="NAME", help="What is kept for this deck alone.")
+@click.option("--refusals", is_flag=True, help="No files; what providers said they have nothing for.")
+@click.option(
+    "--orphans", is_flag=True, help="Only files that nothing refers to, and records of files that are gone."
+)
+@click.option("--all", "everything", is_flag=True, help="All of it.")
+@click.option("-n", "--dry-run", is_flag=True, help="Remove nothing; say what would be removed.")
+@click.option("--yes", is_flag=True, help="Also remove what was paid for, and do not ask.")
+@json_option
+@click.pass_context
+def prune_command(
+    context: click.Context,
+    config: Path | None,
+    older_than: float | None,
+    provider: str | None,
+    deck: str | None,
+    refusals: bool,
+    orphans: bool,
+    everything: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Remove what is kept from builds.
+
+    Without a selection that is what is of no use: files that nothing refers to, records of files that are gone, and
+    refusals of more than 30 days ago. --older-than, --provider and --deck select files and refusals that fit all
+    of them.
+
+    What was paid for would have to be paid for again. How much that is, is said first, and it is removed when you
+    say so, or with --yes. What was spent is remembered in any case: budgets stay what they are.
+
+    \b
+    Exit codes:
+      0  it is removed, or there was nothing to remove
+      1  a build is at work on the store, or it cannot be used
+      2  the configuration or the options are wrong
+      3  some files could not be removed
+    """  # noqa: D301
+    from deckwright import cli
+    from deckwright.store import Store
+    from deckwright.store.pruning import find_prunable, prune
+
+    group = context.parent.params if context.parent else {}
+    config, as_json = config or group["config"], as_json or group["as_json"]
+    choice = _choice(older_than, provider, deck, refusals, orphans, everything)
+    folder = _folder(config)
+    if not Store.is_at(folder):
+        _tell_none(folder, as_json)
+        return
+    with Store(folder) as store:
+        found = find_prunable(store, choice)
+        if not as_json:
+            _show_found(found, dry_run)
+            if not found:
+                _remark(store, choice)
+        problems = []
+        if found and not dry_run:
+            if not yes and (found.cost or found.unpriced):
+                _confirm(found)
+            problems = prune(store, found)
+    if as_json:
+        print_json({"folder": folder, "dry_run": dry_run, **_as_json(found), "problems": problems})
+    elif found and not dry_run and not problems:
+        tell("Done.")
+    show_problems(problems)
+    if problems:
+        context.exit(cli.SOME_FAILED)
+
+
+def _choice(
+    older_than: float | None,
+    provider: str | None,
+    deck: str | None,
+    refusals: bool,
+    orphans: bool,
+    everything: bool,
+) -> Choice:
+    """Return what the options select."""
+    from deckwright.build.media import REFUSALS_LAST
+    from deckwright.store.pruning import Choice
+
+    if "" in (provider, deck):
+        # From a variable that is not set, perhaps. It would select more than was meant.
+        raise click.UsageError("An empty name selects nothing.")
+    filters = older_than is not None or bool(provider or deck)
+    if everything:
+        if filters or refusals or orphans:
+            raise click.UsageError("--all is everything: it goes with no other selection.")
+        return Choice(files=True, refusals=True, leftovers=True)
+    if orphans and filters:
+        raise click.UsageError(
+            "Of a file that nothing refers to, neither provider nor deck nor age is known."
+        )
+    if not (filters or refusals or orphans):
+        return Choice(refusals=True, leftovers=True, before=time.time() - REFUSALS_LAST)
+    return Choice(
+        files=filters and not refusals,
+        refusals=refusals or filters,
+        leftovers=orphans,
+        before=None if older_than is None else time.time() - older_than * _DAY,
+        provider=provider or "",
+        deck=deck or "",
+    )
+
+
+def _folder(config: Path | None) -> Path:
+    """Return where the store of a configuration is."""
+    from deckwright.build.plan import BuildSettings, store_of
+
+    found = read_config(config)
+    return store_of(found, found.section("build", BuildSettings)).absolute()
+
+
+def _tell_none(folder: Path, as_json: bool) -> None:
+    if as_json:
+        print_json({"folder": folder, "exists": False})
+    else:
+        tell(f"Nothing is kept yet: there is no store at {folder}.")
+
+
+# What there is
+
+
+def _overview(store: Store) -> dict[str, Any]:
+    """Return all that is shown of a store."""
+    from deckwright.build.gather import today
+    from deckwright.store.pruning import building, find_leftovers
+
+    leftovers = find_leftovers(store)
+    with store.told("cannot be read"):
+        kept: list[dict[str, Any]] = [
+            dict(zip(("type", "provider", "deck", "files", "bytes", "cost"), row, strict=True))
+            for row in store.ledger.tally()
+        ]
+        return {
+            "folder": store.folder,
+            "exists": True,
+            "files": sum(each["files"] for each in kept),
+            "bytes": sum(each["bytes"] for each in kept),
+            "kept": kept,
+            "refusals": store.ledger.count_refusals(),
+            "providers": _spending(store, today()),
+            **_leftovers_as_json(leftovers),
+            "building": [_building_as_json(build) for build in building(store)],
+        }
+
+
+def _spending(store: Store, day: str) -> list[dict[str, Any]]:
+    """Return the requests to each provider, and the money: what was charged apart from what may have been."""
+    ledger = store.ledger
+    requests = ledger.count_requests()
+    spent, spent_today = ledger.spent_by_provider(), ledger.spent_by_provider(since=day)
+    lost, lost_today = ledger.lost_by_provider(), ledger.lost_by_provider(since=day)
+    names = sorted(
+        {name for name, _ in requests} | {name for name, amount in spent.items() if _amount(amount)}
+    )
+    return [
+        {
+            "provider": name,
+            "requests": {state: requests.get((name, state), 0) for state in ("answered", "lost", "asked")},
+            "charged": _amount(spent.get(name, 0.0) - lost.get(name, 0.0)),
+            "charged_today": _amount(spent_today.get(name, 0.0) - lost_today.get(name, 0.0)),
+            "perhaps_charged": _amount(lost.get(name, 0.0)),
+            "perhaps_charged_today": _amount(lost_today.get(name, 0.0)),
+        }
+        for name in names
+    ]
+
+
+def _amount(dollars: float) -> float:
+    """Return a sum of dollars without what the sums of a computer leave."""
+    return max(0.0, round(dollars, 6))
+
+
+def _leftovers_as_json(leftovers: Leftovers) -> dict[str, Any]:
+    orphans = leftovers.orphans
+    return {"orphans": {"files": len(orphans), "bytes": sum(orphans.values())}, "gone": len(leftovers.gone)}
+
+
+def _building_as_json(build: Building) -> dict[str, Any]:
+    return {
+        "deck": build.deck,
+        "since": datetime.fromtimestamp(build.since).astimezone().isoformat("T", "seconds"),
+    }
+
+
+def _show(shown: dict[str, Any]) -> None:
+    tell(f"{click.style(str(shown['folder']), bold=True)}: {_files(shown['files'], shown['bytes'])}")
+    if shown["kept"]:
+        table = plain_table("type", "provider", "for", "files", "size", "cost")
+        for each in shown["kept"]:
+            whose = each["deck"] or "any deck"
+            table.add_row(
+                each["type"], each["provider"], whose, f"{each['files']:,}", _size(each["bytes"]), dollars(each["cost"])
+            )  # fmt: skip
+        tell("")
+        console().print(table)
+    if shown["providers"]:
+        table = plain_table("provider", "requests", "lost", "charged today", "in all", "perhaps charged")
+        for each in shown["providers"]:
+            lost = each["requests"]["lost"]
+            table.add_row(
+                each["provider"],
+                f"{sum(each['requests'].values()):,}",
+                f"{lost:,}",
+                dollars(each["charged_today"]),
+                dollars(each["charged"]),
+                dollars(each["perhaps_charged"]) if lost else "",
+            )
+        tell("")
+        console().print(table)
+    tell("")
+    if refusals := shown["refusals"]:
+        tell(f"{_count(refusals, 'refusal')} of providers that have nothing for a word.")
+    for build in shown["building"]:
+        tell(f"A build of {build['deck']!r} is at work on it, since {build['since'].replace('T', ' ')[:16]}.")
+    orphans, gone = shown["orphans"], shown["gone"]
+    if orphans["files"]:
+        tell(f"{_files(orphans['files'], orphans['bytes'])}, to which nothing refers.")
+    if gone:
+        tell(f"{_count(gone, 'record')} of files that somebody deleted.")
+    if orphans["files"] or gone:
+        tell("`deckwright cache prune` removes what is of no use.")
+
+
+# What is removed
+
+
+def _as_json(found: Prunable) -> dict[str, Any]:
+    rows = [
+        {"type": type, "provider": provider, "deck": deck, **counts}
+        for (type, provider, deck), counts in _by_provider(found).items()
+    ]
+    return {
+        "files": found.files,
+        "bytes": found.bytes,
+        "cost": _amount(found.cost),
+        "of_unknown_cost": found.unpriced,
+        "kept": rows,
+        "refusals": found.refusals,
+        **_leftovers_as_json(found.leftovers),
+    }
+
+
+def _by_provider(found: Prunable) -> dict[tuple[str, str, str], dict[str, Any]]:
+    """Return how much of what is removed is whose."""
+    counts: dict[tuple[str, str, str], Counter[str]] = {}
+    costs: dict[tuple[str, str, str], float] = {}
+    for result in found.results:
+        whose = result.type, result.provider, result.deck
+        counts.setdefault(whose, Counter()).update(files=bool(result.bytes), bytes=result.bytes)
+        costs[whose] = costs.get(whose, 0.0) + (result.cost or 0.0)
+    return {
+        whose: {"files": count["files"], "bytes": count["bytes"], "cost": _amount(costs[whose])}
+        for whose, count in sorted(counts.items())
+    }
+
+
+def _show_found(found: Prunable, dry_run: bool) -> None:
+    if not found:
+        tell("There is nothing to remove.")
+        return
+    table = plain_table("would be removed" if dry_run else "to remove", "files", "size", "cost")
+    for (type, provider, deck), counts in _by_provider(found).items():
+        whose = f" for {deck}" if deck else ""
+        size, cost = _size(counts["bytes"]), dollars(counts["cost"])
+        table.add_row(f"{type} from {provider}{whose}", f"{counts['files']:,}", size, cost)
+    orphans = found.leftovers.orphans
+    if orphans:
+        table.add_row("files that nothing refers to", f"{len(orphans):,}", _size(sum(orphans.values())), "")
+    if found.leftovers.gone:
+        table.add_row("records of files that are gone", f"{len(found.leftovers.gone):,}", "", "")
+    if found.refusals:
+        table.add_row("refusals", f"{found.refusals:,}", "", "")
+    console().print(table)
+    if found.cost or found.unpriced:
+        tell(f"To make it anew would cost what it has cost: {_price(found)}.")
+
+
+def _price(found: Prunable) -> str:
+    """Return what was paid for what is to be removed, in words."""
+    unknown = f"{_count(found.unpriced, 'result')} of a service that told no price"
+    if not found.unpriced:
+        return dollars(found.cost)
+    return f"{dollars(found.cost)}, and {unknown}" if found.cost else unknown
+
+
+def _confirm(found: Prunable) -> None:
+    """Have it confirmed that something is removed that was paid for."""
+    if not sys.stdin.isatty():
+        raise click.UsageError(
+            f"Nothing was removed: it has cost {_price(found)}. Add --yes to remove it all the same."
+        )
+    click.confirm(f"Remove what has cost {_price(found)}?", abort=True, err=True)
+
+
+def _remark(store: Store, choice: Choice) -> None:
+    """Say it when a name is not known at all, and may be a slip."""
+    rows = store.ledger.tally()
+    for name, known, what in (
+        (choice.provider, {provider for _, provider, *_ in rows}, "from a provider {}"),
+        (choice.deck, {deck for _, _, deck, *_ in rows if deck}, "for a deck {} alone"),
+    ):
+        if name and name not in known:
+            others = f", only {what.format(_names(known))}" if known else ""
+            show_problems([], [f"Nothing is kept {what.format(repr(name))}{others}."])
+
+
+def _names(names: Iterable[str]) -> str:
+    return " or ".join(map(repr, sorted(names)))
+
+
+def _files(count: int, size: int) -> str:
+    return f"{_count(count, 'file')}, {_size(size)}"
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _size(size: int) -> str:
+    from rich.filesize import decimal
+
+    return decimal(size)

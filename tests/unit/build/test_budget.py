@@ -1,0 +1,215 @@
+"""Budgets: what builds may spend, with many requests at once and prices that are known beforehand, or not."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from deckwright import (
+    BadMediaError,
+    MediaProvider,
+    MediaRequest,
+    MediaResult,
+    NotFoundError,
+    TransientError,
+)
+
+Build = Callable[..., Any]
+WORDS = [f"palabra {number}" for number in range(60)]
+# Seconds after which what should happen at once has not.
+DEADLINE = 10.0
+
+
+class Seller(MediaProvider):
+    """Delivers pictures at a price, `at_once` of them at a time.
+
+    `sell` is called with how many were asked for before, and returns the price, or raises; `told` is the price that
+    is told beforehand.
+    """
+
+    supported_types = ("image",)
+    at_once = 16
+
+    def __init__(self, sell: Callable[[int], float], told: float = math.nan, **config: Any) -> None:
+        super().__init__(config)
+        self.sell = sell
+        self.told = told
+        self.sold: list[float] = []
+        self._numbers = itertools.count()
+
+    def get_cost_estimate(self, requests: Sequence[MediaRequest]) -> dict[str, float]:
+        return {
+            "total_cost": self.told * len(requests),
+            "per_request": self.told,
+            "requests_count": len(requests),
+        }
+
+    def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
+        price = self.sell(next(self._numbers))
+        request.target.write_bytes(f"GIF89a {request.content};".encode())
+        self.sold.append(price)
+        return MediaResult(True, request.target, {"cost": price})
+
+
+def a_cent(number: int) -> float:
+    return 0.01
+
+
+def test_as_long_as_nobody_knows_the_price_one_is_asked_for_alone_and_then_many(build: Build) -> None:
+    others = threading.Event()
+    together = threading.Barrier(16)
+
+    def sell(number: int) -> float:
+        if number == 0:
+            assert not others.wait(0.05)
+        elif number <= 16:
+            others.set()
+            together.wait(DEADLINE)
+        return 0.01
+
+    seller = Seller(sell)
+    built = build(WORDS, image={"seller": seller}, budget=0.25)
+    assert len(seller.sold) == 25
+    assert built.report.cost == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("told", [math.nan, 0.01], ids=["unknown", "known"])
+def test_a_price_that_is_always_the_same_is_spent_to_the_last_cent_and_not_beyond(
+    build: Build, told: float
+) -> None:
+    seller = Seller(a_cent, told)
+    built = build(WORDS, image={"seller": seller}, budget=0.4)
+    assert len(seller.sold) == 40
+    assert built.report.delivered["pictures"] == (40, 60)
+    [reason] = {str(missing.reasons["seller"].message) for missing in built.report.missing}
+    assert reason == "One more might exceed the budget of this build, $0.40."
+
+
+def test_without_a_budget_nobody_waits(build: Build) -> None:
+    together = threading.Barrier(16)
+
+    def sell(number: int) -> float:
+        if number < 16:
+            together.wait(DEADLINE)
+        return 0.01
+
+    assert build(WORDS, image={"seller": Seller(sell)}).report.cost == pytest.approx(0.6)
+
+
+def test_a_budget_is_exceeded_by_no_more_than_what_is_in_flight_is_dearer_than_the_dearest_before(
+    build: Build,
+) -> None:
+    together = threading.Barrier(4)
+
+    def sell(number: int) -> float:
+        if number == 0:
+            return 0.01
+        # By what the first has cost there is money for four more, and each of them costs twice as much.
+        together.wait(DEADLINE)
+        return 0.02
+
+    seller = Seller(sell)
+    built = build(WORDS, image={"seller": seller}, budget=0.05)
+    assert seller.sold == [0.01, 0.02, 0.02, 0.02, 0.02]
+    assert built.report.cost == pytest.approx(0.05 + 4 * (0.02 - 0.01))
+
+
+def test_a_price_that_is_told_too_low_is_believed_once(build: Build) -> None:
+    together = threading.Barrier(5)
+
+    def sell(number: int) -> float:
+        together.wait(DEADLINE)
+        return 0.03
+
+    seller = Seller(sell, told=0.01)
+    assert build(WORDS, image={"seller": seller}, budget=0.05).report.cost == pytest.approx(0.15)
+    assert len(seller.sold) == 5
+
+
+def test_of_what_costs_more_than_the_budget_there_is_one_at_most(build: Build) -> None:
+    unknown, known = Seller(lambda number: 1.0), Seller(lambda number: 1.0, told=1.0)
+    build(WORDS, image={"unknown": unknown}, budget=0.5)
+    build(WORDS, image={"known": known}, budget=0.5)
+    assert (unknown.sold, known.sold) == ([1.0], [])
+
+
+def test_a_budget_of_nothing_asks_for_nothing_that_may_cost(build: Build) -> None:
+    seller, gift = Seller(a_cent), Seller(lambda number: 0.0, told=0.0)
+    built = build(WORDS, image={"seller": seller, "gift": gift}, budget=0)
+    assert seller.sold == []
+    assert built.report.sources["pictures"] == {"gift": 60}
+
+
+def test_when_the_money_is_spent_the_next_provider_takes_over_and_the_report_says_so(build: Build) -> None:
+    seller, gift = Seller(a_cent), Seller(lambda number: 0.0, told=0.0)
+    built = build(WORDS, image={"seller": seller, "gift": gift}, budget=0.1)
+    assert built.report.sources["pictures"] == {"seller": 10, "gift": 50}
+    assert built.report.missing == ()
+    [problem] = built.report.problems
+    assert problem.startswith(
+        "image.seller was asked no more: One more might exceed the budget of this build"
+    )
+
+
+def test_the_budget_of_a_day_is_that_of_all_builds_and_that_of_a_build_its_own(build: Build) -> None:
+    config = {"build": {"daily_budget": 0.25, "budget": 0.1}}
+    made = [build(WORDS, image={"seller": Seller(a_cent)}, config=config).report for _ in range(4)]
+    assert [report.delivered["pictures"][0] for report in made] == [10, 10, 5, 0]
+    assert "daily budget, $0.25" in str(made[3].missing[0].reasons["seller"])
+
+
+def test_two_builds_at_once_share_the_budget_of_a_day(build: Build) -> None:
+    sellers = [Seller(a_cent, told=0.01), Seller(a_cent, told=0.01)]
+    both = [
+        threading.Thread(
+            target=build, args=(WORDS, None, {"seller": seller}, {"build": {"daily_budget": 0.5}})
+        )
+        for seller in sellers
+    ]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join(DEADLINE)
+    assert sum(len(seller.sold) for seller in sellers) == 50
+
+
+def test_a_provider_has_a_limit_for_the_day_and_a_threshold_to_be_warned_at(build: Build) -> None:
+    limits = {"daily_limit_usd": 0.5, "warn_threshold_usd": 0.25}
+    made = [build(WORDS[:20], image={"seller": Seller(a_cent, cost_limits=limits)}).report for _ in range(3)]
+    assert [report.delivered["pictures"][0] for report in made] == [20, 20, 10]
+    assert "daily_limit_usd of seller, $0.50" in str(made[2].missing[0].reasons["seller"])
+    assert [any("warn_threshold_usd" in told for told in report.warnings) for report in made] == [
+        False,
+        True,
+        True,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("failure", "counts"),
+    [
+        (NotFoundError("none"), False),
+        (TransientError("it was not done"), False),
+        (TransientError("nobody knows", reply_lost=True), True),
+        (BadMediaError("it is no picture"), True),
+        (RuntimeError("a fault of its code, after who knows what"), True),
+    ],
+    ids=["refused", "failed", "lost", "bad", "broken"],
+)
+def test_what_may_have_been_charged_counts_as_much_as_was_expected(
+    build: Build, failure: Exception, counts: bool
+) -> None:
+    def sell(number: int) -> float:
+        if number in (3, 30):
+            raise failure
+        return 0.01
+
+    seller = Seller(sell, told=0.01)
+    built = build(WORDS, image={"seller": seller}, budget=0.4)
+    assert len(seller.sold) == 40 - 2 * counts
+    assert built.report.cost == pytest.approx(0.4)
