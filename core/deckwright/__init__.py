@@ -2,7 +2,8 @@
 
 The names of `__all__` are the public API; `__init__.pyi` is their face for type checkers. Each is imported
 from its module on first use, so that `import deckwright` costs next to nothing. Beside them, plugin authors
-may use `deckwright.settings` (settings of a provider), `deckwright.http` (services on the network),
+may use `deckwright.errors` (what to raise, and telling errors), `deckwright.settings` (settings of a provider),
+`deckwright.http` (services on the network),
 `deckwright.painting` (services that paint), `deckwright.speech` (speech synthesisers), `deckwright.media_files`
 (what is in a file), `deckwright.packages` (Anki packages), `deckwright.providers.sync` (decks from loose cards),
 `deckwright.providers.files` (data kept in files), `deckwright.languages` (names of languages),

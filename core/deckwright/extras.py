@@ -4,6 +4,7 @@ from __future__ import annotations
 
 OFFLINE_EXTRA = "deckwright[offline]"
 ONLINE_EXTRA = "deckwright[online]"
+DASK_EXTRA = "deckwright[dask]"
 
 
 def missing_packages(extra: str) -> list[str]:

@@ -326,6 +326,11 @@ class ProviderRegistry:
         return tuple(self._warnings)
 
     @property
+    def time_limit(self) -> float | None:
+        """How many seconds plugins may take where the configuration does not say; None for any."""
+        return self._time_limit
+
+    @property
     def plugins(self) -> Plugins:
         """The plugins; loaded when first asked for."""
         if self._plugins is None:

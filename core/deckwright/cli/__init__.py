@@ -20,6 +20,7 @@ COMMANDS = (
     "init",
     "new-plugin",
     "plugins",
+    "preview",
     "providers",
     "schema",
 )

@@ -19,8 +19,8 @@ from deckwright.cli.common import (
     json_option,
     plain_table,
     print_json,
-    read_config,
     show_problems,
+    store_folder,
     tell,
 )
 
@@ -46,7 +46,7 @@ def command(context: click.Context, config: Path | None, as_json: bool) -> None:
         return
     from deckwright.store import Store
 
-    folder = _folder(config)
+    folder = store_folder(config)
     if not Store.is_at(folder):
         _tell_none(folder, as_json)
         return
@@ -113,7 +113,7 @@ def prune_command(
     group = context.parent.params if context.parent else {}
     config, as_json = config or group["config"], as_json or group["as_json"]
     choice = _choice(older_than, provider, deck, refusals, orphans, everything)
-    folder = _folder(config)
+    folder = store_folder(config)
     if not Store.is_at(folder):
         _tell_none(folder, as_json)
         return
@@ -171,14 +171,6 @@ def _choice(
         provider=provider or "",
         deck=deck or "",
     )
-
-
-def _folder(config: Path | None) -> Path:
-    """Return where the store of a configuration is."""
-    from deckwright.build.plan import BuildSettings, store_of
-
-    found = read_config(config)
-    return store_of(found, found.section("build", BuildSettings)).absolute()
 
 
 def _tell_none(folder: Path, as_json: bool) -> None:

@@ -178,6 +178,14 @@ def read_config(path: Path | None) -> Config:
     return Config.load(path) if path else Config.find()
 
 
+def store_folder(path: Path | None) -> Path:
+    """Return where the store is, by the configuration that a command is to use."""
+    from deckwright.build.plan import BuildSettings, store_of
+
+    config = read_config(path)
+    return store_of(config, config.section("build", BuildSettings)).absolute()
+
+
 def find_plugins(config: Config) -> Plugins:
     """Load the plugins that a command is to use, and set up no provider."""
     from deckwright.plugins import Plugins

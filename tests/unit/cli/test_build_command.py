@@ -186,7 +186,9 @@ def test_a_missing_package_is_told_once_with_what_to_install(
     write("words.txt", "\n".join(f"palabra {number}" for number in range(70)))
     done = run("build", "words.txt", "-c", "pico.toml", "-l", "es")
     assert done.code == 3
-    assert re.search(r"^70 +sounds +pico +package missing +palabra 0, palabra 1, palabra", done.out, re.MULTILINE)
+    assert re.search(
+        r"^70 +sounds +pico +package missing +palabra 0, palabra 1, palabra", done.out, re.MULTILINE
+    )
     assert (done.out + done.err).count("py-nanotts") == 1
     if sys.platform != "darwin":
         assert done.out.count('pip install "deckwright[offline]"') == 1

@@ -1,0 +1,88 @@
+"""`deckwright preview`: a deck as one HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+import click
+
+from deckwright.cli.common import config_option, json_option, print_json, store_folder, tell
+
+if TYPE_CHECKING:
+    from deckwright.preview import Origins, Preview
+
+
+@click.command("preview", short_help="Show every card of a deck on one page.")
+@click.argument("deck", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The page, such as spanish.html.  [default: beside the deck, under its name]",
+)
+@click.option("--force", is_flag=True, help="Also replace a file that is no preview.")
+@click.option("--open", "open_it", is_flag=True, help="Show it in the browser.")
+@config_option
+@json_option
+def command(
+    deck: Path, output: Path | None, force: bool, open_it: bool, config: Path | None, as_json: bool
+) -> None:
+    """Show every card of DECK on one HTML page, front and back, with its sounds and pictures.
+
+    DECK is an Anki package (.apkg), or the report that `deckwright build --report FILE.json` wrote: then the page
+    also says why a sound or a picture is missing. The page is one file, which works without a network, and may be
+    sent to whoever is to look at the cards.
+
+    \b
+    Exit codes:
+      0  the page is written
+      2  the deck cannot be read, the page not be written, or the options are wrong
+    """  # noqa: D301
+    from deckwright.preview import write_preview
+
+    preview = write_preview(deck, output, origins=_origins(store_folder(config)), force=force)
+    if as_json:
+        print_json(attrs.asdict(preview))
+    else:
+        _tell(preview)
+    if open_it:
+        click.launch(str(preview.path.resolve()))
+
+
+def _origins(store: Path) -> Origins:
+    """Return what knows where media files came from: the store that they were kept in when they were made."""
+    from datetime import datetime, timezone
+
+    from deckwright.preview import Origin
+    from deckwright.store import Store
+
+    def origins(names: Sequence[str]) -> dict[str, Origin]:
+        if not Store.is_at(store):
+            return {}
+        with Store(store) as opened:
+            found = {name: opened.ledger.kept_as(name) for name in names}
+        return {
+            name: Origin(
+                instance=kept.instance,
+                provider=kept.provider,
+                attribution=kept.attribution,
+                cost=kept.cost,
+                made_at=datetime.fromtimestamp(kept.made_at, timezone.utc).isoformat(timespec="seconds"),
+            )
+            for name, kept in found.items()
+            if kept
+        }
+
+    return origins
+
+
+def _tell(preview: Preview) -> None:
+    counts = (
+        f"{preview.notes} notes, {preview.cards} cards, {preview.sounds} sounds, {preview.pictures} pictures"
+    )
+    lacking = f"; {preview.missing} of the notes lack something" if preview.missing else ""
+    tell(f"{preview.deck}: {counts}{lacking}.")
+    tell(f"The preview is in {click.style(str(preview.path), bold=True)}")
