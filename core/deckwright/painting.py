@@ -54,7 +54,10 @@ class PaintingSettings(HttpSettings):
     )
     cost_limits: dict[str, Any] = attrs.field(
         factory=dict,
-        metadata={"help": "daily_limit_usd and warn_threshold_usd, for estimates", "changes_output": False},
+        metadata={
+            "help": "daily_limit_usd, which all builds of a day together keep to, and warn_threshold_usd",
+            "changes_output": False,
+        },
     )
     # To paint takes its time.
     timeout: float = timeout(180.0)

@@ -123,6 +123,17 @@ class Asked:
     before: float | None = None
 
 
+@attrs.frozen
+class _Lost:
+    """A request of which nobody knows what became."""
+
+    id: str
+    run: str
+    day: str
+    cost: float
+    asked_at: float
+
+
 class Ledger:
     """An open ledger.
 
@@ -309,43 +320,47 @@ class Ledger:
                 "SELECT 1 FROM requests WHERE key = ? AND state = 'asked'", (key,)
             ).fetchone():
                 return None
-            if is_resumable:
-                lost = database.execute(
-                    "SELECT id, asked_at, cost, day, run FROM requests"
-                    " WHERE key = ? AND state = 'lost' ORDER BY asked_at DESC",
-                    (key,),
-                ).fetchone()
+            lost = self._lost(key) if is_resumable else None
+            if lost:
+                # What it may have cost counts from now on as this run's, and today's.
+                self._add(lost.run, lost.day, provider, settled=-lost.cost)
+                asked, amount = Asked(lost.id, lost.asked_at), lost.cost
+            over = self._over(limits, amount)
+            if over:
                 if lost:
-                    id, before, cost, day, first_run = lost
-                    # What it may have cost counts already; from now on it is this run's to settle.
-                    self._add(first_run, day, provider, settled=-cost)
-                    self._add(run, day, provider, reserved=cost)
-                    database.execute(
-                        "UPDATE requests SET state = 'asked', run = ?, instance = ?, asked_at = ? WHERE id = ?",
-                        (run, instance, now.timestamp(), id),
-                    )
-                    return Asked(id, before)
-            for limit in limits:
-                spent = self.spent(limit)
-                if amount is None:
-                    wanted = max(0.0, limit.dollars - spent.settled)
-                    if wanted <= _DUST:
-                        return limit
-                else:
-                    wanted = amount
-                if spent.settled + wanted > limit.dollars + _DUST:
-                    return limit
-                if spent.settled + spent.reserved + wanted > limit.dollars + _DUST:
-                    return None
+                    self._add(lost.run, lost.day, provider, settled=lost.cost)
+                return over if isinstance(over, Limit) else None
             if amount is None:
-                left = [limit.dollars - self.spent(limit).settled for limit in limits]
-                amount = min(left, default=0.0)
+                amount = min((limit.dollars - self.spent(limit).settled for limit in limits), default=0.0)
             database.execute(
-                "INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, 'asked', ?, ?, ?)",
+                "INSERT OR REPLACE INTO requests VALUES (?, ?, ?, ?, ?, ?, 'asked', ?, ?, ?)",
                 (asked.id, key, run, type, instance, provider, amount, day, now.timestamp()),
             )
             self._add(run, day, provider, reserved=amount)
         return asked
+
+    def _lost(self, key: str) -> _Lost | None:
+        """Return the last request for a key of which nobody knows what became."""
+        row = self._one(
+            "SELECT id, run, day, cost, asked_at FROM requests"
+            " WHERE key = ? AND state = 'lost' ORDER BY asked_at DESC",
+            key,
+        )
+        return _Lost(*row) if row else None
+
+    def _over(self, limits: Sequence[Limit], amount: float | None) -> Limit | bool:
+        """Return the limit that an amount would exceed, or whether it might: should all that is reserved be charged."""
+        if amount == 0:
+            return False
+        for limit in limits:
+            spent = self.spent(limit)
+            left = limit.dollars - spent.settled
+            wanted = left if amount is None else amount
+            if wanted > left + _DUST or (amount is None and left <= _DUST):
+                return limit
+            if spent.reserved + wanted > left + _DUST:
+                return True
+        return False
 
     def answered(self, request: str, cost: float | None, *, is_lost: bool = False) -> None:
         """Record that a request was answered without a result, or that nobody knows what became of it.

@@ -156,6 +156,12 @@ def test_when_the_money_is_spent_the_next_provider_takes_over_and_the_report_say
     )
 
 
+def test_what_costs_nothing_is_had_also_when_a_budget_was_exceeded(build: Build) -> None:
+    dear, gift = Seller(lambda number: 0.3), Seller(lambda number: 0.0, told=0.0)
+    built = build(WORDS, image={"dear": dear, "gift": gift}, budget=0.1)
+    assert built.report.sources["pictures"] == {"dear": 1, "gift": 59}
+
+
 def test_the_budget_of_a_day_is_that_of_all_builds_and_that_of_a_build_its_own(build: Build) -> None:
     config = {"build": {"daily_budget": 0.25, "budget": 0.1}}
     made = [build(WORDS, image={"seller": Seller(a_cent)}, config=config).report for _ in range(4)]
