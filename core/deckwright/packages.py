@@ -88,19 +88,21 @@ def write_package(path: Path, decks: Sequence[Deck], media: Iterable[Path]) -> W
 def _workshop(parent: Path) -> Iterator[Path]:
     """Make a folder for unfinished files, which is gone afterwards, with those that killed processes have left."""
     for lock in parent.glob(f"{_WORKSHOP}*.lock"):
-        # Held by its process for as long as that lives.
-        with contextlib.suppress(Timeout, OSError), FileLock(lock, blocking=False):
-            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+        with contextlib.suppress(Timeout, OSError):
+            # Held by its process for as long as that lives.
+            with FileLock(lock, blocking=False):
+                shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
             lock.unlink()
     folder = parent / f"{_WORKSHOP}{uuid4().hex}"
-    lock = folder.with_name(f"{folder.name}.lock")
+    lock = folder.with_suffix(".lock")
     try:
         with FileLock(lock):
             folder.mkdir()
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        lock.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            lock.unlink()
 
 
 def _write_collection(file: Path, package: Any) -> int:

@@ -14,7 +14,7 @@ import attrs
 import pytest
 
 from deckwright import MediaRequest, ProviderRegistry, build_deck
-from deckwright.cli.build import _as_dict
+from deckwright.cli.report import report_as_dict
 from deckwright.testing.servers import (
     AnkiServer,
     Dropped,
@@ -198,7 +198,7 @@ def test_the_key_is_nowhere(service: Service, fault: Any, hunt: Hunt, tmp_path: 
             report = build_deck(
                 WORDS, config=config, output=None if service.type == "sync" else tmp_path / "a.apkg"
             )
-            hunt.see(report, json.dumps(_as_dict(report), default=str))
+            hunt.see(report, json.dumps(report_as_dict(report), default=str))
         except Exception as error:
             hunt.see_error(error)
     assert hunt.seen

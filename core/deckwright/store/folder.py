@@ -165,8 +165,10 @@ class Store:
             begun = set(self.ledger.runs())
             left = {path.name.removesuffix(".lock") for path in (self.folder / "runs").iterdir()}
             for run in begun | left:
-                with suppress(Timeout), FileLock(self.lock_of(run), blocking=False):
-                    self.finish(run)
+                with suppress(Timeout):
+                    with FileLock(self.lock_of(run), blocking=False):
+                        self.finish(run)
+                    self.unlock(run)
 
     def finish(self, run: str) -> None:
         """Move what a run has made to its place, remove what it has not finished, and record that it is over."""
@@ -174,7 +176,11 @@ class Store:
         self.ledger.moved(run)
         shutil.rmtree(self.work_of(run), ignore_errors=True)
         self.ledger.end(run)
-        self.lock_of(run).unlink(missing_ok=True)
+
+    def unlock(self, run: str) -> None:
+        """Remove the lock of a run that is over, which nobody holds any more."""
+        with suppress(OSError):  # who just looks whether it is held; the next one will remove it
+            self.lock_of(run).unlink()
 
     def work_of(self, run: str) -> Path:
         """Return the folder for what a run has not finished yet."""

@@ -66,6 +66,7 @@ class Run:
                 self.store.finish(self.id)
         finally:
             self._lock.release()
+            self.store.unlock(self.id)
 
     @property
     def cost(self) -> float:

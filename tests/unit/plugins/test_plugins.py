@@ -451,7 +451,7 @@ class TestFaultsAtTheCall:
                 return answer
 
         plugins = load(Odd())
-        assert set(plugins.types) == {"data", "audio", "image", "sync"}
+        assert set(plugins.types) == {"data", "audio", "image", "sync", "engine"}
         assert len(found(plugins, "Odd").problems) == 1
 
     def test_one_cannot_take_over_a_type_that_exists(self) -> None:
