@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 from deckwright.errors import DataError
@@ -143,7 +144,8 @@ def language_tag(text: str) -> str:
             hint='Give a code, such as "es" or "pt-BR", or an English name.',
         )
     first, *rest = text.split("-")
-    return "-".join([first.lower(), *(part.upper() if len(part) == 2 else part for part in rest)])
+    # Many words have one language.
+    return sys.intern("-".join([first.lower(), *(part.upper() if len(part) == 2 else part for part in rest)]))
 
 
 def language_in_name(path: Path) -> str | None:

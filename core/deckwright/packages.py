@@ -10,7 +10,6 @@ import contextlib
 import filecmp
 import itertools
 import json
-import os
 import re
 import shutil
 import sqlite3
@@ -18,7 +17,7 @@ import time
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 from uuid import uuid4
 
 import attrs
@@ -31,6 +30,25 @@ from deckwright.providers.sync import Deck, stable_id
 _WORKSHOP = ".deckwright-package-"
 # Characters that Anki drops from the names of media.
 _LOST = re.compile(r'[?<>:"|*\[\]^\\\x00-\x1f]')
+
+
+class Files(Sequence[Path]):
+    """The paths of files, each made when it is looked at: of a hundred thousand they would fill the memory."""
+
+    def __init__(self, files: Iterable[str]) -> None:
+        self._files = tuple(files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    @overload
+    def __getitem__(self, index: int) -> Path: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Path]: ...
+    def __getitem__(self, index: int | slice) -> Path | Sequence[Path]:
+        if isinstance(index, slice):
+            return Files(self._files[index])
+        return Path(self._files[index])
 
 
 @attrs.frozen
@@ -64,7 +82,7 @@ def write_package(path: Path, decks: Sequence[Deck], media: Iterable[Path]) -> W
     """
     package = require_genanki().Package([_genanki_deck(deck) for deck in decks])
     try:
-        media_by_name = _media_by_name(media)
+        files = _distinct(media if isinstance(media, Sequence) else tuple(media))
         if path.is_dir():
             raise ProviderError(f"{path} is a folder; the package needs the name of a file.")
         if not path.parent.is_dir():
@@ -72,7 +90,7 @@ def write_package(path: Path, decks: Sequence[Deck], media: Iterable[Path]) -> W
         with _workshop(path.parent) as folder:
             collection, finished = folder / "collection.anki2", folder / "finished.apkg"
             cards = _write_collection(collection, package)
-            _zip(finished, collection, media_by_name)
+            _zip(finished, collection, files)
             size = finished.stat().st_size
             finished.replace(path)
     except OSError as error:
@@ -115,39 +133,40 @@ def _write_collection(file: Path, package: Any) -> int:
         return int(database.execute("SELECT count(*) FROM cards").fetchone()[0])
 
 
-def _zip(target: Path, collection: Path, media: dict[str, str]) -> None:
+def _zip(target: Path, collection: Path, files: Files) -> None:
     with zipfile.ZipFile(target, "w") as package:
         package.write(collection, "collection.anki2", zipfile.ZIP_DEFLATED)
-        package.writestr("media", json.dumps(dict(enumerate(media))), zipfile.ZIP_DEFLATED)
-        for number, file in enumerate(media.values()):
+        names = zipfile.ZipInfo("media")
+        names.compress_type = zipfile.ZIP_DEFLATED
+        with package.open(names, "w") as entry:
+            # In parts: as one text it would be in memory twice.
+            for number, file in enumerate(files):
+                entry.write(f'{", " if number else "{"}"{number}": {json.dumps(file.name)}'.encode())
+            entry.write(b"}" if len(files) else b"{}")
+        for number, file in enumerate(files):
             # Sound and pictures are compressed already. When they were made matters to nobody.
-            with open(file, "rb") as content, package.open(zipfile.ZipInfo(str(number)), "w") as entry:  # noqa: PTH123
+            with file.open("rb") as content, package.open(zipfile.ZipInfo(str(number)), "w") as entry:
                 shutil.copyfileobj(content, entry)
 
 
-def _media_by_name(files: Iterable[Path]) -> dict[str, str]:
-    """Return each file by the name that notes call it by, having made sure that Anki will keep them apart."""
-    media: dict[str, str] = {}
-    # By a name in lower case, the name, where that is another.
-    names: dict[str, str] = {}
-    for path in files:
-        file = os.fspath(path)
-        if not os.path.isfile(file):  # noqa: PTH113 - of a hundred thousand
+def _distinct(files: Sequence[Path]) -> Files:
+    """Return the files without those that are there twice, having made sure that Anki will keep them apart."""
+    # Not every system tells upper from lower case, and the deck is to work on all of them.
+    places: dict[str, int] = {}
+    for place, file in enumerate(files):
+        if not file.is_file():
             raise ProviderError(f"The media file {file} does not exist.")
-        own = os.path.basename(file)  # noqa: PTH119
-        if lost := _LOST.search(own):
+        name, lower = file.name, file.name.lower()
+        if lost := _LOST.search(name):
             raise ProviderError(
-                f"Anki cannot keep the media file {own!r} under this name: it drops {lost[0]!r}."
+                f"Anki cannot keep the media file {name!r} under this name: it drops {lost[0]!r}."
             )
-        # Not every system tells upper from lower case, and the deck is to work on all of them.
-        lower = own.lower()
-        name = own
-        if lower != own or lower in names:
-            name = names.setdefault(lower, lower if lower in media else own)
-        first = media.setdefault(name, file)
-        if first != file and not (name == own and filecmp.cmp(first, file, shallow=False)):
-            raise ProviderError(f"Two different media files have one name: {first} and {file}.")
-    return media
+        first = places.setdefault(name if name == lower else lower, place)
+        if first != place:
+            other = files[first]
+            if other != file and not (other.name == name and filecmp.cmp(other, file, shallow=False)):
+                raise ProviderError(f"Two different media files have one name: {other} and {file}.")
+    return Files(str(files[place]) for place in places.values())
 
 
 def _genanki_deck(deck: Deck) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from deckwright.build.engines import started_engine
-from deckwright.build.gather import Files, Gathered, Progress, Tell, gather, today
+from deckwright.build.gather import Gathered, Progress, Tell, gather, today
 from deckwright.build.media import KINDS, Medium, Missing
 from deckwright.build.notes import Notes, escape
 from deckwright.build.notetype import note_type
@@ -21,6 +21,7 @@ from deckwright.build.plan import Plan, make_plan
 from deckwright.build.sources import daily_limits
 from deckwright.build.targets import hand_over, require_a_target, rescued
 from deckwright.config import Config
+from deckwright.packages import Files
 from deckwright.providers.sync import Deck
 from deckwright.registry import ProviderRegistry
 from deckwright.store import Run, Store

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
-from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import attrs
 
@@ -71,25 +70,6 @@ class Gathered:
     def of_word(self, index: int) -> dict[str, Medium]:
         """Return the finished files of a word, by type."""
         return {type: found for type, of_type in self.media.items() if (found := of_type[index])}
-
-
-class Files(Sequence[Path]):
-    """The paths of files, each made when it is looked at: all at once would fill the memory."""
-
-    def __init__(self, files: Iterable[str]) -> None:
-        self._files = tuple(files)
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    @overload
-    def __getitem__(self, index: int) -> Path: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Path]: ...
-    def __getitem__(self, index: int | slice) -> Path | Sequence[Path]:
-        if isinstance(index, slice):
-            return Files(self._files[index])
-        return Path(self._files[index])
 
 
 def today() -> str:
