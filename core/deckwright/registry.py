@@ -187,6 +187,7 @@ class ProviderRegistry:
                     else:
                         self._assignments[key] = tuple(settings["pipelines"])
                     self._register_provider_by_type(type, instance, provider)
+                    self._made.add(key)
                     # A class of the old contract may have no such thing.
                     for warning in getattr(provider, "warnings", ()):
                         self._warn(f"{config.where(f'providers.{type}.{instance}')}: {warning}")
@@ -266,7 +267,7 @@ class ProviderRegistry:
 
     def owner(self, type: str, instance: str) -> PluginRecord | None:
         """Return the plugin that made the provider of an instance; None for one that was registered by hand."""
-        if (type, instance) not in self._written:
+        if (type, instance) not in self._made:
             return None
         return self.plugins.owner(type, self.name_of(type, instance))
 
@@ -357,6 +358,7 @@ class ProviderRegistry:
                 self._order[key] = len(self._order)
                 self._show_to(key, self._assignments.get(key, (EVERY_PIPELINE,)))
             providers[instance] = provider
+            self._made.discard((type, instance))
             self._forget_views()
 
     def _forget_views(self) -> None:
@@ -398,6 +400,8 @@ class ProviderRegistry:
             self._providers: dict[str, dict[str, Any]] = {type: {} for type in SPECIFIED_TYPES}
             # The settings of each configured instance, variables not replaced.
             self._written: dict[Key, dict[str, Any]] = {}
+            # Those whose provider is the one that a plugin has made of the settings.
+            self._made: set[Key] = set()
             self._order: dict[Key, int] = {}
             self._assignments: dict[Key, tuple[str, ...]] = {}
             self._seen_by: dict[str, set[Key]] = {}

@@ -172,30 +172,38 @@ class MediaMaker:
         """
         reasons: dict[str, ProviderError] = {}
         request = request_for(word, kind)
+        asks_anew = self._retry_failed and self._has_failed(request, kind)
         for source in self._sources[kind.type]:
             key = source.key_of(request)
-            made = self._remembered(source, key, kind) if key else None
-            if made is None:
+            made = self._remembered(source, key)
+            if made is None or (asks_anew and isinstance(made, ProviderError)):
                 made = self._made(source, key, request, kind)
             if made is None or isinstance(made, Medium):
                 return made
             reasons[source.instance] = made
         *_, last = reasons.values()
         self._tell(request, MediaResult(success=False, error=last.message, failure=last))
-        failed = kind.required or not all(isinstance(reason, NotFoundError) for reason in reasons.values())
-        return Missing(word, kind, reasons, failed)
+        return Missing(word, kind, reasons, failed=_is_fault(kind, reasons.values()))
 
     # What is known already
 
-    def _remembered(self, source: Source, key: str, kind: Kind) -> Medium | ProviderError | None:
+    def _remembered(self, source: Source, key: str | None) -> Medium | ProviderError | None:
+        if key is None:
+            return None
         if kept := self._run.find(key):
             return self._medium(source, kept)
         refusal = self._run.refusal(key, time.time() - REFUSALS_LAST)
-        if refusal is None:
-            return None
-        error = _error_of(refusal)
-        failed = kind.required or not isinstance(error, NotFoundError)
-        return None if self._retry_failed and failed else error
+        return _error_of(refusal) if refusal else None
+
+    def _has_failed(self, request: MediaRequest, kind: Kind) -> bool:
+        """Say whether a build before was refused something by all, so that the word counts as failed."""
+        reasons = []
+        for source in self._sources[kind.type]:
+            known = self._remembered(source, source.key_of(request))
+            if not isinstance(known, ProviderError):
+                return False
+            reasons.append(known)
+        return _is_fault(kind, reasons)
 
     def _medium(self, source: Source, kept: Kept, *, is_new: bool = False) -> Medium:
         return Medium(self._run.store.file(kept), source.instance, sys.intern(kept.attribution), is_new)
@@ -305,7 +313,7 @@ class MediaMaker:
         with self._lock:
             failure = self.out.get(source.key)
             resets_at = failure.resets_at if isinstance(failure, QuotaError) else None
-            if resets_at and datetime.now(timezone.utc) >= resets_at:
+            if resets_at and datetime.now(timezone.utc) >= resets_at.astimezone():
                 del self.out[source.key]
                 return None
             return failure
@@ -339,6 +347,11 @@ class MediaMaker:
     def _tell(self, request: MediaRequest, result: MediaResult) -> None:
         with self._lock:
             self._observe(request, result)
+
+
+def _is_fault(kind: Kind, reasons: Iterable[ProviderError]) -> bool:
+    """Say whether it is a fault that something is missing, and not just the end of what the providers have."""
+    return kind.required or not all(isinstance(reason, NotFoundError) for reason in reasons)
 
 
 def _over(limit: Limit) -> BudgetError:

@@ -172,9 +172,12 @@ class Store:
 
     def finish(self, run: str) -> None:
         """Move what a run has made to its place, remove what it has not finished, and record that it is over."""
-        self.ledger.forget([kept.key for kept in self.ledger.unmoved(run) if not self.move(kept)])
+        work = self.work_of(run)
+        for file in work.iterdir() if work.is_dir() else ():
+            if kept := self.ledger.kept_in(run, f"runs/{run}/{file.name}"):
+                self.move(kept)
         self.ledger.moved(run)
-        shutil.rmtree(self.work_of(run), ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)
         self.ledger.end(run)
 
     def unlock(self, run: str) -> None:

@@ -240,10 +240,10 @@ class Ledger:
         with self._changing() as database:
             database.execute("UPDATE media SET work = '' WHERE run = ? AND work != ''", (run,))
 
-    def unmoved(self, run: str) -> list[Kept]:
-        """Return what a run made of which it is not known that the files are in their places."""
-        rows = self._all(f"SELECT {_KEPT} FROM media WHERE run = ? AND work != ''", run)
-        return [Kept(*row) for row in rows]
+    def kept_in(self, run: str, work: str) -> Kept | None:
+        """Return the result of a run whose file lies at `work`, from the store's folder on."""
+        row = self._one(f"SELECT {_KEPT} FROM media WHERE run = ? AND work = ? AND work != ''", run, work)
+        return Kept(*row) if row else None
 
     def forget(self, keys: Iterable[str]) -> None:
         """Forget what was made for these keys."""
