@@ -17,6 +17,7 @@ import build  # noqa: E402
 import handover  # noqa: E402
 import online  # noqa: E402
 import registry  # noqa: E402
+import scale  # noqa: E402
 import startup  # noqa: E402
 from measure import Figure  # noqa: E402
 
@@ -30,6 +31,7 @@ def main() -> None:
         build.figures(examples),
         handover.figures(),
         online.figures(),
+        scale.figures(examples),
     )
     for source in sources:
         for figure in source:

@@ -423,16 +423,20 @@ class ProviderRegistry:
             # A provider that closes may ask this registry for others, from a thread of its own even.
             providers = [(key, self._providers[key[0]][key[1]]) for key in reversed(self._order)]
         for (type, instance), provider in providers:
-            try:
-                if hasattr(provider, "close"):
-                    self.limited(type, instance, provider.close)()
-            except FAULTS as error:
-                said = told(error) if not isinstance(error, DeckwrightError) else error.message
-                secrets = secret_values(getattr(provider, "config", {}))
-                problem = redact(f"providers.{type}.{instance} could not be closed: {said}", secrets)
-                if problem not in self._not_closed:
-                    self._not_closed.append(problem)
-                    logger.warning("%s", problem)
+            self.close_provider(type, instance, provider)
+
+    def close_provider(self, type: str, instance: str, provider: Any) -> None:
+        """Close one provider, and whatever it does, go on; one that cannot be closed is among the `problems`."""
+        try:
+            if hasattr(provider, "close"):
+                self.limited(type, instance, provider.close)()
+        except FAULTS as error:
+            said = told(error) if not isinstance(error, DeckwrightError) else error.message
+            secrets = secret_values(getattr(provider, "config", {}))
+            problem = redact(f"providers.{type}.{instance} could not be closed: {said}", secrets)
+            if problem not in self._not_closed:
+                self._not_closed.append(problem)
+                logger.warning("%s", problem)
 
     def __enter__(self) -> ProviderRegistry:
         return self

@@ -8,11 +8,14 @@ instance of it and turns whatever does not fit into a `SettingError` that names 
 from __future__ import annotations
 
 import difflib
+import enum
 import functools
 import os
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
@@ -89,26 +92,34 @@ def describe_settings(settings_class: Any) -> list[dict[str, Any]]:
 def output_settings(settings: Any) -> dict[str, Any]:
     """Return the settings of a provider that may change what it delivers, as values that JSON has.
 
-    Left out are secrets, those marked `metadata={"changes_output": False}`, and those left at a default of nothing:
-    a setting that a new version adds must not make everything else look changed.
+    Left out are texts under a name that stands for a secret, unless they are marked
+    `metadata={"changes_output": True}`; whatever is marked `False`; and what is left at a default of nothing: a setting
+    that a new version adds must not make everything else look changed.
 
     Args:
         settings: An instance of an attrs class, or a mapping.
+
+    Raises:
+        TypeError: A value is of a type that cannot be told from others of it.
     """
-    if not attrs.has(type(settings)):
-        return _plain_table(settings) if isinstance(settings, Mapping) else {}
-    return _plain_table(
-        {
-            field.name: value
-            for field in attrs.fields(type(settings))
-            if field.metadata.get("changes_output", True)
-            and ((value := getattr(settings, field.name)) or value != _default(field))
-        }
-    )
+    if isinstance(settings, Mapping):
+        return _plain_table(settings)
+    shown = {}
+    for field in attrs.fields(type(settings)):
+        value = getattr(settings, field.name)
+        marked = field.metadata.get("changes_output")
+        is_secret = marked is None and isinstance(value, str) and is_secret_key(field.name)
+        if marked is not False and not is_secret and (value or value != _default(field)):
+            shown[field.name] = _plain(value)
+    return shown
 
 
 def _plain_table(table: Mapping[Any, Any]) -> dict[str, Any]:
-    return {str(key): _plain(value) for key, value in table.items() if not is_secret_key(str(key))}
+    return {
+        str(key): _plain(value)
+        for key, value in table.items()
+        if not (isinstance(value, str) and is_secret_key(str(key)))
+    }
 
 
 def _plain(value: Any) -> Any:
@@ -116,7 +127,17 @@ def _plain(value: Any) -> Any:
         return _plain_table(value)
     if isinstance(value, (list, tuple)):
         return [_plain(inner) for inner in value]
-    return value if isinstance(value, (bool, int, float)) or value is None else str(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted((_plain(inner) for inner in value), key=repr)
+    if isinstance(value, enum.Enum):
+        return _plain(value.value)
+    if attrs.has(type(value)):
+        return output_settings(value)
+    if isinstance(value, (bool, int, float)) or value is None:
+        return value
+    if isinstance(value, (str, os.PathLike, date, Decimal)):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} cannot be told from others of its kind")
 
 
 def unknown_setting(key: object, known: Iterable[str]) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import json
 import logging
 import traceback
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +18,7 @@ import pytest
 
 from deckwright import MediaRequest, ProviderRegistry, build_deck
 from deckwright.cli.report import report_as_dict
+from deckwright.preview import write_preview
 from deckwright.testing.servers import (
     AnkiServer,
     Dropped,
@@ -213,3 +217,95 @@ def test_the_hunt_would_find_it(service: Service, hunt: Hunt) -> None:
         settings: Mapping[str, Any] = service.config(server)["providers"][service.type][service.name]
     hunt.see(settings)
     assert hunt.found()
+
+
+# A plugin's own provider, which says its key wherever it can: to a word that it refuses, and to one that it breaks at.
+TALKER = """
+from deckwright import ContentPolicyError, MediaProvider, MediaResult, hookimpl
+
+class Talker(MediaProvider):
+    supported_types = ("audio", "image")
+
+    def _generate_media_impl(self, request):
+        key = self.config["api_key"]
+        if request.content == "hola":
+            raise ContentPolicyError(f"not with {key}", hint=f"Try another than {key}.")
+        if request.content == "agua":
+            raise RuntimeError(f"broken at {key}")
+        request.target.write_bytes(b"ID3 sound" if request.type == "audio" else b"GIF89a;")
+        credit = f"by a friend of {key}" if self.config.get("is_credited") else ""
+        return MediaResult(True, request.target, {"attribution": credit, "cost": 0.01})
+
+@hookimpl
+def register_media_provider(type, name, config):
+    return Talker(config) if type in ("audio", "image") and name == "talker" else None
+"""
+
+
+def left_by_builds(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield every file in a folder by its path, and what is in it; of packages, what is in those."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            yield str(path), path.read_bytes()
+            if zipfile.is_zipfile(path):
+                with zipfile.ZipFile(path) as package:
+                    yield from ((name, package.read(name)) for name in package.namelist())
+
+
+def talking(folder: Path, **settings: Any) -> dict[str, Any]:
+    """Return a configuration with the talker, whose plugin is beside a folder."""
+    plugin = folder.with_name(f"{folder.name}-talker.py")
+    plugin.write_text(TALKER, encoding="utf-8")
+    own = {"pipelines": ["*"], "api_key": KEY, **settings}
+    others = {"data": {"csv": {"pipelines": ["*"]}}, "sync": {"apkg": {"pipelines": ["*"]}}}
+    return {
+        "plugins": {"paths": [str(plugin)], "installed": False},
+        "providers": {"audio": {"talker": own}, "image": {"talker": own}, **others},
+    }
+
+
+def shown_in(*folders: Path) -> list[str]:
+    """Return the files that hold the key, or have it in their names."""
+    forms = [form.encode() for form in (*FORMS, html.escape(KEY))]
+    return [
+        path
+        for folder in folders
+        for path, data in left_by_builds(folder)
+        if any(form in path.encode() + data for form in forms)
+    ]
+
+
+@pytest.mark.parametrize("name", ["talker", "forvo", "openai", "runware"])
+def test_nor_is_it_in_what_a_build_leaves(
+    name: str, tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger and the names in the store, the report, the deck, and the page that shows it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "words.csv").write_text("word,language\nhola,es\nagua,es\nperro,es\n", encoding="utf-8")
+    with ExitStack() as stack:
+        if name == "talker":
+            config = talking(tmp_path)
+        else:
+            [service] = [each for each in SERVICES if each.name == name]
+            server = stack.enter_context(service.server())
+            config = service.config(server)
+            config["providers"][service.type][name] |= {"timeout": 5, "max_concurrent": 1}
+            for echo in ECHOES[:4]:
+                server.fail(echo, when=lambda received: received.method == "POST" or name == "forvo")
+        reports = [build_deck("words.csv", config=config, output="deck.apkg") for _ in range(5)]
+    assert any(report.missing for report in reports)
+    assert any(sum(count for count, _ in report.delivered.values()) for report in reports)
+    Path("report.json").write_text(json.dumps(report_as_dict(reports[0]), default=str), encoding="utf-8")
+    write_preview(Path("report.json"), Path("page.html"))
+    left = {Path(path).name for folder in (store, tmp_path) for path, _ in left_by_builds(folder)}
+    assert {"ledger.sqlite", "report.json", "page.html", "deck.apkg"} <= left
+    assert shown_in(store, tmp_path) == []
+
+
+def test_nor_is_it_in_the_credit_that_a_provider_gives(tmp_path: Path, store: Path) -> None:
+    report = build_deck(
+        ["perro"], language="es", config=talking(tmp_path, is_credited=True), output=tmp_path / "deck.apkg"
+    )
+    assert report.delivered == {"sounds": (1, 1), "pictures": (1, 1)}
+    write_preview(tmp_path / "deck.apkg")
+    assert shown_in(store, tmp_path) == []

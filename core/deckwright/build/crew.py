@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 # Seconds between looks, where an interrupt would else not be noticed.
 _LOOK_AGAIN = 0.5
@@ -20,37 +20,31 @@ class Crew:
 
     def __init__(self) -> None:
         self.is_stopping = False
-        self._lock = threading.Lock()
-        self._finished = threading.Condition(self._lock)
-        self._at_work = 0
+        self._is_done = threading.Event()
         self._error: BaseException | None = None
 
-    def hire(self, jobs: Iterator[Job], count: int) -> None:
-        """Start so many threads on the same jobs, which they take one after the other."""
-        taking = threading.Lock()
-        self._at_work += count
-        for _ in range(count):
-            # A thread that a second interrupt leaves behind must not keep the process from ending.
-            threading.Thread(
-                target=self._work, args=(jobs, taking), name="deckwright-build", daemon=True
-            ).start()
-
-    def wait(self, when_interrupted: Callable[[], None]) -> None:
-        """Wait until all jobs are done.
+    def work(self, teams: Sequence[tuple[Iterator[Job], int]], when_interrupted: Callable[[], None]) -> None:
+        """Carry all jobs out, and wait until they are done.
 
         Args:
+            teams: Jobs, each with how many threads are to take them, one after the other.
             when_interrupted: Called when the user wants no more; what is in flight is finished first.
 
         Raises:
             KeyboardInterrupt: The user wanted no more; at once, where that is said twice.
             BaseException: What the first job to fail has raised.
         """
+        # An interrupt comes to the main thread, at any point; so all that counts is done in others. Those that a
+        # second interrupt leaves behind must not keep the process from ending.
+        foreman = threading.Thread(target=self._lead, args=(teams,), name="deckwright-crew", daemon=True)
         was_interrupted = False
         while True:
             try:
-                with self._lock:
-                    while self._at_work:
-                        self._finished.wait(_LOOK_AGAIN)
+                if foreman.ident is None:
+                    foreman.start()
+                # Not `join`: before Python 3.13, one that is interrupted takes the thread for ended.
+                while not self._is_done.wait(_LOOK_AGAIN):
+                    pass
                 break
             except KeyboardInterrupt:
                 self.is_stopping = True
@@ -63,7 +57,21 @@ class Crew:
         if was_interrupted:
             raise KeyboardInterrupt
 
-    def _work(self, jobs: Iterator[Job], taking: threading.Lock) -> None:
+    def _lead(self, teams: Sequence[tuple[Iterator[Job], int]]) -> None:
+        threads = []
+        for jobs, count in teams:
+            taking = threading.Lock()
+            for _ in range(count):
+                thread = threading.Thread(
+                    target=self._take, args=(jobs, taking), name="deckwright-build", daemon=True
+                )
+                thread.start()
+                threads.append(thread)
+        for thread in threads:
+            thread.join()
+        self._is_done.set()
+
+    def _take(self, jobs: Iterator[Job], taking: threading.Lock) -> None:
         try:
             while not self.is_stopping:
                 with taking:
@@ -73,9 +81,4 @@ class Crew:
                 job()
         except BaseException as error:  # noqa: BLE001 - raised again, where all of it is waited for
             self.is_stopping = True
-            with self._lock:
-                self._error = self._error or error
-        finally:
-            with self._lock:
-                self._at_work -= 1
-                self._finished.notify_all()
+            self._error = self._error or error

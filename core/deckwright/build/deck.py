@@ -98,7 +98,8 @@ def build_deck(
         budget: How many US dollars the build may spend; by default as the configuration says.
         retry_failed: Ask again for what providers refused in a build before, where a word failed of it.
         plugins: Plugins handed over by the program, beside those that are found.
-        progress: Called as the build goes on, from several threads, one at a time for each stage.
+        progress: Called as the build goes on, from several threads: one at a time for each stage, but for the call
+            that says that it stops.
 
     Returns:
         The report. Media that no provider delivers are in it; the deck is built without them.
@@ -138,6 +139,8 @@ def run(plan: Plan, registry: ProviderRegistry, *, progress: Tell | None = None)
         Run(store, plan.deck) as run,
         started_engine(plan.engine, registry) as engine,
     ):
+        if plan.engine:
+            tell(Progress("workers", 1, 1))
         found = gather(plan, registry, run, engine, tell)
         started = time.perf_counter()
         deck = _deck(plan, found)

@@ -28,4 +28,4 @@ def started_engine(name: str | None, registry: ProviderRegistry) -> Iterator[Eng
         engine.start(registry)
         yield engine
     finally:
-        engine.close()
+        registry.close_provider("engine", name or "", engine)

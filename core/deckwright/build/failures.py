@@ -71,7 +71,13 @@ def failures_of(missing: Iterable[Missing]) -> list[Failure]:
             continue
         if not item.reasons:
             groups.setdefault((item.kind.label, "", "no provider"), []).append((item.word.text, None))
-        for instance, error in item.reasons.items():
+        # Where one has failed, that another has nothing is not what is to be mended.
+        faults = {
+            instance: error
+            for instance, error in item.reasons.items()
+            if not isinstance(error, NotFoundError)
+        }
+        for instance, error in (faults or item.reasons).items():
             group = groups.setdefault((item.kind.label, instance, _kind_of(error)[0]), [])
             group.append((item.word.text, error))
     failures = []

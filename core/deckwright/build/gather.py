@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -32,7 +32,8 @@ class Progress:
     """How far a build is.
 
     Attributes:
-        stage: What is being done: `"sounds"`, `"pictures"` or `"deck"`. Sounds and pictures are made at the same time.
+        stage: What is being done: `"workers"` (an engine gets them ready), `"sounds"` and `"pictures"` (made at the
+            same time), `"deck"`.
         done: How much of it is done.
         total: How much there is.
         cost: What the build has cost so far, in US dollars.
@@ -81,9 +82,11 @@ def limits_of(plan: Plan, run: Run) -> list[Limit]:
     """Return what a build must not spend, beside the limits of each provider."""
     limits = []
     if plan.budget is not None:
-        limits.append(Limit("budget of this build", plan.budget, run=run.id))
+        limits.append(
+            Limit("budget of this build", plan.budget, "--budget, or budget in [build]", run=run.id)
+        )
     if plan.daily_budget is not None:
-        limits.append(Limit("daily budget", plan.daily_budget, since=today()))
+        limits.append(Limit("daily budget", plan.daily_budget, "daily_budget in [build]", since=today()))
     return limits
 
 
@@ -119,26 +122,29 @@ def gather(plan: Plan, registry: ProviderRegistry, run: Run, engine: Engine, tel
     missing: list[tuple[int, int, Missing]] = []
     # Of a type whose providers all failed, nothing can be made, and the report is to say so.
     broken = {failure.type for failure in registry.failures}
-    stages = []
+    stages: list[_Stage] = []
+    teams = []
     for place, kind in enumerate(KINDS):
         if sources[kind.type]:
             stage = _Stage(kind, plan, maker, run, tell)
             stages.append(stage)
             found.media[kind.type] = stage.media
-            crew.hire(stage.jobs(), _threads_for(sources[kind.type], at_once))
+            teams.append((stage.jobs(), _threads_for(sources[kind.type], at_once)))
         elif kind.type in broken:
             missing += [
                 (place, index, Missing(word, kind, reasons={}, failed=True))
                 for index, word in enumerate(plan.words)
             ]
     try:
-        crew.wait(when_interrupted=partial(_show_stopping, stages))
+        crew.work(teams, when_interrupted=partial(_show_stopping, stages))
     except KeyboardInterrupt:
         ready = sum(len(stage.media) - stage.media.count(None) for stage in stages)
         raise KeyboardInterrupt(
             f"The build was stopped. {ready:,} of {len(stages) * len(plan.words):,} sounds and pictures are kept:"
             " the same command goes on from there."
         ) from None
+    for source in (source for of_type in sources.values() for source in of_type if source.fault):
+        found.faults.setdefault(source.key, []).append(cast("ProviderError", source.fault))
     for place, kind in enumerate(KINDS):
         for stage in stages:
             if stage.kind is kind:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import sys
 import threading
@@ -18,7 +17,7 @@ import attrs
 
 from deckwright import errors
 from deckwright.build.asking import Delivered, Failed, ask
-from deckwright.build.sources import Source
+from deckwright.build.sources import Source, amount_of
 from deckwright.build.words import Word
 from deckwright.errors import (
     BadMediaError,
@@ -39,6 +38,8 @@ Generate = Callable[[str, str, MediaRequest], Any]
 
 # So many passing faults in a row, each after all tries of the provider's own, and a service is taken for down.
 PATIENCE = 3
+# So many words in a row for which a provider fails in whatever other way, and it is taken for one that never delivers.
+PATIENCE_WITH_FAULTS = 10
 # For so many seconds a provider that had nothing for a word is not asked for it again; it may learn.
 REFUSALS_LAST = 30 * 24 * 3600
 
@@ -152,12 +153,14 @@ class MediaMaker:
         self._is_stopping = is_stopping
         self._retry_failed = retry_failed
         self._slots = {key: threading.BoundedSemaphore(count) for key, count in at_once.items()}
-        # For all that follows, and so that plugins are told of one thing at a time.
+        # So that plugins are told of one thing at a time.
+        self._telling = threading.Lock()
+        # For all that follows.
         self._lock = threading.Lock()
         # Providers that it is pointless to ask again in this run, with the reason.
         self.out: dict[tuple[str, str], ProviderError] = {}
         self.faults: dict[tuple[str, str], list[ProviderError]] = {}
-        # How often in a row a provider has failed in a way that may pass.
+        # How often in a row a provider has failed.
         self._failed_in_a_row: Counter[tuple[str, str]] = Counter()
 
     @property
@@ -272,10 +275,12 @@ class MediaMaker:
         """Keep a file under a name that is made from its content, and record what it cost."""
         about = made.result.metadata if isinstance(made.result.metadata, Mapping) else {}
         credit = str(about.get("attribution") or source.traits.attribution)
-        cost = _dollars(about.get("cost"))
+        cost = amount_of(about.get("cost"))
         if cost is not None:
             with self._lock:
                 source.dearest = max(cost, source.dearest or 0.0)
+        elif asked and source.expected_cost(request) is None:
+            cost = self._unknown_to_all(source)
         try:
             if key:
                 kept = self._run.keep(
@@ -294,13 +299,23 @@ class MediaMaker:
             self._run.answered(asked, cost, is_lost=False)
         return Medium(str(path), source.instance, credit)
 
+    def _unknown_to_all(self, source: Source) -> float:
+        """Ask a provider no more whose price is told neither before nor after, where money is limited."""
+        if self._limits or source.limits:
+            with self._lock:
+                self.out[source.key] = BudgetError(
+                    "Nobody knows what it costs, neither before nor after: no budget can be kept with it.",
+                    hint="Let its settings or its plugin tell the price, or set no budget.",
+                )
+        return 0.0
+
     def _settle(self, source: Source, key: str | None, failed: Failed, asked: Asked | None) -> None:
         """Record what became of a request that failed."""
         failure = failed.error
         if asked:
             is_lost = failure.is_overdue or (isinstance(failure, TransientError) and failure.reply_lost)
             may_cost = is_lost or failure.is_unforeseen or isinstance(failure, BadMediaError)
-            cost = _dollars(failed.cost)
+            cost = amount_of(failed.cost)
             self._run.answered(asked, 0.0 if cost is None and not may_cost else cost, is_lost=is_lost)
         if key and isinstance(failure, (NotFoundError, ContentPolicyError)) and not failure.is_unforeseen:
             refusal = Refusal(_class_of(failure).__name__, failure.message, failure.hint or "")
@@ -334,19 +349,29 @@ class MediaMaker:
                 isinstance(result, ProviderError) and result.is_unforeseen
             ):
                 self.faults.setdefault(key, []).append(result)
-            if isinstance(result, TransientError):
-                self._failed_in_a_row[key] += counts
-            else:
+            patience = _patience_with(result)
+            if patience is None:
                 del self._failed_in_a_row[key]
+            else:
+                self._failed_in_a_row[key] += counts
             if isinstance(result, ProviderError) and (
-                result.out_for_run or result.is_overdue or self._failed_in_a_row[key] >= PATIENCE
+                result.out_for_run
+                or result.is_overdue
+                or (patience is not None and self._failed_in_a_row[key] >= patience)
             ):
                 self.out.setdefault(key, result)
         return result
 
     def _tell(self, request: MediaRequest, result: MediaResult) -> None:
-        with self._lock:
+        with self._telling:
             self._observe(request, result)
+
+
+def _patience_with(result: Medium | ProviderError) -> int | None:
+    """Return how often in a row a provider may do this; None for any number, since it works."""
+    if isinstance(result, (Medium, NotFoundError, ContentPolicyError)):
+        return None
+    return PATIENCE if isinstance(result, TransientError) else PATIENCE_WITH_FAULTS
 
 
 def _is_fault(kind: Kind, reasons: Iterable[ProviderError]) -> bool:
@@ -355,11 +380,11 @@ def _is_fault(kind: Kind, reasons: Iterable[ProviderError]) -> bool:
 
 
 def _over(limit: Limit) -> BudgetError:
+    amount = f"${limit.dollars:,.2f}" if limit.dollars >= 0.1 else f"${limit.dollars:.4g}"
+    when = " or go on another day," if limit.since else ""
     return BudgetError(
-        f"One more might exceed the {limit.name}, ${limit.dollars:,.2f}.",
-        hint="Raise it, or go on another day."
-        if limit.since
-        else "Raise it, and run the same command again.",
+        f"One more might exceed the {limit.name}, {amount}.",
+        hint=f"Raise it ({limit.mend}),{when} and run the same command again: it asks for what is missing only.",
     )
 
 
@@ -372,12 +397,3 @@ def _error_of(refusal: Refusal) -> ProviderError:
     found = getattr(errors, refusal.error, ProviderError)
     error: ProviderError = found(refusal.message, hint=refusal.hint or None)
     return error
-
-
-def _dollars(cost: Any) -> float | None:
-    """Return a cost as a number; None for one that is none."""
-    try:
-        amount = float(cost)
-    except (TypeError, ValueError):
-        return None
-    return amount if math.isfinite(amount) and amount >= 0 else None

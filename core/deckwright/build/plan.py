@@ -125,6 +125,8 @@ def make_plan(
     warnings = list(unseen(registry, pipeline))
     if target and not any(provider.destination(name, target) for provider in providers["sync"].values()):
         warnings.append(f"{target} is not written: {', '.join(providers['sync'])} writes no file.")
+    if budget is not None and not budget >= 0:
+        raise BuildError(f"A budget is an amount of US dollars, not {budget}.")
     return Plan(
         deck=name,
         is_named=bool(deck or settings.deck),

@@ -6,14 +6,16 @@ import hashlib
 import json
 import logging
 import math
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from deckwright._version import __version__
-from deckwright.errors import FAULTS, trace
+from deckwright.errors import FAULTS, ProviderError, told, trace
 from deckwright.hooks import Traits
 from deckwright.plugins import PluginRecord
 from deckwright.providers.media import MediaRequest
@@ -40,6 +42,10 @@ class Source:
         secrets: What must not be shown.
         limits: Its own limits on spending: `cost_limits` among its settings.
         dearest: The most that one request of this build has cost, in US dollars; None before any was answered.
+        fault: Why nothing of it can be kept, where its `cache_key` fails.
+        tells_cost: Whether its `get_cost_estimate` is worth asking.
+        limited: Gives a function of it as one that does not take for ever.
+        lock: For calling those two.
     """
 
     type: str
@@ -52,6 +58,11 @@ class Source:
     secrets: tuple[str, ...]
     limits: tuple[Limit, ...] = ()
     dearest: float | None = None
+    fault: ProviderError | None = None
+    tells_cost: bool = True
+    limited: Callable[[Callable[..., Any]], Callable[..., Any]] = attrs.field(default=lambda call: call)
+    # Most plugins never thought of being called from several threads at once.
+    lock: threading.RLock = attrs.field(factory=threading.RLock)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -77,12 +88,15 @@ class Source:
         if self.code is None:
             return None
         try:
-            about = self.provider.cache_key(request)
-            text = json.dumps(
-                [self.type, self.name, self.code, self.place.deck, about], sort_keys=True, ensure_ascii=True
-            )
+            with self.lock:
+                about = self.limited(self.provider.cache_key)(request)
+            text = json.dumps([self.type, self.name, self.code, self.place.deck, about], sort_keys=True)
         except FAULTS as error:
-            logger.debug("%s", trace(error, self.secrets))
+            self.code = None
+            self.fault = ProviderError(
+                f"What it makes cannot be kept, and is made anew by every build: cache_key failed ({told(error)})."
+            )
+            self.fault.redact(self.secrets)
             return None
         return hashlib.sha256(text.encode()).hexdigest()[:40]
 
@@ -91,13 +105,27 @@ class Source:
 
         None when nobody knows yet.
         """
-        try:
-            told = float(self.provider.get_cost_estimate([request])["per_request"])
-        except FAULTS as error:
-            logger.debug("%s", trace(error, self.secrets))
-            told = math.nan
-        known = [amount for amount in (told, self.dearest) if amount is not None and math.isfinite(amount)]
+        estimate = None
+        if self.tells_cost:
+            try:
+                with self.lock:
+                    estimate = amount_of(
+                        self.limited(self.provider.get_cost_estimate)([request])["per_request"]
+                    )
+            except FAULTS as error:
+                logger.debug("%s", trace(error, self.secrets))
+                self.tells_cost = False
+        known = [amount for amount in (estimate, self.dearest) if amount is not None]
         return max(known, default=None)
+
+
+def amount_of(value: Any) -> float | None:
+    """Return an amount of money as a number; None for what is none, as a provider may tell it."""
+    try:
+        amount = float(value)
+    except (TypeError, ValueError):
+        return None
+    return amount if math.isfinite(amount) and amount >= 0 else None
 
 
 def sources_of(
@@ -130,6 +158,7 @@ def sources_of(
                 code=_code_of(owner, info is not None and traits.requests_per_item > 0),
                 secrets=tuple(secret_values(config)),
                 limits=tuple(_limits_of(config, name, today)),
+                limited=partial(registry.limited, type, instance),
             )
         )
     return found
@@ -149,7 +178,10 @@ def daily_limits(config: Mapping[str, Any]) -> dict[str, float]:
 
 def _limits_of(config: Mapping[str, Any], name: str, today: str) -> list[Limit]:
     most = daily_limits(config).get("daily_limit_usd")
-    return [] if most is None else [Limit(f"daily_limit_usd of {name}", most, since=today, provider=name)]
+    if most is None:
+        return []
+    mend = f"cost_limits in [apis.{name}], or of the provider"
+    return [Limit(f"daily_limit_usd of {name}", most, mend, since=today, provider=name)]
 
 
 def _code_of(plugin: PluginRecord | None, asks_a_service: bool) -> str | None:
@@ -160,18 +192,17 @@ def _code_of(plugin: PluginRecord | None, asks_a_service: bool) -> str | None:
     """
     if plugin is None or plugin.provenance.kind == "object":
         return None
-    if plugin.provenance.kind in ("built-in", "installed"):
-        owner = plugin.provenance.distribution or plugin.name
-        if asks_a_service:
-            return owner
-        if plugin.is_built_in:
-            return f"{owner} {__version__}"
+    owner = plugin.provenance.distribution or plugin.name
+    if asks_a_service:
+        return owner
+    if plugin.is_built_in:
+        return f"{owner} {__version__}"
     file = Path(plugin.file)
-    files = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
+    is_package = (file.parent / "__init__.py").is_file()
     try:
         digest = hashlib.sha256()
-        for each in files:
+        for each in sorted(file.parent.rglob("*.py")) if is_package else [file]:
             digest.update(each.read_bytes())
     except OSError:
         return None
-    return f"{plugin.name} {digest.hexdigest()}"
+    return f"{owner} {plugin.version} {digest.hexdigest()}"

@@ -9,6 +9,7 @@ import click
 
 from deckwright.cli import SOME_FAILED
 from deckwright.cli.common import (
+    budget_remarks,
     config_option,
     console,
     dollars,
@@ -112,7 +113,7 @@ def command(
     if as_json:
         print_json(report_as_dict(report))
     else:
-        show_report(report, plan.words)
+        show_report(report, plan)
     if report.failed or report.problems:
         raise click.exceptions.Exit(SOME_FAILED)
 
@@ -129,7 +130,8 @@ def _show_plan(plan: Plan, estimate: Estimate, problems: list[str], as_json: boo
     files = [provider.destination(plan.deck, plan.output) for provider in plan.providers["sync"].values()]
     shown["outputs"] = [{"path": file, "replaced": file.exists()} for file in files if file]
     shown["kept"] = dict(estimate.kept)
-    shown["expected"], shown["most"] = estimate.expected, estimate.most
+    shown["expected"], shown["most"] = round(estimate.expected, 6), round(estimate.most, 6)
+    problems += budget_remarks(estimate)
     if as_json:
         print_json({**shown, "repeated": plan.repeated, "providers": providers, "problems": problems})
         return
@@ -144,7 +146,9 @@ def _show_plan(plan: Plan, estimate: Estimate, problems: list[str], as_json: boo
     if kept := [f"{count} {label}" for label, count in estimate.kept.items() if count]:
         table.add_row("kept already", ", ".join(kept))
     if estimate.most:
-        table.add_row("cost", f"{dollars(estimate.expected)} expected, {dollars(estimate.most)} at most")
+        expected, most = dollars(estimate.expected), dollars(estimate.most)
+        dearest = f"; about {most} if the dearest had to make them all" if most != expected else ""
+        table.add_row("cost", f"about {expected}{dearest}")
     for file in shown["outputs"]:
         table.add_row("output", f"{file['path']}{' (replaced)' if file['replaced'] else ''}")
     console().print(table)

@@ -353,7 +353,9 @@ def _confirm(found: Prunable) -> None:
         raise click.UsageError(
             f"Nothing was removed: it has cost {_price(found)}. Add --yes to remove it all the same."
         )
-    click.confirm(f"Remove what has cost {_price(found)}?", abort=True, err=True)
+    if not click.confirm(f"Remove what has cost {_price(found)}?", err=True):
+        tell("Nothing was removed.")
+        raise click.exceptions.Exit
 
 
 def _remark(store: Store, choice: Choice) -> None:

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 if TYPE_CHECKING:
+    from deckwright.build.estimate import Estimate
     from deckwright.config import Config
     from deckwright.plugins import Plugins
     from deckwright.registry import ProviderRegistry
@@ -227,6 +228,15 @@ def dollars(amount: float | None) -> str:
         return "?"
     exact = f"{amount:,.4f}".rstrip("0")
     return f"${exact}" if len(exact.partition(".")[2]) > 2 and amount < 1 else f"${amount:,.2f}"
+
+
+def budget_remarks(estimate: Estimate) -> list[str]:
+    """Return a remark for every budget that a build might use up."""
+    return [
+        f"It may cost about {dollars(estimate.most)}, and the {name} leaves {dollars(left)}: the build may end before."
+        for name, left in estimate.left.items()
+        if estimate.most > left
+    ]
 
 
 def print_json(value: Any) -> None:

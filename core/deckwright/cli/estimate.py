@@ -9,6 +9,7 @@ import attrs
 import click
 
 from deckwright.cli.common import (
+    budget_remarks,
     config_option,
     console,
     dollars,
@@ -56,10 +57,11 @@ def command(
     problems += [
         f"{found.type}.{found.instance}: {found.problem}" for found in estimate.providers if found.problem
     ]
+    problems += budget_remarks(estimate)
     if as_json:
         providers: list[dict[str, Any]] = [attrs.asdict(found) for found in estimate.providers]
         shown = {"words": len(plan.words), "kept": dict(estimate.kept)}
-        shown |= {"expected": estimate.expected, "most": estimate.most}
+        shown |= {"expected": round(estimate.expected, 6), "most": round(estimate.most, 6)}
         print_json({**shown, "providers": providers, "problems": problems})
         return
     table = plain_table("type", "provider", "asked", "for", "requests", "each", "in all")
@@ -72,6 +74,8 @@ def command(
     if kept := [f"{count} {label}" for label, count in estimate.kept.items() if count]:
         tell(f"Kept from builds before: {', '.join(kept)}.")
     least = "at least " if any(found.total is None for found in estimate.providers) else ""
-    tell(f"Expected: {least}{dollars(estimate.expected)}, if those that are asked first have everything.")
+    tell(
+        f"Expected: {least}about {dollars(estimate.expected)}, if those that are asked first have everything."
+    )
     if estimate.most > estimate.expected:
-        tell(f"If the dearest had to make them all: {dollars(estimate.most)}.")
+        tell(f"If the dearest had to make them all: about {dollars(estimate.most)}.")

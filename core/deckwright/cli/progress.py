@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 import click
 
 from deckwright.cli.common import PluginOutput, dollars
+
+_SECONDS_A_LINE = 10
 
 if TYPE_CHECKING:
     from deckwright.build import Progress
@@ -37,7 +40,7 @@ def shown_progress() -> Iterator[Tell]:
             err.print("Stopping: what is in flight is finished first. Press Ctrl-C again to stop at once.")
 
     if output is None or not err.is_terminal:
-        yield tell_stopping
+        yield _Lines(tell_stopping)
         return
     columns = (
         TextColumn("{task.description:>9}"),
@@ -57,11 +60,13 @@ def shown_progress() -> Iterator[Tell]:
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage, total=progress.total, rate="", cost="")
             speed = bars.tasks[tasks[stage]].speed
+            # The cost is that of all, so it stands on one line only.
+            is_last = stage == list(tasks)[-1]
             bars.update(
                 tasks[stage],
                 completed=progress.done,
                 rate=f"{speed:.1f}/s" if speed else "",
-                cost=dollars(progress.cost) if progress.cost else "",
+                cost=f"{dollars(progress.cost)} in all" if progress.cost and is_last else "",
             )
 
         stream, output.stream = output.stream, cast("TextIO", FileProxy(err, output.stream))
@@ -70,6 +75,24 @@ def shown_progress() -> Iterator[Tell]:
         finally:
             output.flush()
             output.stream = stream
+
+
+class _Lines:
+    """Shows progress where there is no terminal: in a line now and then, as for a log."""
+
+    def __init__(self, tell_stopping: Tell) -> None:
+        self._tell_stopping = tell_stopping
+        self._latest = time.monotonic()
+        self._stages: dict[str, Progress] = {}
+
+    def __call__(self, progress: Progress) -> None:
+        self._tell_stopping(progress)
+        self._stages[progress.stage] = progress
+        if time.monotonic() - self._latest >= _SECONDS_A_LINE:
+            self._latest = time.monotonic()
+            parts = [f"{each.stage} {each.done:,} of {each.total:,}" for each in self._stages.values()]
+            parts += [f"{dollars(progress.cost)} so far"] if progress.cost else []
+            click.echo(", ".join(parts), err=True)
 
 
 @contextmanager

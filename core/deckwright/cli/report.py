@@ -9,11 +9,13 @@ import attrs
 import click
 
 from deckwright.build.failures import Failure, failures_of
+from deckwright.build.media import KINDS
 from deckwright.cli.common import console, dollars, plain_table, show_problems, tell
 
 if TYPE_CHECKING:
     from deckwright.build.deck import BuildReport
     from deckwright.build.media import Missing
+    from deckwright.build.plan import Plan
     from deckwright.build.words import Word
 
 
@@ -22,10 +24,12 @@ def facts_of(words: list[Word]) -> list[str]:
     return list(dict.fromkeys(name for word in words for name in word.facts))
 
 
-def show_report(report: BuildReport, words: list[Word]) -> None:
+def show_report(report: BuildReport, plan: Plan) -> None:
     """Print the report of a build."""
     from rich.table import Table
 
+    # Where several were asked, who has delivered is worth knowing, also when it was one alone.
+    chains = {kind.label for kind in KINDS if len(plan.providers.get(kind.type, ())) > 1}
     out = console()
     out.print(report.deck, style="bold")
     table = Table(show_header=False)
@@ -34,7 +38,11 @@ def show_report(report: BuildReport, words: list[Word]) -> None:
         table.add_row("cards", str(report.cards))
     for label, (count, total) in report.delivered.items():
         whose = report.sources.get(label, {})
-        told = [f"{instance} {its}" for instance, its in whose.items()] if len(whose) > 1 else []
+        told = (
+            [f"{instance} {its}" for instance, its in whose.items()]
+            if label in chains or len(whose) > 1
+            else []
+        )
         if kept := report.kept.get(label):
             told.append(f"{kept} kept from before")
         table.add_row(label, f"{count} of {total}{_bracketed(told)}")
@@ -43,7 +51,7 @@ def show_report(report: BuildReport, words: list[Word]) -> None:
         by = ", ".join(f"{name} {dollars(cost)}" for name, cost in report.costs.items())
         table.add_row("cost", f"{dollars(report.cost)} ({by})")
     out.print(table)
-    if facts := facts_of(words):
+    if facts := facts_of(plan.words):
         tell(f"On the cards as further facts: {', '.join(facts)}")
     _show_missing(report.missing)
     _show_failures(failures_of(report.missing))

@@ -529,11 +529,11 @@ function drawParts(note) {
     const label = Object.hasOwn(LABELS, part) ? `No ${LABELS[part]}` : "Missing file";
     const said = make("dd", {});
     if (!Object.hasOwn(LABELS, part)) said.append(make("strong", {}, shortened(part)), " ");
-    if (failed && Object.hasOwn(LABELS, part)) said.append("This failed, and another build may succeed. ");
+    if (failed && Object.hasOwn(LABELS, part)) said.append("This failed; build again with --retry-failed to have it asked for once more. ");
     for (const [instance, message] of whose) {
       said.append(make("span", { class: "reason" }, instance ? make("strong", {}, `${instance}: `) : null, message), " ");
     }
-    if (!said.textContent) said.append("None was found that fits.");
+    if (!said.textContent) said.append("No provider has one that fits.");
     lines.push(make("div", { class: failed ? "missing failed" : "missing" }, make("dt", {}, label), said));
   }
   return lines.length ? make("dl", { class: "parts" }, ...lines) : null;

@@ -103,14 +103,16 @@ class MediaProvider(Provider, ABC):
 
         By default, that is everything: the word, what is known of it, and every setting of this provider which is
         no secret and is not marked `metadata={"changes_output": False}`. The more a provider leaves out that it does
-        not look at, the less a build has to make anew.
+        not look at, the less a build has to make anew. Like `get_cost_estimate` it may be
+        called while something is generated.
         """
         return {"settings": self.output_settings, "content": request.content, "params": request.params}
 
     @cached_property
     def output_settings(self) -> Mapping[str, Any]:
         """The settings that may change a result: neither secrets, nor those that say how a service is spoken to."""
-        return output_settings(getattr(self, "settings", None) or self.config)
+        settings = getattr(self, "settings", None)
+        return output_settings(settings if attrs.has(type(settings)) else self.config)
 
     @abstractmethod
     def _generate_media_impl(self, request: MediaRequest) -> MediaResult:

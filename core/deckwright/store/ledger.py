@@ -95,6 +95,7 @@ class Limit:
     Attributes:
         name: What to call it in messages.
         dollars: How much.
+        mend: How to raise it.
         run: Only what this run spends counts; empty for all runs.
         since: Only what is spent on this day (ISO) or later counts; empty for all.
         provider: Only what this provider costs counts; empty for all.
@@ -102,6 +103,7 @@ class Limit:
 
     name: str
     dollars: float
+    mend: str = ""
     run: str = ""
     since: str = ""
     provider: str = ""

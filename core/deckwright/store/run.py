@@ -45,6 +45,7 @@ class Run:
         self.folder = store.work_of(self.id)
         self._lock = FileLock(store.lock_of(self.id), thread_local=False)
         self._settled = threading.Condition()
+        self._recovering = threading.Lock()
         self._numbers = itertools.count(1)
 
     def __enter__(self) -> Run:
@@ -104,10 +105,13 @@ class Run:
         self.store.require_room()
         new = Asked(str(uuid.uuid4()))
         while not is_over():
+            expected = amount()
             with self._settled:
+                if expected is None:
+                    expected = amount()  # which another may have found out
                 with self.store.told("cannot be written"):
                     answer = self.store.ledger.ask(
-                        new, key, self.id, names, amount(), limits, datetime.now().astimezone(),
+                        new, key, self.id, names, expected, limits, datetime.now().astimezone(),
                         is_resumable=is_resumable,
                     )  # fmt: skip
                 if answer is None:
@@ -118,9 +122,12 @@ class Run:
                     return kept
             elif answer is not None:
                 return answer
-            else:
-                # Whoever makes it may have been killed.
-                self.store.recover()
+            elif self._recovering.acquire(blocking=False):
+                # Whoever makes it may have been killed. That one of those who wait looks is enough.
+                try:
+                    self.store.recover()
+                finally:
+                    self._recovering.release()
         return None
 
     def find(self, key: str) -> Kept | None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
+from workshop import Workshop
 
 from deckwright import (
     BuildReport,
@@ -117,3 +119,9 @@ def build() -> Callable[..., Built]:
 @pytest.fixture
 def maker() -> type[Maker]:
     return Maker
+
+
+@pytest.fixture
+def workshop(tmp_path: Path, store: Path) -> Workshop:
+    """Builds with providers whose results are kept, since their plugin is a file."""
+    return Workshop(tmp_path, store)

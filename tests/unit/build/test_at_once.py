@@ -1,0 +1,232 @@
+"""Many at once: as many as each provider allows, and no more; and what onlookers are told meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from workshop import DEADLINE, Settings, Workshop, picture, refusing, sound
+
+from deckwright import (
+    AuthenticationError,
+    MediaRequest,
+    MediaResult,
+    MissingDependencyError,
+    NotFoundError,
+    Progress,
+    QuotaError,
+    TransientError,
+)
+from deckwright.testing.servers import OpenAIServer
+
+WORDS = [f"palabra {number}" for number in range(24)]
+
+
+class Together:
+    """Lets the first so many go on only when all of them are at work at the same time.
+
+    Attributes:
+        met: Whether they were.
+    """
+
+    def __init__(self, count: int, make: Callable[[MediaRequest, Settings], Any] = sound) -> None:
+        self._make = make
+        self._left = count
+        self._lock = threading.Lock()
+        self._barrier = threading.Barrier(count, action=lambda: self.__dict__.update(met=True))
+        self.met = False
+
+    def __call__(self, request: MediaRequest, settings: Settings) -> Any:
+        with self._lock:
+            self._left -= 1
+            waits = self._left >= 0
+        if waits:
+            self._barrier.wait(DEADLINE)
+        return self._make(request, settings)
+
+
+def test_a_provider_is_asked_for_one_after_the_other_unless_it_says_otherwise(workshop: Workshop) -> None:
+    voice = workshop.voice()
+    assert workshop.build(WORDS).delivered == {"sounds": (24, 24)}
+    assert voice.most == 1
+
+
+@pytest.mark.parametrize("price", [0.0, 0.01], ids=["free", "paid"])
+def test_it_is_asked_for_as_many_at_once_as_it_allows_and_never_more(
+    workshop: Workshop, price: float
+) -> None:
+    together = Together(4)
+    voice = workshop.voice(make=together, at_once=4, price=price)
+    assert workshop.build(WORDS).delivered == {"sounds": (24, 24)}
+    assert (together.met, voice.most) == (True, 4)
+
+
+@pytest.mark.parametrize("said", [0, -3, "many", None])
+def test_what_makes_no_sense_is_one_at_a_time(workshop: Workshop, said: Any) -> None:
+    voice = workshop.voice(at_once=said)
+    assert workshop.build(WORDS).delivered == {"sounds": (24, 24)}
+    assert voice.most == 1
+
+
+def test_sounds_and_pictures_are_made_at_the_same_time(workshop: Workshop) -> None:
+    meeting = threading.Barrier(2)
+
+    def meet(make: Any) -> Any:
+        def made(request: MediaRequest, settings: Settings) -> Any:
+            if request.content == WORDS[0]:
+                meeting.wait(DEADLINE)
+            return make(request, settings)
+
+        return made
+
+    workshop.voice(make=meet(sound))
+    workshop.artist(make=meet(picture))
+    assert workshop.build(WORDS).delivered == {"sounds": (24, 24), "pictures": (24, 24)}
+
+
+def test_while_the_first_is_at_work_others_are_asked_for_what_it_has_not(workshop: Workshop) -> None:
+    second_was_asked = threading.Event()
+
+    def slow(request: MediaRequest, settings: Settings) -> Any:
+        if request.content == WORDS[1]:
+            assert second_was_asked.wait(DEADLINE)
+            return sound(request, settings)
+        raise NotFoundError("no such word")
+
+    def second(request: MediaRequest, settings: Settings) -> Any:
+        second_was_asked.set()
+        return sound(request, settings)
+
+    workshop.voice("first", make=slow)
+    workshop.voice("second", make=second)
+    assert workshop.build(WORDS).sources == {"sounds": {"first": 1, "second": 23}}
+
+
+def test_a_service_is_asked_for_as_many_as_its_settings_allow(workshop: Workshop) -> None:
+    at_work, most = 0, 0
+    lock = threading.Lock()
+    meeting = threading.Barrier(3)
+
+    class Painters(OpenAIServer):
+        def answer(self, received: Any) -> Any:
+            nonlocal at_work, most
+            with lock:
+                at_work += 1
+                most = max(most, at_work)
+                waits = len(self.requests) <= 3
+            if waits:
+                meeting.wait(DEADLINE)
+            try:
+                return super().answer(received)
+            finally:
+                with lock:
+                    at_work -= 1
+
+    with Painters() as server:
+        settings = {"pipelines": ["*"], "api_key": server.key, "base_url": server.base_url}
+        config = workshop.config(
+            providers={"image": {"openai": {**settings, "max_concurrent": 3, "size": "1024x1024"}}}
+        )
+        assert workshop.build(WORDS[:6], config=config).delivered["pictures"] == (6, 6)
+        assert most == 3
+
+
+def test_the_same_is_paid_for_once_also_when_it_is_asked_for_at_once(workshop: Workshop) -> None:
+    """Words that differ in what a provider does not look at are one request."""
+    voice = workshop.voice(at_once=4, price=0.01, by_word=True)
+    report = workshop.build([{"word": "banco", "translation": str(number)} for number in range(8)])
+    assert report.delivered == {"sounds": (8, 8)}
+    assert voice.asked() == ["banco"]
+    assert report.cost == pytest.approx(0.01)
+
+
+# Those that are out
+
+
+@pytest.mark.parametrize(
+    ("error", "most"),
+    [
+        (AuthenticationError("bad key"), 8),
+        (QuotaError("spent"), 8),
+        (MissingDependencyError("no such package"), 8),
+        (TransientError("down"), 8 + 3),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_one_that_is_out_is_asked_for_little_more_than_was_in_flight(
+    workshop: Workshop, error: Exception, most: int
+) -> None:
+    words = [f"palabra {number}" for number in range(200)]
+    out = workshop.voice("out", make=refusing(error), at_once=8)
+    workshop.voice("second", at_once=8)
+    report = workshop.build(words)
+    assert len(out.asked()) <= most
+    assert report.sources == {"sounds": {"second": 200}}
+    assert report.problems == (f"audio.out was asked no more: {error}",)
+
+
+# What onlookers are told
+
+
+def test_plugins_are_told_of_each_new_item_once_and_of_one_at_a_time(workshop: Workshop) -> None:
+    alone = threading.Lock()
+    heard: list[tuple[str, str, bool]] = []
+
+    def hear(request: MediaRequest, result: MediaResult) -> None:
+        assert alone.acquire(blocking=False), "two at once"
+        try:
+            heard.append((request.type, request.content, result.success))
+            if result.success:
+                assert result.file_path is not None
+        finally:
+            alone.release()
+
+    workshop.voice(make=Together(4), at_once=4)
+    workshop.artist(make=refusing(NotFoundError("nothing fits"), WORDS[0]), at_once=4)
+    workshop.hears(hear)
+    report = workshop.build(WORDS)
+    assert report.problems == ()
+    assert sorted(heard) == sorted(
+        [("audio", word, True) for word in WORDS] + [("image", word, word != WORDS[0]) for word in WORDS]
+    )
+    heard.clear()
+    report = workshop.build([*WORDS, "nueva"])
+    assert {item for item in heard if item[2]} == {("audio", "nueva", True), ("image", "nueva", True)}
+
+
+def test_progress_goes_up_to_the_total_and_tells_the_cost(workshop: Workshop) -> None:
+    told: dict[str, list[Progress]] = {"sounds": [], "pictures": [], "deck": []}
+    inside = {stage: threading.Lock() for stage in told}
+
+    def tell(progress: Progress) -> None:
+        with_nobody_else = inside[progress.stage].acquire(blocking=False)
+        assert with_nobody_else, "two at once for one stage"
+        told[progress.stage].append(progress)
+        inside[progress.stage].release()
+
+    workshop.voice(at_once=4)
+    workshop.artist(make=refusing(NotFoundError("nothing fits"), WORDS[0]), at_once=4, price=0.25)
+    workshop.build(WORDS, progress=tell)
+    for stage in ("sounds", "pictures"):
+        assert [(step.done, step.total) for step in told[stage]] == [(done, 24) for done in range(25)]
+        costs = [step.cost for step in told[stage]]
+        assert costs == sorted(costs)
+    assert told["pictures"][-1].cost == pytest.approx(23 * 0.25)
+    assert told["deck"][-1] == Progress("deck", 1, 1, pytest.approx(23 * 0.25))
+    assert not any(step.is_stopping for steps in told.values() for step in steps)
+
+
+def test_a_fault_of_an_onlooker_of_the_programs_own_is_raised_and_what_was_made_is_kept(
+    workshop: Workshop,
+) -> None:
+    def tell(progress: Progress) -> None:
+        if progress.done == 2:
+            raise ZeroDivisionError("in the program")
+
+    voice = workshop.voice()
+    with pytest.raises(ZeroDivisionError, match="in the program"):
+        workshop.build(WORDS, progress=tell)
+    assert voice.asked() == sorted(WORDS[:2])
+    assert workshop.build(WORDS).kept == {"sounds": 2}
