@@ -244,6 +244,7 @@ class MediaMaker:
                 if asked and asked.before
                 else None,
             )
+            failed_before = self._failed_in_a_row[source.key]
             answer = ask(lambda wanted: self._generate(*source.key, wanted), request, source.secrets)
             if isinstance(answer, Delivered):
                 made = self._kept(source, key, request, answer, asked)
@@ -252,9 +253,10 @@ class MediaMaker:
             else:
                 self._settle(source, key, answer, asked)
                 made = answer.error
-            # A request that was resumed in vain says nothing of how the service is now.
-            is_of_before = asked is not None and asked.before is not None
-            return self._remember(source, made, counts=not is_of_before)
+            if asked is not None and asked.before is not None:
+                # A request that was resumed in vain says nothing of how the service is now.
+                failed_before = -1
+            return self._remember(source, made, failed_before)
 
     def _permission(
         self, source: Source, key: str | None, request: MediaRequest
@@ -279,8 +281,12 @@ class MediaMaker:
         if cost is not None:
             with self._lock:
                 source.dearest = max(cost, source.dearest or 0.0)
-        elif asked and source.expected_cost(request) is None:
-            cost = self._unknown_to_all(source)
+        else:
+            expected = source.expected_cost(request)
+            if expected == 0:
+                cost = 0.0  # it tells no cost because there is none
+            elif expected is None and asked:
+                cost = self._unknown_to_all(source)
         try:
             if key:
                 kept = self._run.keep(
@@ -334,14 +340,15 @@ class MediaMaker:
             return failure
 
     def _remember(
-        self, source: Source, result: Medium | ProviderError, *, counts: bool = True
+        self, source: Source, result: Medium | ProviderError, failed_before: int = -1
     ) -> Medium | ProviderError:
         """Take note of who need not be asked again, and of whose code is at fault.
 
         Args:
             source: The provider.
             result: What came of asking it.
-            counts: Whether a passing fault counts towards those in a row.
+            failed_before: How often in a row it had failed when it was asked. Those that were in flight at the same
+                time have failed once: one short break of the network is not the end.
         """
         key = source.key
         with self._lock:
@@ -353,7 +360,7 @@ class MediaMaker:
             if patience is None:
                 del self._failed_in_a_row[key]
             else:
-                self._failed_in_a_row[key] += counts
+                self._failed_in_a_row[key] += self._failed_in_a_row[key] == failed_before
             if isinstance(result, ProviderError) and (
                 result.out_for_run
                 or result.is_overdue

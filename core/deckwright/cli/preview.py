@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 import click
 
-from deckwright.cli.common import config_option, json_option, print_json, store_folder, tell
+from deckwright.cli.common import config_option, json_option, print_json, show_problems, store_folder, tell
 
 if TYPE_CHECKING:
     from deckwright.preview import Origins, Preview
@@ -57,13 +57,17 @@ def _origins(store: Path) -> Origins:
     from datetime import datetime, timezone
 
     from deckwright.preview import Origin
-    from deckwright.store import Store
+    from deckwright.store import Store, StoreError
 
     def origins(names: Sequence[str]) -> dict[str, Origin]:
         if not Store.is_at(store):
             return {}
-        with Store(store) as opened:
-            found = {name: opened.ledger.kept_as(name) for name in names}
+        try:
+            with Store(store) as opened:
+                found = {name: opened.ledger.kept_as(name) for name in names}
+        except StoreError as error:
+            show_problems([], [f"The page does not say where sounds and pictures came from. {error}"])
+            return {}
         return {
             name: Origin(
                 instance=kept.instance,

@@ -135,11 +135,17 @@ class Store:
     def find(self, key: str) -> Kept | None:
         """Return what is kept for a key, having made sure that its file is there."""
         kept = self.ledger.kept(key)
-        if kept is None or os.path.isfile(self.file(kept)) or (kept.work and self.move(kept)):  # noqa: PTH113
+        if kept is None or self._is_whole(kept) or (kept.work and self.move(kept)):
             return kept
-        # Somebody deleted it.
+        # Somebody deleted it, or the machine has crashed and lost what was in it.
         self.ledger.forget([key])
         return None
+
+    def _is_whole(self, kept: Kept) -> bool:
+        try:
+            return os.stat(self.file(kept)).st_size == kept.bytes  # noqa: PTH116 - of a hundred thousand
+        except OSError:
+            return False
 
     def file(self, kept: Kept) -> str:
         """Return where the file of a result is."""
@@ -149,7 +155,7 @@ class Store:
         """Move the file of a result to its place, if nobody has yet; say whether it is there."""
         work, file = self.folder / kept.work, Path(self.file(kept))
         if not kept.work:  # somebody has
-            return file.is_file()
+            return self._is_whole(kept)
         with suppress(FileNotFoundError):
             try:
                 work.replace(file)
@@ -157,7 +163,7 @@ class Store:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 work.replace(file)
             return True
-        return file.is_file()
+        return self._is_whole(kept)
 
     def recover(self) -> None:
         """Finish what builds have left behind that were killed."""

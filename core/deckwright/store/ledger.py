@@ -223,7 +223,7 @@ class Ledger:
             run: The run that made it.
             request: The request that it answers; None when none was recorded.
         """
-        with self._changing(lasting=bool(kept.cost)) as database:
+        with self._changing(lasting=kept.cost != 0) as database:
             if request:
                 self._settle(request, "answered", kept.cost)
             elif kept.cost:

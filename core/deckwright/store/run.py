@@ -169,7 +169,7 @@ class Run:
         type, instance, provider = names
         with self.store.told("cannot be written"):
             work, name = self._named(file, ending)
-            if cost:
+            if cost != 0:
                 with work.open("rb") as paid:
                     os.fsync(paid.fileno())
             kept = self.store.ledger.keep(
