@@ -631,7 +631,7 @@ function drawHead() {
     [counts.pictures, counts.pictures === 1 ? "picture" : "pictures"],
     [counts.missing, "incomplete"],
     [bytes(counts.bytes), "file size"],
-    ...(cost ? [[dollars(cost), "spent"]] : []),
+    ...(cost ? [[dollars(cost), "paid for media"]] : []),
   ];
   byId("counts").append(
     ...lines.map(([count, label]) =>
