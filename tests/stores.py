@@ -57,7 +57,7 @@ def keep(
     file.write_bytes(data)
     return run.keep(
         file, ".mp3", key, names,
-        content="hola", place=Place(deck), attribution="by Ana", cost=cost, request=request,
+        content="hola", place=Place(deck), attribution="by Ana", cost=cost, charged=cost, request=request,
     )  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def kill_a_run(store: Store, key: str, *, id: str = "killed", deck: str = "Fruit
         made = Kept(
             key=key, name="deckwright-0123456789abcdef0123.mp3", work=file.relative_to(store.folder).as_posix(),
             bytes=len(SOUND), type="audio", content="hola", instance="voice", provider="openai", deck="",
-            attribution="", cost=0.25, made_at=time.time(),
+            attribution="", cost=0.25, made_at=time.time(), run=id,
         )  # fmt: skip
-        store.ledger.keep(made, id, answer.id)
+        store.ledger.keep(made, answer.id, 0.25)
     return file

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,13 +30,6 @@ def _has_known_fields(instance: object, attribute: attrs.Attribute[str], value: 
         raise ValueError("known are {meaning}, {word}, {translation} and {language}") from None
 
 
-def _are_amounts(instance: object, attribute: attrs.Attribute[Any], value: Mapping[str, Any]) -> None:
-    for name in ("daily_limit_usd", "warn_threshold_usd"):
-        amount = value.get(name, 0)
-        if isinstance(amount, bool) or not (isinstance(amount, (int, float)) and 0 <= amount < math.inf):
-            raise ValueError(f"{name} is a number of US dollars")
-
-
 @attrs.define(kw_only=True)
 class PaintingSettings(HttpSettings):
     """How pictures are asked for and paid."""
@@ -62,7 +54,6 @@ class PaintingSettings(HttpSettings):
     )
     cost_limits: dict[str, Any] = attrs.field(
         factory=dict,
-        validator=_are_amounts,
         metadata={
             "help": "daily_limit_usd, which all builds of a day together keep to, and warn_threshold_usd",
             "changes_output": False,

@@ -48,7 +48,7 @@ class Setup:
         time_limit: As for a `ProviderRegistry`.
     """
 
-    written: dict[str, Any]
+    written: dict[str, Any] = attrs.field(repr=False)  # which may hold a key
     path: str | None
     time_limit: float | None
 

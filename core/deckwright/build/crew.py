@@ -58,15 +58,18 @@ class Crew:
             raise KeyboardInterrupt
 
     def _lead(self, teams: Sequence[tuple[Iterator[Job], int]]) -> None:
-        threads = []
-        for jobs, count in teams:
-            taking = threading.Lock()
-            for _ in range(count):
-                thread = threading.Thread(
-                    target=self._take, args=(jobs, taking), name="deckwright-build", daemon=True
-                )
-                thread.start()
-                threads.append(thread)
+        threads: list[threading.Thread] = []
+        try:
+            for jobs, count in teams:
+                taking = threading.Lock()
+                for _ in range(count):
+                    thread = threading.Thread(
+                        target=self._take, args=(jobs, taking), name="deckwright-build", daemon=True
+                    )
+                    thread.start()
+                    threads.append(thread)
+        except BaseException as error:  # noqa: BLE001 - the system has no more threads, for instance
+            self._fail(error)
         for thread in threads:
             thread.join()
         self._is_done.set()
@@ -80,5 +83,8 @@ class Crew:
                     break
                 job()
         except BaseException as error:  # noqa: BLE001 - raised again, where all of it is waited for
-            self.is_stopping = True
-            self._error = self._error or error
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        self.is_stopping = True
+        self._error = self._error or error

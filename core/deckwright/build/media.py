@@ -29,6 +29,7 @@ from deckwright.errors import (
     TransientError,
 )
 from deckwright.providers.media import MediaRequest, MediaResult
+from deckwright.secrets import redact
 from deckwright.store import Asked, Kept, Limit, Refusal, Run
 
 logger = logging.getLogger(__name__)
@@ -160,8 +161,8 @@ class MediaMaker:
         # Providers that it is pointless to ask again in this run, with the reason.
         self.out: dict[tuple[str, str], ProviderError] = {}
         self.faults: dict[tuple[str, str], list[ProviderError]] = {}
-        # How often in a row a provider has failed.
-        self._failed_in_a_row: Counter[tuple[str, str]] = Counter()
+        # How often in a row a provider has failed, by how often it may.
+        self._failed_in_a_row: Counter[tuple[str, str, int]] = Counter()
 
     @property
     def kinds(self) -> Iterable[Kind]:
@@ -208,7 +209,8 @@ class MediaMaker:
             reasons.append(known)
         return _is_fault(kind, reasons)
 
-    def _medium(self, source: Source, kept: Kept, *, is_new: bool = False) -> Medium:
+    def _medium(self, source: Source, kept: Kept) -> Medium:
+        is_new = kept.run == self._run.id
         return Medium(self._run.store.file(kept), source.instance, sys.intern(kept.attribution), is_new)
 
     # Asking
@@ -244,19 +246,19 @@ class MediaMaker:
                 if asked and asked.before
                 else None,
             )
-            failed_before = self._failed_in_a_row[source.key]
+            failed_before = self._failures(source)
             answer = ask(lambda wanted: self._generate(*source.key, wanted), request, source.secrets)
-            if isinstance(answer, Delivered):
-                made = self._kept(source, key, request, answer, asked)
-                if isinstance(made, Medium):
-                    self._tell(request, answer.result)
-            else:
+            if isinstance(answer, Failed):
                 self._settle(source, key, answer, asked)
-                made = answer.error
-            if asked is not None and asked.before is not None:
-                # A request that was resumed in vain says nothing of how the service is now.
-                failed_before = -1
-            return self._remember(source, made, failed_before)
+                if asked is not None and asked.before is not None:
+                    # A request that was resumed in vain says nothing of how the service is now.
+                    failed_before = -1
+                return self._remember(source, answer.error, failed_before)
+        # While this is kept, another may be asked for.
+        made = self._kept(source, key, request, answer, asked)
+        if isinstance(made, Medium):
+            self._tell(request, answer.result)
+        return self._remember(source, made, failed_before)
 
     def _permission(
         self, source: Source, key: str | None, request: MediaRequest
@@ -276,8 +278,9 @@ class MediaMaker:
     ) -> Medium | ProviderError:
         """Keep a file under a name that is made from its content, and record what it cost."""
         about = made.result.metadata if isinstance(made.result.metadata, Mapping) else {}
-        credit = str(about.get("attribution") or source.traits.attribution)
+        credit = redact(str(about.get("attribution") or source.traits.attribution), source.secrets)
         cost = amount_of(about.get("cost"))
+        charged = cost
         if cost is not None:
             with self._lock:
                 source.dearest = max(cost, source.dearest or 0.0)
@@ -285,27 +288,29 @@ class MediaMaker:
             expected = source.expected_cost(request)
             if expected == 0:
                 cost = 0.0  # it tells no cost because there is none
-            elif expected is None and asked:
-                cost = self._unknown_to_all(source)
+            elif expected is None:
+                charged = 0.0
+                if asked:
+                    self._refuse_unknown_price(source)
         try:
-            if key:
-                kept = self._run.keep(
-                    made.file, made.ending, key, source.names,
-                    content=request.content, place=source.place, attribution=credit, cost=cost, request=asked,
-                )  # fmt: skip
-                return self._medium(source, kept, is_new=True)
-            path = self._run.keep_for_now(made.file, made.ending)
-        except errors.BuildError:
-            raise
-        except OSError as error:  # its own file, elsewhere
+            file = self._run.take(made.file, made.ending)
+        except OSError as error:
             failure = BadMediaError(f"its file cannot be kept ({errors.told(error)})")
-            self._settle(source, key, Failed(failure, cost), asked)
+            self._settle(source, key, Failed(failure, charged), asked)
             return failure
+        if key:
+            kept = self._run.keep(
+                file, made.ending, key, source.names,
+                content=request.content, place=source.place, attribution=credit, cost=cost, charged=charged,
+                request=asked,
+            )  # fmt: skip
+            return self._medium(source, kept)
+        path = self._run.keep_for_now(file, made.ending)
         if asked:
-            self._run.answered(asked, cost, is_lost=False)
+            self._run.answered(asked, charged, is_lost=False)
         return Medium(str(path), source.instance, credit)
 
-    def _unknown_to_all(self, source: Source) -> float:
+    def _refuse_unknown_price(self, source: Source) -> None:
         """Ask a provider no more whose price is told neither before nor after, where money is limited."""
         if self._limits or source.limits:
             with self._lock:
@@ -313,7 +318,6 @@ class MediaMaker:
                     "Nobody knows what it costs, neither before nor after: no budget can be kept with it.",
                     hint="Let its settings or its plugin tell the price, or set no budget.",
                 )
-        return 0.0
 
     def _settle(self, source: Source, key: str | None, failed: Failed, asked: Asked | None) -> None:
         """Record what became of a request that failed."""
@@ -358,16 +362,21 @@ class MediaMaker:
                 self.faults.setdefault(key, []).append(result)
             patience = _patience_with(result)
             if patience is None:
-                del self._failed_in_a_row[key]
-            else:
-                self._failed_in_a_row[key] += self._failed_in_a_row[key] == failed_before
+                for each in (PATIENCE, PATIENCE_WITH_FAULTS):
+                    del self._failed_in_a_row[(*key, each)]
+            elif failed_before == self._failures(source):
+                self._failed_in_a_row[(*key, patience)] += 1
             if isinstance(result, ProviderError) and (
                 result.out_for_run
                 or result.is_overdue
-                or (patience is not None and self._failed_in_a_row[key] >= patience)
+                or (patience is not None and self._failed_in_a_row[(*key, patience)] >= patience)
             ):
                 self.out.setdefault(key, result)
         return result
+
+    def _failures(self, source: Source) -> int:
+        """Return how often in a row a provider has failed, in whichever way."""
+        return sum(self._failed_in_a_row[(*source.key, each)] for each in (PATIENCE, PATIENCE_WITH_FAULTS))
 
     def _tell(self, request: MediaRequest, result: MediaResult) -> None:
         with self._telling:

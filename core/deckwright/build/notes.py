@@ -59,6 +59,8 @@ def _spelling(word: Word) -> tuple[str, str, str]:
 
 def escape(text: str) -> str:
     """Turn text into HTML that shows it as it is, whatever HTML or Anki would otherwise make of it."""
+    if not text:
+        return ""
     # A backslash and a bracket begin a formula, however the bracket is written; a joiner without width parts them.
     parted = text.replace("\\(", "\\\u2060(").replace("\\[", "\\\u2060[")
     escaped = html.escape(parted).replace("{", "&#123;").replace("[", "&#91;")

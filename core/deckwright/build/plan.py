@@ -9,9 +9,10 @@ from typing import Any
 
 import attrs
 
+from deckwright.build.sources import daily_limits, odd_limits
 from deckwright.build.words import Word, language_for, make_words, read_rows
 from deckwright.config import Config
-from deckwright.errors import BuildError, DataError
+from deckwright.errors import BuildError, ConfigError, DataError, SettingError
 from deckwright.languages import language_tag
 from deckwright.registry import ProviderRegistry
 from deckwright.store import ENVIRONMENT_VARIABLE, default_folder
@@ -127,6 +128,15 @@ def make_plan(
         warnings.append(f"{target} is not written: {', '.join(providers['sync'])} writes no file.")
     if budget is not None and not budget >= 0:
         raise BuildError(f"A budget is an amount of US dollars, not {budget}.")
+    for type, instances in providers.items():
+        for instance, provider in instances.items():
+            given = getattr(provider, "config", {})
+            where = f"providers.{type}.{instance}"
+            try:
+                daily_limits(given)
+            except SettingError as error:
+                raise ConfigError(f"{where}.{error.key}: {error.problem}") from None
+            warnings += [f"{where}: {remark}" for remark in odd_limits(given)]
     return Plan(
         deck=name,
         is_named=bool(deck or settings.deck),

@@ -15,15 +15,20 @@ from typing import Any
 import attrs
 
 from deckwright._version import __version__
-from deckwright.errors import FAULTS, ProviderError, told, trace
+from deckwright.errors import FAULTS, ProviderError, SettingError, told, trace
 from deckwright.hooks import Traits
 from deckwright.plugins import PluginRecord
 from deckwright.providers.media import MediaRequest
 from deckwright.registry import ProviderRegistry
 from deckwright.secrets import secret_values
+from deckwright.settings import unknown_setting
 from deckwright.store import Limit, Place
 
 logger = logging.getLogger(__name__)
+
+# After so many requests in a row for which a `cache_key` fails, it is not asked for any more.
+_MOST_UNKEYED = 10
+_LIMITS = ("warn_threshold_usd", "daily_limit_usd")
 
 
 @attrs.define
@@ -43,6 +48,7 @@ class Source:
         limits: Its own limits on spending: `cost_limits` among its settings.
         dearest: The most that one request of this build has cost, in US dollars; None before any was answered.
         fault: Why nothing of it can be kept, where its `cache_key` fails.
+        unkeyed: For how many requests in a row it failed.
         tells_cost: Whether its `get_cost_estimate` is worth asking.
         limited: Gives a function of it as one that does not take for ever.
         lock: For calling those two.
@@ -59,6 +65,7 @@ class Source:
     limits: tuple[Limit, ...] = ()
     dearest: float | None = None
     fault: ProviderError | None = None
+    unkeyed: int = 0
     tells_cost: bool = True
     limited: Callable[[Callable[..., Any]], Callable[..., Any]] = attrs.field(default=lambda call: call)
     # Most plugins never thought of being called from several threads at once.
@@ -92,12 +99,15 @@ class Source:
                 about = self.limited(self.provider.cache_key)(request)
             text = json.dumps([self.type, self.name, self.code, self.place.deck, about], sort_keys=True)
         except FAULTS as error:
-            self.code = None
+            self.unkeyed += 1
+            if self.unkeyed >= _MOST_UNKEYED:
+                self.code = None
             self.fault = ProviderError(
                 f"What it makes cannot be kept, and is made anew by every build: cache_key failed ({told(error)})."
             )
             self.fault.redact(self.secrets)
             return None
+        self.unkeyed = 0
         return hashlib.sha256(text.encode()).hexdigest()[:40]
 
     def expected_cost(self, request: MediaRequest) -> float | None:
@@ -165,15 +175,33 @@ def sources_of(
 
 
 def daily_limits(config: Mapping[str, Any]) -> dict[str, float]:
-    """Return the `cost_limits` among a provider's settings that are amounts, in US dollars a day."""
+    """Return the `cost_limits` among a provider's settings, in US dollars a day.
+
+    Raises:
+        SettingError: One of them is no amount of money.
+    """
+    found = {}
+    limits = _cost_limits(config)
+    for name in _LIMITS:
+        if name in limits:
+            amount = None if isinstance(limits[name], bool) else amount_of(limits[name])
+            if amount is None:
+                raise SettingError(f"cost_limits.{name}", f"{limits[name]!r} is no amount of US dollars")
+            found[name] = amount
+    return found
+
+
+def odd_limits(config: Mapping[str, Any]) -> list[str]:
+    """Return remarks on what stands among the `cost_limits` of a provider and limits nothing."""
+    known = [f"cost_limits.{name}" for name in _LIMITS]
+    return [
+        unknown_setting(f"cost_limits.{key}", known) for key in _cost_limits(config) if key not in _LIMITS
+    ]
+
+
+def _cost_limits(config: Mapping[str, Any]) -> Mapping[str, Any]:
     limits = config.get("cost_limits")
-    if not isinstance(limits, Mapping):
-        return {}
-    return {
-        name: float(limits[name])
-        for name in ("warn_threshold_usd", "daily_limit_usd")
-        if isinstance(limits.get(name), (int, float)) and not isinstance(limits.get(name), bool)
-    }
+    return limits if isinstance(limits, Mapping) else {}
 
 
 def _limits_of(config: Mapping[str, Any], name: str, today: str) -> list[Limit]:

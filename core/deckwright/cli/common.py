@@ -251,13 +251,13 @@ def write_json(file: Path, value: Any) -> None:
         BuildError: It cannot be written.
     """
     from deckwright.errors import BuildError
+    from deckwright.media_files import temporary_beside
 
-    temporary = file.with_name(f".{file.name}.part")
     try:
-        temporary.write_text(json.dumps(value, indent=2, default=str) + "\n", encoding="utf-8")
-        temporary.replace(file)
+        with temporary_beside(file) as temporary:
+            temporary.write_text(json.dumps(value, indent=2, default=str) + "\n", encoding="utf-8")
+            temporary.replace(file)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise BuildError(f"{file} cannot be written: {error.strerror or error}.") from None
 
 

@@ -93,12 +93,11 @@ class HttpProvider(Provider):
 
 
 class HttpMediaProvider(HttpProvider, MediaProvider, ABC):
-    """A service of sounds or pictures."""
+    """A service of sounds or pictures. A build asks it for as many at once as `max_concurrent` says."""
 
-    @property
-    def at_once(self) -> int:
-        """As many as `max_concurrent` says."""
-        return int(self.settings.max_concurrent)
+    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+        super().__init__(config)
+        self.at_once = int(self.settings.max_concurrent)
 
     def get_cost_estimate(self, requests: Sequence[MediaRequest]) -> dict[str, float]:
         """Say that the price is not known (`nan`): a service that costs nothing, or a known price, should say so."""

@@ -89,14 +89,11 @@ class MediaProvider(Provider, ABC):
 
     Attributes:
         supported_types: What the provider delivers: `("audio",)`. A property does as well.
+        at_once: How many requests a build may make of this provider at once; one after the other, if it says nothing.
     """
 
     supported_types: Sequence[str]
-
-    @property
-    def at_once(self) -> int:
-        """How many requests a build may make of this provider at once; by default one after the other."""
-        return 1
+    at_once: int = 1
 
     def cache_key(self, request: MediaRequest) -> Mapping[str, Any]:
         """Return all that determines the result of a request, as JSON has it; what is not in it may change freely.

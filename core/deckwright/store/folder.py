@@ -138,7 +138,7 @@ class Store:
         if kept is None or self._is_whole(kept) or (kept.work and self.move(kept)):
             return kept
         # Somebody deleted it, or the machine has crashed and lost what was in it.
-        self.ledger.forget([key])
+        self.ledger.lost(kept)
         return None
 
     def _is_whole(self, kept: Kept) -> bool:
@@ -156,6 +156,10 @@ class Store:
         work, file = self.folder / kept.work, Path(self.file(kept))
         if not kept.work:  # somebody has
             return self._is_whole(kept)
+        if self._is_whole(kept):  # the same was made before, perhaps for another word
+            with suppress(OSError):
+                work.unlink()
+            return True
         with suppress(FileNotFoundError):
             try:
                 work.replace(file)

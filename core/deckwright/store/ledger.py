@@ -63,6 +63,7 @@ class Kept:
         attribution: The credit that is due; empty when none is.
         cost: US dollars; None when that is not known.
         made_at: When, in seconds since 1970.
+        run: The build that made it.
     """
 
     key: str
@@ -77,6 +78,7 @@ class Kept:
     attribution: str
     cost: float | None
     made_at: float
+    run: str
 
 
 @attrs.frozen
@@ -215,27 +217,33 @@ class Ledger:
         row = self._one(f"SELECT {_KEPT} FROM media WHERE name = ? ORDER BY made_at LIMIT 1", name)
         return Kept(*row) if row else None
 
-    def keep(self, kept: Kept, run: str, request: str | None) -> Kept:
+    def keep(self, kept: Kept, request: str | None, charged: float | None) -> Kept:
         """Record a result, and what it cost, as one step; return what is kept for its key now.
 
         Args:
             kept: The result; its file is still at `work`.
-            run: The run that made it.
             request: The request that it answers; None when none was recorded.
+            charged: What counts as spent, in US dollars; None for what was reserved.
         """
+        # What may have been paid for is on the disk before this returns.
         with self._changing(lasting=kept.cost != 0) as database:
             if request:
-                self._settle(request, "answered", kept.cost)
-            elif kept.cost:
+                self._settle(request, "answered", charged)
+            elif charged:
                 day = datetime.fromtimestamp(kept.made_at).astimezone().date().isoformat()
-                self._add(run, day, kept.provider, settled=kept.cost)
+                self._add(kept.run, day, kept.provider, settled=charged)
             database.execute(
-                f"INSERT OR IGNORE INTO media ({_KEPT}, run) VALUES ({', '.join('?' * 13)})",
-                (*attrs.astuple(kept), run),
+                f"INSERT OR IGNORE INTO media ({_KEPT}) VALUES ({', '.join('?' * len(attrs.fields(Kept)))})",
+                attrs.astuple(kept),
             )
             database.execute("DELETE FROM refusals WHERE key = ?", (kept.key,))
             row = database.execute(f"SELECT {_KEPT} FROM media WHERE key = ?", (kept.key,)).fetchone()
         return Kept(*row)
+
+    def lost(self, kept: Kept) -> None:
+        """Forget a result whose file is not there, unless another has made it anew meanwhile."""
+        with self._changing() as database:
+            database.execute("DELETE FROM media WHERE key = ? AND made_at = ?", (kept.key, kept.made_at))
 
     def moved(self, run: str) -> None:
         """Take note that all files of a run are in their places."""

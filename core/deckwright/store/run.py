@@ -140,6 +140,14 @@ class Run:
         with self.store.told("cannot be read"):
             return self.store.ledger.refusal(key, since)
 
+    def take(self, file: Path, ending: str) -> Path:
+        """Return a file as one within this run's folder: one that is elsewhere is the provider's own, and copied.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        return file if file.parent == self.folder else Path(shutil.copyfile(file, self.new_file(ending)))
+
     def keep(
         self,
         file: Path,
@@ -151,62 +159,56 @@ class Run:
         place: Place,
         attribution: str,
         cost: float | None,
+        charged: float | None,
         request: Asked | None,
     ) -> Kept:
         """Keep a finished file; return what is kept for its key now, should another have been faster.
 
         Args:
-            file: The file; one outside of this run's folder is copied.
+            file: The file, within this run's folder.
             ending: The ending of its name, such as `".mp3"`.
             key: What it is the result of.
             names: The type and instance, and the provider's name.
             content: The word.
             place: Whose it is.
             attribution: The credit that is due.
-            cost: What was charged, in US dollars; None when that is not known.
+            cost: What it cost, in US dollars; None when that is not known.
+            charged: What counts as spent for it; None for what was reserved.
             request: The request that it answers; None when none was recorded.
         """
         type, instance, provider = names
         with self.store.told("cannot be written"):
-            work, name = self._named(file, ending)
-            if cost != 0:
-                with work.open("rb") as paid:
-                    os.fsync(paid.fileno())
-            kept = self.store.ledger.keep(
-                Kept(
-                    key=key,
-                    name=name,
-                    work=f"runs/{self.id}/{work.name}",
-                    bytes=work.stat().st_size,
-                    type=type,
-                    content=content,
-                    instance=instance,
-                    provider=provider,
-                    deck=place.deck,
-                    attribution=attribution,
-                    cost=cost,
-                    made_at=time.time(),
-                ),
-                self.id,
-                request.id if request else None,
+            made = Kept(
+                key=key,
+                name=_name_of(file, ending),
+                work=f"runs/{self.id}/{file.name}",
+                bytes=file.stat().st_size,
+                type=type,
+                content=content,
+                instance=instance,
+                provider=provider,
+                deck=place.deck,
+                attribution=attribution,
+                cost=cost,
+                made_at=time.time(),
+                run=self.id,
             )
-            self.store.move(kept)
+            if cost != 0:
+                with file.open("rb") as paid:
+                    os.fsync(paid.fileno())
+            kept = self.store.ledger.keep(made, request.id if request else None, charged)
+            if not self.store.move(kept):
+                # It was another's, and its file is gone.
+                self.store.ledger.lost(kept)
+                kept = self.store.ledger.keep(made, None, 0.0)
+                self.store.move(kept)
         self._tell_settled()
         return kept
 
     def keep_for_now(self, file: Path, ending: str) -> Path:
-        """Keep a finished file for as long as this run goes on; return where."""
+        """Keep a finished file within this run's folder for as long as the run goes on; return where."""
         with self.store.told("cannot be written"):
-            work, name = self._named(file, ending)
-            return work.replace(work.with_name(name))
-
-    def _named(self, file: Path, ending: str) -> tuple[Path, str]:
-        """Return the file within this run's folder, and a name made from its content."""
-        if file.parent != self.folder:
-            # It is the provider's own, in a cache of its own perhaps.
-            file = Path(shutil.copyfile(file, self.new_file(ending)))
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()[:20]
-        return file, f"deckwright-{digest}{ending}"
+            return file.replace(file.with_name(_name_of(file, ending)))
 
     def refused(self, key: str, refusal: Refusal, provider: str, place: Place) -> None:
         """Record that a provider has nothing for a key."""
@@ -229,3 +231,8 @@ class Run:
     def _tell_settled(self) -> None:
         with self._settled:
             self._settled.notify_all()
+
+
+def _name_of(file: Path, ending: str) -> str:
+    """Return a name that is made from a file's content, so that the same sound or picture is the same file."""
+    return f"deckwright-{hashlib.sha256(file.read_bytes()).hexdigest()[:20]}{ending}"

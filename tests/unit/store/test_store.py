@@ -84,7 +84,16 @@ def test_a_file_of_the_providers_own_is_copied(opened: Store, tmp_path: Path) ->
     own.write_bytes(SOUND)
     with Run(opened, "Fruit") as run:
         kept = run.keep(
-            own, ".wav", "k", VOICE, content="hola", place=Place(), attribution="", cost=None, request=None
+            run.take(own, ".wav"),
+            ".wav",
+            "k",
+            VOICE,
+            content="hola",
+            place=Place(),
+            attribution="",
+            cost=None,
+            charged=None,
+            request=None,
         )
     assert own.read_bytes() == path_of(opened, kept).read_bytes() == SOUND
     assert kept.name.endswith(".wav")
