@@ -254,6 +254,8 @@ class MediaMaker:
                     # A request that was resumed in vain says nothing of how the service is now.
                     failed_before = -1
                 return self._remember(source, answer.error, failed_before)
+            with self._lock:  # before the next request may fail
+                self._forget_failures(source)
         # While this is kept, another may be asked for.
         made = self._kept(source, key, request, answer, asked)
         if isinstance(made, Medium):
@@ -362,8 +364,7 @@ class MediaMaker:
                 self.faults.setdefault(key, []).append(result)
             patience = _patience_with(result)
             if patience is None:
-                for each in (PATIENCE, PATIENCE_WITH_FAULTS):
-                    del self._failed_in_a_row[(*key, each)]
+                self._forget_failures(source)
             elif failed_before == self._failures(source):
                 self._failed_in_a_row[(*key, patience)] += 1
             if isinstance(result, ProviderError) and (
@@ -373,6 +374,10 @@ class MediaMaker:
             ):
                 self.out.setdefault(key, result)
         return result
+
+    def _forget_failures(self, source: Source) -> None:
+        for each in (PATIENCE, PATIENCE_WITH_FAULTS):
+            del self._failed_in_a_row[(*source.key, each)]
 
     def _failures(self, source: Source) -> int:
         """Return how often in a row a provider has failed, in whichever way."""
