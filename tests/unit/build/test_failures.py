@@ -118,7 +118,7 @@ def test_the_numbers_of_a_report_add_up(workshop: Workshop) -> None:
     workshop.voice(make=refusing(NotFoundError("no"), "dos"))
     workshop.build(WORDS[:3], budget=0.25)
     dear.asked()
-    report = workshop.build(WORDS, budget=0.6)
+    report = workshop.build(WORDS, budget=0.8)
     for label, (count, total) in report.delivered.items():
         assert total == report.words == len(WORDS)
         assert sum(report.sources[label].values()) == count
