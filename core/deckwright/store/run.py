@@ -47,6 +47,7 @@ class Run:
         self._settled = threading.Condition()
         self._recovering = threading.Lock()
         self._numbers = itertools.count(1)
+        self._cost: float | None = None  # until something more is settled
 
     def __enter__(self) -> Run:
         with self.store.told("cannot be written"), self.store.gate():
@@ -72,7 +73,9 @@ class Run:
     @property
     def cost(self) -> float:
         """What this run has cost so far, in US dollars."""
-        return self.store.ledger.spent(Limit("", 0.0, run=self.id)).settled
+        if self._cost is None:
+            self._cost = self.store.ledger.spent(Limit("", 0.0, run=self.id)).settled
+        return self._cost
 
     def new_file(self, suffix: str) -> Path:
         """Return a name for a file that is not finished, which no other has."""
@@ -229,6 +232,7 @@ class Run:
         self._tell_settled()
 
     def _tell_settled(self) -> None:
+        self._cost = None
         with self._settled:
             self._settled.notify_all()
 
