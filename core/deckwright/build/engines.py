@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from deckwright.errors import FAULTS, BuildError, DeckwrightError
+from deckwright.plugins.records import problem_of
 from deckwright.providers.engine import Engine
 from deckwright.registry import ProviderRegistry
 
@@ -19,13 +21,19 @@ def started_engine(name: str | None, registry: ProviderRegistry) -> Iterator[Eng
 
     Raises:
         UnknownProviderError: There is none of this name.
-        DeckwrightError: It cannot be used.
+        BuildError: It cannot be started.
     """
     engine = Engine()
     if name is not None:
         engine = registry.get("engine", name) or registry.plugins.make("engine", name, {})
     try:
-        engine.start(registry)
+        try:
+            engine.start(registry)
+        except DeckwrightError:
+            raise
+        except FAULTS as error:
+            problem = problem_of(error, f"The engine {name} cannot be started")
+            raise BuildError(problem.what, hint=problem.mend or None) from None
         yield engine
     finally:
         registry.close_provider("engine", name or "", engine)

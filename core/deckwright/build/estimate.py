@@ -90,6 +90,8 @@ def estimate_cost(plan: Plan, registry: ProviderRegistry, *, online: bool = Fals
     found: list[ProviderEstimate] = []
     with ExitStack() as stack:
         store = stack.enter_context(Store(plan.store)) if Store.is_at(plan.store) else None
+        if store:
+            stack.enter_context(store.told("cannot be read"))
         for kind in KINDS:
             sources = sources_of(registry, plan.providers, kind.type, plan.deck, today())
             wanted = [_Wanted() for _ in sources]
