@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 # Seconds between looks, where an interrupt would else not be noticed.
-_LOOK_AGAIN = 0.5
+_LOOK_AGAIN = 0.1
 
 Job = Callable[[], None]
 

@@ -160,12 +160,8 @@ def _show_stopping(stages: list[_Stage]) -> None:
 
 
 def _threads_for(sources: list[Source], at_once: dict[tuple[str, str], int]) -> int:
-    """Return how many words to work at, so that every provider is kept busy while others are asked for the rest.
-
-    Of those who take several at once, some more: while one thing is kept, another is to be asked for.
-    """
-    counts = (at_once[source.key] for source in sources)
-    return min(_MOST_AT_ONCE, sum(count + count // 2 for count in counts))
+    """Return how many words to work at, so that every provider is kept busy while others are asked for the rest."""
+    return min(_MOST_AT_ONCE, sum(at_once[source.key] for source in sources))
 
 
 class _Stage:

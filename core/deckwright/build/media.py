@@ -254,13 +254,10 @@ class MediaMaker:
                     # A request that was resumed in vain says nothing of how the service is now.
                     failed_before = -1
                 return self._remember(source, answer.error, failed_before)
-            with self._lock:  # before the next request may fail
-                self._forget_failures(source)
-        # While this is kept, another may be asked for.
-        made = self._kept(source, key, request, answer, asked)
-        if isinstance(made, Medium):
-            self._tell(request, answer.result)
-        return self._remember(source, made, failed_before)
+            made = self._kept(source, key, request, answer, asked)
+            if isinstance(made, Medium):
+                self._tell(request, answer.result)
+            return self._remember(source, made, failed_before)
 
     def _permission(
         self, source: Source, key: str | None, request: MediaRequest
