@@ -216,7 +216,7 @@ def test_what_was_paid_for_goes_only_when_that_is_said(
     assert "it has cost $0.25. Add --yes" in done.err
     on_a_terminal("n")
     done = run("cache", "prune", "--provider", "openai")
-    assert (done.code, done.out.splitlines()[-1]) == (0, "Nothing was removed.")
+    assert (done.code, done.out.splitlines()[-1].strip()) == (0, "Nothing was removed.")
     assert kept(store) == {"paid", "free", "own"}
     on_a_terminal("y")
     done = run("cache", "prune", "--provider", "openai")
