@@ -12,7 +12,7 @@ from measure import Figure
 CODE = """
 import csv, json, sys, tempfile, time
 from pathlib import Path
-import deckwright.speech
+import deckwright.toolkit.speech
 from deckwright import build_deck
 from deckwright_builtins.espeak import Espeak
 from deckwright_builtins.pico import Pico
@@ -33,7 +33,7 @@ def timed(owner, name, share):
 
 timed(Pico, "_synthesize", "synthesis")
 timed(Espeak, "_synthesize", "synthesis")
-timed(deckwright.speech, "encode_mp3", "encoding")
+timed(deckwright.toolkit.speech, "encode_mp3", "encoding")
 
 with open(sys.argv[1], encoding="utf-8", newline="") as file:
     rows = list(csv.DictReader(file))

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 import tomli
 from measure import Figure, from_times, seconds
 
-from deckwright.http import HttpProvider, HttpSettings
+from deckwright.toolkit.http import HttpProvider, HttpSettings
 
 REQUESTS = 1_000
 AT_ONCE = 16

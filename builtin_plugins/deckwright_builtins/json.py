@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deckwright import DataError, DataProvider, ProviderInfo, Traits, hookimpl
-from deckwright.providers.files import FileDataProvider, FileSettings
+from deckwright.toolkit.files import FileDataProvider, FileSettings
 
 _BACKUP = re.compile(r"\.\d{8}-\d{6}(-\d+)?\.bak$")
 

@@ -30,11 +30,11 @@ from deckwright import (
     TransientError,
     hookimpl,
 )
-from deckwright.extras import ONLINE_EXTRA
-from deckwright.http import Reply, is_url
-from deckwright.media_files import write_media
-from deckwright.painting import PaintingProvider, PaintingSettings, painting_error, prompt_for
-from deckwright.settings import did_you_mean
+from deckwright.config.settings import did_you_mean
+from deckwright.toolkit.http import Reply, is_url
+from deckwright.toolkit.images import PaintingProvider, PaintingSettings, painting_error, prompt_for
+from deckwright.toolkit.install_hints import ONLINE_EXTRA
+from deckwright.toolkit.media_format import write_media
 
 DEFAULT_MODEL = "gpt-image-2.6-sunburst"
 # Models, and when they were or will be shut down: from OpenAI's page on deprecations and its Python client 3.54.

@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args
 import attrs
 
 from deckwright import MediaProvider, MissingDependencyError, NotFoundError, ProviderInfo, hookimpl
-from deckwright.extras import OFFLINE_EXTRA
-from deckwright.speech import Pcm, SpeechProvider
+from deckwright.toolkit.install_hints import OFFLINE_EXTRA
+from deckwright.toolkit.speech import Pcm, SpeechProvider
 
 Voice = Literal["en-US", "en-GB", "de-DE", "es-ES", "fr-FR", "it-IT"]
 RATE = 16_000  # samples a second; all that Pico makes

@@ -1,21 +1,26 @@
 """Deckwright: words in, flashcards with sound and pictures out; every source and every target is a plugin.
 
 The names of `__all__` are the public API; `__init__.pyi` is their face for type checkers. Each is imported
-from its module on first use, so that `import deckwright` costs next to nothing. Beside them, plugin authors
-may use `deckwright.errors` (what to raise, and telling errors), `deckwright.settings` (settings of a provider),
-`deckwright.http` (services on the network),
-`deckwright.painting` (services that paint), `deckwright.speech` (speech synthesisers), `deckwright.media_files`
-(what is in a file), `deckwright.packages` (Anki packages), `deckwright.providers.sync` (decks from loose cards),
-`deckwright.providers.files` (data kept in files), `deckwright.languages` (names of languages),
-`deckwright.secrets` (masking keys), `deckwright.extras` (what to install) and, in their tests,
-`deckwright.testing` (contracts and fixtures) and `deckwright.testing.servers`.
+from its module on first use, so that `import deckwright` costs next to nothing. Beside them, plugin
+authors may use:
+
+- `deckwright.errors` (what to raise), `deckwright.tracebacks` (errors as text), `deckwright.secrets` (masking keys)
+- `deckwright.config.settings` (the settings of a provider)
+- `deckwright.providers.deck` and `deckwright.providers.sync` (decks, also from loose cards)
+- `deckwright.toolkit.http` (services on the network), `deckwright.toolkit.images` (services that make pictures),
+  `deckwright.toolkit.speech` (speech synthesisers), `deckwright.toolkit.media_format` (what is in a file),
+  `deckwright.toolkit.files` (data kept in files), `deckwright.toolkit.languages` (names of languages) and
+  `deckwright.toolkit.install_hints` (what to install)
+- `deckwright.anki.package` (Anki packages)
+- in their tests, `deckwright.testing` (contracts and fixtures) and `deckwright.testing.servers`
 """
 
 from deckwright._version import __version__
 
 _NAMES = {
-    "deckwright.build": "build_deck BuildReport Progress",
-    "deckwright.config": "Config",
+    "deckwright.builder": "build_deck BuildReport Progress",
+    "deckwright.config.loader": "Config",
+    "deckwright.diagnostics": "ProviderFailure",
     "deckwright.errors": (
         "AuthenticationError BadMediaError BudgetError BuildError ConfigError ContentPolicyError DataError "
         "DeckwrightError InvalidRequestError MissingDependencyError NotFoundError PluginError ProviderConflictError "
@@ -26,8 +31,10 @@ _NAMES = {
     "deckwright.providers.data": "DataProvider",
     "deckwright.providers.engine": "Engine",
     "deckwright.providers.media": "MediaProvider MediaRequest MediaResult",
-    "deckwright.providers.sync": "CardTemplate Deck Note NoteType SyncProvider SyncRequest SyncResult",
-    "deckwright.registry": ("MEDIA_PROVIDER_REGISTRY ProviderFailure ProviderRegistry get_provider_registry"),
+    "deckwright.providers.deck": "CardTemplate Deck Note NoteType",
+    "deckwright.providers.sync": "SyncProvider SyncRequest SyncResult",
+    "deckwright.default_registry": "MEDIA_PROVIDER_REGISTRY get_provider_registry",
+    "deckwright.registry": "ProviderRegistry",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 

@@ -14,8 +14,8 @@ import attrs
 import pluggy
 
 if TYPE_CHECKING:
+    from deckwright.diagnostics import ProviderFailure
     from deckwright.providers.media import MediaRequest, MediaResult
-    from deckwright.registry import ProviderFailure
 
 PROJECT = "deckwright"
 

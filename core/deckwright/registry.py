@@ -9,28 +9,12 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import Any, TypeVar, cast
 
-import attrs
-
-from deckwright.config import Config, secrets_in
-from deckwright.errors import (
-    FAULTS,
-    ConfigError,
-    DeckwrightError,
-    ProvidersFailedError,
-    RegistrationError,
-    SettingError,
-    raised_at,
-    told,
-    trace,
-)
-from deckwright.hooks import ProviderInfo
-from deckwright.plugins import Plugins, PluginSettings
-from deckwright.plugins.records import PluginRecord
-from deckwright.provider_configs import (
+from deckwright.config.loader import Config, secrets_in
+from deckwright.config.providers import (
     EVERY_PIPELINE,
     OLD_SECTIONS,
     REGISTRY_KEYS,
@@ -40,11 +24,24 @@ from deckwright.provider_configs import (
     origin,
     read_provider_configs,
 )
+from deckwright.config.settings import unknown_setting
+from deckwright.diagnostics import ProviderFailure
+from deckwright.errors import (
+    CATCHABLE,
+    ConfigError,
+    DeckwrightError,
+    ProvidersFailedError,
+    RegistrationError,
+    SettingError,
+)
+from deckwright.hooks import ProviderInfo
+from deckwright.plugins import Plugins, PluginSettings
+from deckwright.plugins.records import PluginRecord
 from deckwright.providers.data import DataProvider
 from deckwright.providers.media import MediaProvider, MediaRequest
 from deckwright.providers.sync import SyncProvider
 from deckwright.secrets import redact, secret_values
-from deckwright.settings import unknown_setting
+from deckwright.tracebacks import error_location, format_error, format_traceback
 
 logger = logging.getLogger(__name__)
 
@@ -59,39 +56,6 @@ T = TypeVar("T")
 Key = tuple[str, str]
 # Type, then instance, to provider.
 Providers = Mapping[str, Mapping[str, Any]]
-
-
-@attrs.frozen
-class ProviderFailure:
-    """A configured provider that could not be made. Nothing in it shows a secret.
-
-    Attributes:
-        type: What it would deliver.
-        instance: Its key in the configuration.
-        name: The name by which plugins know it.
-        plugin: The plugin that was to make it, with its origin; empty when there is none.
-        where: The configuration's file, line and key.
-        error: What went wrong.
-        error_type: The name of the exception's class.
-        hint: How to mend it, where that is known.
-        raised_at: The file and line of the plugin where it went wrong, where that is not the user's to mend.
-    """
-
-    type: str
-    instance: str
-    name: str
-    plugin: str
-    where: str
-    error: str
-    error_type: str
-    hint: str = ""
-    raised_at: str = ""
-
-    def __str__(self) -> str:
-        at = f", at {self.raised_at}" if self.raised_at else ""
-        plugin = f" [plugin {self.plugin}{at}]" if self.plugin else at
-        hint = f"\n  {self.hint}" if self.hint else ""
-        return f"{self.where}: {self.error}{plugin}{hint}"
 
 
 class ProviderRegistry:
@@ -191,7 +155,7 @@ class ProviderRegistry:
                     # A class of the old contract may have no such thing.
                     for warning in getattr(provider, "warnings", ()):
                         self._warn(f"{config.where(f'providers.{type}.{instance}')}: {warning}")
-                except FAULTS as error:
+                except CATCHABLE as error:
                     self._record_failure(type, instance, error)
                 else:
                     if observed:
@@ -430,8 +394,8 @@ class ProviderRegistry:
         try:
             if hasattr(provider, "close"):
                 self.limited(type, instance, provider.close)()
-        except FAULTS as error:
-            said = told(error) if not isinstance(error, DeckwrightError) else error.message
+        except CATCHABLE as error:
+            said = format_error(error) if not isinstance(error, DeckwrightError) else error.message
             secrets = secret_values(getattr(provider, "config", {}))
             problem = redact(f"providers.{type}.{instance} could not be closed: {said}", secrets)
             if problem not in self._not_closed:
@@ -567,7 +531,7 @@ class ProviderRegistry:
         elif isinstance(error, DeckwrightError):
             message, hint = error.message, error.hint or ""
         else:
-            message, hint = told(error), ""
+            message, hint = format_error(error), ""
         owner = self.plugins.owner(type, name)
         failure = ProviderFailure(
             type=type,
@@ -579,43 +543,9 @@ class ProviderRegistry:
             error_type=error.__class__.__name__,
             hint=self._without_secrets(type, instance, hint),
             # Of a setting or a missing package the user thinks first, of anything else the plugin's author.
-            raised_at="" if isinstance(error, DeckwrightError) else raised_at(error),
+            raised_at="" if isinstance(error, DeckwrightError) else error_location(error),
         )
         self._failures.append(failure)
         logger.warning("%s", failure)
-        logger.debug("%s", self._without_secrets(type, instance, trace(error)))
+        logger.debug("%s", self._without_secrets(type, instance, format_traceback(error)))
         self.plugins.notify("provider_failed", failure=failure)
-
-
-class _DescribedProviders(Mapping[str, Mapping[str, ProviderInfo]]):
-    """What the plugins of the default registry describe: type, then name, to `ProviderInfo`. Read-only."""
-
-    def _described(self) -> dict[str, dict[str, ProviderInfo]]:
-        found: dict[str, dict[str, ProviderInfo]] = {}
-        for info, _ in get_provider_registry().plugins.describe():
-            found.setdefault(info.type, {})[info.name] = info
-        return found
-
-    def __getitem__(self, type: str) -> Mapping[str, ProviderInfo]:
-        return MappingProxyType(self._described()[type])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._described())
-
-    def __len__(self) -> int:
-        return len(self._described())
-
-
-MEDIA_PROVIDER_REGISTRY: Mapping[str, Mapping[str, ProviderInfo]] = _DescribedProviders()
-
-_default_registry: ProviderRegistry | None = None
-_default_lock = threading.Lock()
-
-
-def get_provider_registry() -> ProviderRegistry:
-    """Return the one default registry of this process, empty until someone registers something."""
-    global _default_registry
-    with _default_lock:
-        if _default_registry is None:
-            _default_registry = ProviderRegistry()
-        return _default_registry

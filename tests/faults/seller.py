@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 
 from deckwright import MediaRequest, MediaResult, ProviderInfo, Traits, hookimpl
-from deckwright.http import HttpMediaProvider, HttpSettings
+from deckwright.toolkit.http import HttpMediaProvider, HttpSettings
 
 
 @attrs.define(kw_only=True)

@@ -24,9 +24,9 @@ import attrs
 
 import deckwright
 import deckwright_builtins
-from deckwright.media_files import media_ending
 from deckwright.testing.servers import ForvoServer, LocalServer, OpenAIServer, Received, Reply
 from deckwright.testing.servers.forvo import pronunciation
+from deckwright.toolkit.media_format import media_ending
 
 # Seconds after which a build that is still running has got stuck.
 PATIENCE = 60

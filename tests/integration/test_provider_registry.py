@@ -374,7 +374,7 @@ class TestViews:
         assert len(registry["audio"]) == 20_000
 
     def test_there_is_one_default_registry_for_all_threads(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        import deckwright.registry as module
+        import deckwright.default_registry as module
 
         for _ in range(50):
             monkeypatch.setattr(module, "_default_registry", None)

@@ -11,7 +11,7 @@ import pytest
 import tomli
 
 from deckwright import Config, ConfigError
-from deckwright.provider_configs import read_provider_configs
+from deckwright.config.providers import read_provider_configs
 
 pytestmark = pytest.mark.usefixtures("clean_place")
 

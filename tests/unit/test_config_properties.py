@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deckwright import Config, DeckwrightError, MediaProvider, ProviderRegistry, SettingError, hookimpl
-from deckwright.provider_configs import read_provider_configs
-from deckwright.settings import read_settings
+from deckwright.config.providers import read_provider_configs
+from deckwright.config.settings import read_settings
 
 pytestmark = pytest.mark.usefixtures("clean_place")
 lenient = settings(

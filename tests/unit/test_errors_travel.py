@@ -15,6 +15,7 @@ from deckwright import (
     RateLimitedError,
     TransientError,
     errors,
+    tracebacks,
 )
 
 KINDS = [
@@ -58,7 +59,7 @@ def test_what_only_some_of_them_say_arrives_too() -> None:
 
 
 def test_an_error_that_nobody_foresaw_still_says_where_it_arose() -> None:
-    error = errors.unexpected(ZeroDivisionError("division by zero"))
+    error = tracebacks.as_provider_error(ZeroDivisionError("division by zero"))
     error.hint = "It arose at bells.py:12."
     arrived = travelled(error)
     assert arrived.is_unforeseen

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from deckwright import BadMediaError
-from deckwright.media_files import keep_media, media_ending, temporary_beside, write_media
 from deckwright.testing.servers import samples
+from deckwright.toolkit.media_format import keep_media, media_ending, temporary_beside, write_media
 
 COLOUR = (10, 20, 30)
 PICTURES = {

@@ -1,4 +1,4 @@
-"""The public face: its names, what it costs to import, and which way the arrows point."""
+"""The public API: its names, what it costs to import, and its hooks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import inspect
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,20 +31,11 @@ CORE = Path(deckwright.__file__).parent
 BUILT_INS = Path(importlib.import_module("deckwright_builtins").__file__ or "").parent
 ROOT = Path(__file__).parents[2]
 
-BUILT_IN_FILES = sorted(BUILT_INS.rglob("*.py"))
-CORE_FILES = sorted(CORE.rglob("*.py"))
 HOOKS = sorted(
     name
     for name, value in vars(hooks).items()
     if inspect.isfunction(value) and hasattr(value, f"{hooks.PROJECT}_spec")
 )
-
-
-def name_of(path: Path) -> str:
-    """Return the dotted name of a module below a source root."""
-    parts = path.with_suffix("").parts
-    start = max(i for i, part in enumerate(parts) if part in ("deckwright", "deckwright_builtins"))
-    return ".".join(parts[start:]).removesuffix(".__init__")
 
 
 def run(source: str) -> str:
@@ -140,123 +130,6 @@ class TestCostOfImporting:
             "from deckwright import ProviderRegistry\nProviderRegistry().plugins"
         )
         assert "importlib.metadata" not in run(f"{source}\nimport sys\nprint(*sys.modules)").split()
-
-
-def imports_of(path: Path, *, typing_too: bool = False) -> Iterator[tuple[str, list[str]]]:
-    """Yield each module that a file imports, anywhere in it, with the names; those for type checkers aside."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    hidden = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not typing_too
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        if id(node) in hidden:
-            continue
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, []) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{path} imports relatively"
-            yield node.module or "", [alias.name for alias in node.names]
-
-
-class TestArrows:
-    # From the ground up: each room may use those before it, and its own.
-    ROOMS = (
-        "_version",
-        "toml",
-        "extras",
-        "secrets",
-        "errors",
-        "validators",
-        "settings",
-        "places",
-        "languages",
-        "media_files",
-        "hooks",
-        "providers",
-        "packages",
-        "speech",
-        "http",
-        "painting",
-        "config",
-        "provider_configs",
-        "plugins",
-        "registry",
-        "store",
-        "build",
-        "preview",
-        "doctor",
-        "schema",
-        "scaffold",
-        "starter",
-        "cli",
-        "testing",
-        "__main__",
-    )
-
-    def room(self, module: str) -> int:
-        name = module.split(".")[1]
-        assert name in self.ROOMS, f"{module} is new: say in this list what it stands on"
-        return self.ROOMS.index(name)
-
-    @pytest.mark.parametrize(
-        "path", [path for path in CORE_FILES if path != CORE / "__init__.py"], ids=name_of
-    )
-    def test_every_room_stands_on_those_below(self, path: Path) -> None:
-        for module, names in imports_of(path):
-            if module == "deckwright":
-                used = [f"deckwright.{name}" for name in names]
-            elif module.startswith("deckwright."):
-                used = [module]
-            else:
-                used = []
-            for other in used:
-                assert self.room(other) <= self.room(name_of(path)), f"{name_of(path)} imports {other}"
-
-    # The servers for tests are called what the services are called that they stand for.
-    @pytest.mark.parametrize(
-        "path", [path for path in CORE_FILES if "testing" not in path.parts], ids=name_of
-    )
-    def test_the_core_names_no_built_in_plugin(self, path: Path) -> None:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        for module, _ in imports_of(path, typing_too=True):
-            assert not module.startswith("deckwright_builtins")
-        texts = {
-            node.value
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        }
-        # `csv` and `json` are the standard library's too.
-        plugins = {path.stem for path in BUILT_INS.iterdir() if not path.name.startswith("_")} - {
-            "csv",
-            "json",
-        }
-        assert not texts & plugins
-        assert not [text for text in texts if text.startswith("deckwright_builtins.")]
-
-    @pytest.mark.parametrize("path", BUILT_IN_FILES, ids=name_of)
-    def test_a_built_in_plugin_uses_the_public_face_only(self, path: Path) -> None:
-        # The docstring of the package says which modules are for plugin authors, beside its own names.
-        open_to_plugins = re.findall(r"`(deckwright\.[\w.]+)`", deckwright.__doc__ or "")
-        for module, names in imports_of(path, typing_too=True):
-            if module == "deckwright":
-                assert set(names) <= set(deckwright.__all__)
-            elif module.startswith("deckwright."):
-                assert module in open_to_plugins
-                assert not [name for name in names if name.startswith("_")]
-            elif module.startswith("deckwright_builtins"):
-                package = name_of(path).split(".")[1]
-                assert module.split(".")[1] == package, "a plugin imports its own modules only"
-
-    def test_every_built_in_plugin_is_a_plugin(self) -> None:
-        records = ProviderRegistry().plugins.records
-        loaded = {record.name for record in records if record.status == "loaded"}
-        modules = {
-            path for path in BUILT_INS.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
-        }
-        assert {f"deckwright_builtins.{path.stem}" for path in modules if path.stem != "__init__"} <= loaded
 
 
 class Whistle(MediaProvider):

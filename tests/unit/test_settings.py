@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from deckwright import ConfigError, SettingError
-from deckwright.settings import read_settings, setting_names, unknown_setting
+from deckwright.config.settings import read_settings, setting_names, unknown_setting
 
 
 @attrs.frozen

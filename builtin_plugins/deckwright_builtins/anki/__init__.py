@@ -19,9 +19,10 @@ from deckwright import (
     TransientError,
     hookimpl,
 )
-from deckwright.extras import ONLINE_EXTRA
-from deckwright.http import HttpProvider, HttpSettings, Reply, is_url, timeout
-from deckwright.providers.sync import WholeDeckProvider, stable_id
+from deckwright.providers.deck import stable_id
+from deckwright.providers.sync import WholeDeckProvider
+from deckwright.toolkit.http import HttpProvider, HttpSettings, Reply, is_url, timeout
+from deckwright.toolkit.install_hints import ONLINE_EXTRA
 from deckwright_builtins.anki.connection import ADD_ON, VERSION, AnkiConnect, AnkiError, unreachable
 from deckwright_builtins.anki.handover import Handover, quoted
 from deckwright_builtins.anki.media import media_of

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from deckwright import AuthenticationError, ProviderError, TransientError
-from deckwright.http import Reply
 from deckwright.secrets import redact
+from deckwright.toolkit.http import Reply
 
 VERSION = 6  # of the protocol; below it, answers have no envelope
 ADD_ON = "2055492159"

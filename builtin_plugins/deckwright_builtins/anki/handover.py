@@ -22,7 +22,7 @@ from deckwright import (
     ProviderError,
     TransientError,
 )
-from deckwright.packages import write_package
+from deckwright.anki.package import write_package
 from deckwright_builtins.anki.connection import AnkiConnect, AnkiError, Call
 from deckwright_builtins.anki.media import MediaStore, is_named_by_content, media_of
 from deckwright_builtins.anki.notes import Existing, Matched, as_kept, composed, match

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from deckwright import ProviderInfo, hookimpl
-from deckwright.extras import DASK_EXTRA
+from deckwright.toolkit.install_hints import DASK_EXTRA
 
 if TYPE_CHECKING:
     from deckwright_builtins.dask.engine import Dask

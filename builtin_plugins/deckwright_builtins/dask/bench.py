@@ -31,8 +31,9 @@ from deckwright import (
     ProviderRegistry,
     __version__,
 )
-from deckwright.errors import FAULTS, told, unexpected
+from deckwright.errors import CATCHABLE
 from deckwright.secrets import redact, secret_values
+from deckwright.tracebacks import as_provider_error, format_error
 
 # As many as anybody allows; the engine sends no more at once than the providers take.
 _THREADS = 500
@@ -88,7 +89,7 @@ class SentError:
     def of(cls, error: BaseException, secrets: Iterable[str]) -> SentError:
         """Return an error as it is sent, without secrets; one of no class of Deckwright's stands for a fault."""
         if not isinstance(error, DeckwrightError):
-            error = unexpected(error)  # which keeps where it arose, unlike a pickle
+            error = as_provider_error(error)  # which keeps where it arose, unlike a pickle
         error.redact(secrets)
         kind = next(each for each in type(error).__mro__ if each.__module__ == DeckwrightError.__module__)
         plain = kind(error.message)
@@ -101,7 +102,7 @@ class SentError:
             error = pickle.loads(self.whole)  # noqa: S301 - a worker runs our code anyway
         except Exception:  # noqa: BLE001 - a class that is known only there, or cannot be made again
             error = pickle.loads(self.plain)  # noqa: S301
-        return error if isinstance(error, DeckwrightError) else ProviderError(told(error))
+        return error if isinstance(error, DeckwrightError) else ProviderError(format_error(error))
 
 
 @attrs.frozen
@@ -165,7 +166,7 @@ class Bench:
             request = attrs.evolve(request, output_path=Path(folder, file_name))
             try:
                 return _outcome(self.registry.generate(type, instance, request), secrets)
-            except FAULTS as error:
+            except CATCHABLE as error:
                 return Outcome(raised=SentError.of(error, secrets))
 
 

@@ -29,10 +29,10 @@ from deckwright import (
     TransientError,
     __version__,
 )
-from deckwright.errors import told
-from deckwright.extras import DASK_EXTRA
-from deckwright.http import HttpProvider
-from deckwright.media_files import temporary_beside
+from deckwright.toolkit.http import HttpProvider
+from deckwright.toolkit.install_hints import DASK_EXTRA
+from deckwright.toolkit.media_format import temporary_beside
+from deckwright.tracebacks import format_error
 from deckwright_builtins.dask import DaskSettings, bench
 
 Key = tuple[str, str]
@@ -107,7 +107,7 @@ class Dask(Engine):
                 reports = client.run(bench.report, self._id, workers=addresses)
             except Exception as error:  # noqa: BLE001 - of whatever kind; what providers raise is in the reports
                 raise BuildError(
-                    f"A worker of the engine dask was lost at the start ({told(error)})."
+                    f"A worker of the engine dask was lost at the start ({format_error(error)})."
                 ) from None
             workers = [_Worker(address, reports[address].worker) for address in addresses]
             _require_all(needed, [(str(worker), reports[worker.address]) for worker in workers])
@@ -139,7 +139,7 @@ class Dask(Engine):
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - what a provider raises is an outcome
                 self._lose(worker)
                 raise TransientError(
-                    f"Worker {worker} was lost before it answered ({told(error)}).", reply_lost=True
+                    f"Worker {worker} was lost before it answered ({format_error(error)}).", reply_lost=True
                 ) from None
         return _result(outcome, target)
 
@@ -161,7 +161,7 @@ class Dask(Engine):
             client = connect(scheduler, timeout=timeout, set_as_default=False, name="deckwright")
         except (OSError, ValueError, RuntimeError, TypeError) as error:
             raise BuildError(
-                f"No Dask scheduler can be reached at {scheduler} ({told(error)}).",
+                f"No Dask scheduler can be reached at {scheduler} ({format_error(error)}).",
                 hint="Correct `scheduler` in [providers.engine.dask], or take it out to have workers started here.",
             ) from None
         stack.callback(client.close)
@@ -198,7 +198,7 @@ class Dask(Engine):
             else:
                 if error is None:
                     continue
-                why = told(error)
+                why = format_error(error)
             raise BuildError(
                 f"The worker at {address} cannot set up the providers: {why}.",
                 hint=f'Every worker needs Deckwright {__version__} and its plugins: pip install "{DASK_EXTRA}"',

@@ -22,8 +22,8 @@ from deckwright import (
     TransientError,
     hookimpl,
 )
-from deckwright.extras import OFFLINE_EXTRA
-from deckwright.speech import Pcm, SpeechProvider
+from deckwright.toolkit.install_hints import OFFLINE_EXTRA
+from deckwright.toolkit.speech import Pcm, SpeechProvider
 from deckwright_builtins.espeak.process import Worker, WorkerDiedError, WorkerHungError
 
 # espeak-ng cuts the path of its data off after 159 bytes.

@@ -21,7 +21,7 @@ from deckwright import (
     Traits,
     hookimpl,
 )
-from deckwright.extras import OFFLINE_EXTRA
+from deckwright.toolkit.install_hints import OFFLINE_EXTRA
 
 if TYPE_CHECKING:
     from deckwright_builtins.pictogram.matching import Matcher

@@ -33,20 +33,20 @@ from deckwright import (
     TransientError,
     hookimpl,
 )
-from deckwright.extras import ONLINE_EXTRA
-from deckwright.http import Reply, is_url
-from deckwright.media_files import write_media
-from deckwright.painting import (
+from deckwright.toolkit.http import Reply, is_url
+from deckwright.toolkit.images import (
     PaintingProvider,
     PaintingSettings,
     estimate,
     prompt_for,
 )
+from deckwright.toolkit.install_hints import ONLINE_EXTRA
+from deckwright.toolkit.media_format import write_media
 from deckwright_builtins.runware.errors import not_kept, whole_error
 from deckwright_builtins.runware.tasks import PICTURE_KEYS, Task, Tasks
 
 if TYPE_CHECKING:
-    from deckwright.http import HttpClient
+    from deckwright.toolkit.http import HttpClient
 
 DEFAULT_MODEL = "runware:101@1"  # FLUX.1 dev
 # US dollars for a picture by FLUX.1 dev of 512 x 512 pixels in 28 steps; of 1024 x 1024 it is twice as much.

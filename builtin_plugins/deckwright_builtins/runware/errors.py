@@ -15,8 +15,8 @@ from deckwright import (
     RateLimitedError,
     TransientError,
 )
-from deckwright.http import Reply
-from deckwright.painting import painting_error
+from deckwright.toolkit.http import Reply
+from deckwright.toolkit.images import painting_error
 
 # What became of a task: the part of the answer that is about it, or why there is none.
 Outcome: TypeAlias = "dict[str, Any] | ProviderError"

@@ -9,11 +9,11 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from deckwright import AuthenticationError, ProviderError, QuotaError, RateLimitedError, TransientError
-from deckwright.http import HttpSettings
+from deckwright.toolkit.http import HttpSettings
 from deckwright_builtins.runware.errors import Outcome, denies, dicts, is_lost, task_error, unknown
 
 if TYPE_CHECKING:
-    from deckwright.http import HttpClient
+    from deckwright.toolkit.http import HttpClient
 
 # One or the other, as `outputType` has it.
 PICTURE_KEYS = ("imageURL", "imageBase64Data", "imageDataURI")

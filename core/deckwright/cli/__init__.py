@@ -93,15 +93,16 @@ def main() -> None:
 
 
 def _explain(error: Exception) -> int:
-    from deckwright.errors import BuildError, DeckwrightError, ProvidersFailedError, told, trace
+    from deckwright.errors import BuildError, DeckwrightError, ProvidersFailedError
+    from deckwright.tracebacks import format_error, format_traceback
 
     if logging.getLogger("deckwright").isEnabledFor(logging.DEBUG):
-        click.echo(trace(error), err=True)
+        click.echo(format_traceback(error), err=True)
     if isinstance(error, DeckwrightError):
         click.echo(f"{click.style('Error:', fg='red', bold=True)} {error}", err=True)
         return CANNOT if isinstance(error, BuildError | ProvidersFailedError) else WRONG_INPUT
     click.echo(
-        f"{click.style('Error:', fg='red', bold=True)} {told(error)}\n"
+        f"{click.style('Error:', fg='red', bold=True)} {format_error(error)}\n"
         "  This is a fault of Deckwright or of a plugin. `deckwright --verbose ...` shows where it comes from.",
         err=True,
     )

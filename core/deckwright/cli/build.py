@@ -28,8 +28,8 @@ from deckwright.cli.common import (
 from deckwright.cli.progress import shown_progress, stopped_by_signals
 
 if TYPE_CHECKING:
-    from deckwright.build.estimate import Estimate
-    from deckwright.build.plan import Plan
+    from deckwright.builder.estimate import Estimate
+    from deckwright.builder.plan import Plan
 
 
 @click.command("build", short_help="Build a deck from a word list.")
@@ -81,10 +81,10 @@ def command(
       3  a deck was made, but a sound, a provider or a plugin failed
     130  the build was stopped (Ctrl-C); the same command goes on from there
     """  # noqa: D301
-    from deckwright.build.deck import closed, run
-    from deckwright.build.estimate import estimate_cost
-    from deckwright.build.plan import make_plan
-    from deckwright.build.targets import require_writable
+    from deckwright.builder.deck import closed, run
+    from deckwright.builder.delivery import require_writable
+    from deckwright.builder.estimate import estimate_cost
+    from deckwright.builder.plan import make_plan
     from deckwright.cli.report import report_as_dict, show_report
 
     if report_file:

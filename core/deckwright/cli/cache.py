@@ -146,7 +146,7 @@ def _choice(
     everything: bool,
 ) -> Choice:
     """Return what the options select."""
-    from deckwright.build.media import REFUSALS_LAST
+    from deckwright.builder.media_chain import REFUSALS_LAST
     from deckwright.store.pruning import Choice
 
     if "" in (provider, deck):
@@ -185,7 +185,7 @@ def _tell_none(folder: Path, as_json: bool) -> None:
 
 def _overview(store: Store) -> dict[str, Any]:
     """Return all that is shown of a store."""
-    from deckwright.build.gather import today
+    from deckwright.builder.media_stage import today
     from deckwright.store.pruning import building, find_leftovers
 
     leftovers = find_leftovers(store)

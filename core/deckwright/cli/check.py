@@ -8,7 +8,7 @@ import click
 
 from deckwright.cli import SOME_FAILED
 from deckwright.cli.common import json_option, open_registry, print_json, show_problems, tell
-from deckwright.errors import FAULTS
+from deckwright.errors import CATCHABLE
 from deckwright.secrets import redact, secret_values
 
 
@@ -30,7 +30,8 @@ def command(config: Path | None, online: bool, as_json: bool) -> None:
       2  the configuration is wrong in itself
       3  a provider or a plugin failed, or a setting is unknown, or a connection does not work
     """  # noqa: D301
-    from deckwright.build.plan import BuildSettings, unseen
+    from deckwright.builder.plan import unseen
+    from deckwright.builder.settings import BuildSettings
     from deckwright.plugins.records import problem_of
 
     with open_registry(config) as registry:
@@ -50,7 +51,7 @@ def command(config: Path | None, online: bool, as_json: bool) -> None:
         for label, (type, name, provider) in made.items() if online else ():
             try:
                 found[label] = registry.limited(type, name, provider.check_connection)()
-            except FAULTS as error:
+            except CATCHABLE as error:
                 said = str(problem_of(error))
                 problem = f"{label}: {redact(said, secret_values(getattr(provider, 'config', {})))}"
                 problems.append(problem)

@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.table import Column, Table
 
 if TYPE_CHECKING:
-    from deckwright.build.estimate import Estimate
-    from deckwright.config import Config
+    from deckwright.builder.estimate import Estimate
+    from deckwright.config.loader import Config
     from deckwright.plugins import Plugins
     from deckwright.registry import ProviderRegistry
 
@@ -96,13 +96,13 @@ class PluginOutput(io.TextIOBase):
 
     def write(self, text: str) -> int:
         """Write text, with a mask for every secret in it, and take note of who wrote one."""
-        from deckwright.errors import is_of_others
         from deckwright.secrets import redact
+        from deckwright.tracebacks import is_external_code
 
         shown = redact(text, self.secrets)
         if shown != text:
             frame = sys._getframe(1)
-            while frame.f_back and not is_of_others(frame.f_code.co_filename):
+            while frame.f_back and not is_external_code(frame.f_code.co_filename):
                 frame = frame.f_back
             self.leaks.append(f"{frame.f_code.co_filename}:{frame.f_lineno}")
         self.stream.write(shown)
@@ -129,7 +129,7 @@ def mask_plugins(config: Config) -> PluginOutput:
 
     It goes to standard error, with a mask for every secret of the configuration.
     """
-    from deckwright.config import secrets_in
+    from deckwright.config.loader import secrets_in
 
     context = click.get_current_context()
     if context.obj is None:
@@ -174,14 +174,15 @@ def staying_here() -> Iterator[None]:
 
 def read_config(path: Path | None) -> Config:
     """Return the configuration that a command is to use: the one named, or else the one that is found."""
-    from deckwright.config import Config
+    from deckwright.config.loader import Config
 
     return Config.load(path) if path else Config.find()
 
 
 def store_folder(path: Path | None) -> Path:
     """Return where the store is, by the configuration that a command is to use."""
-    from deckwright.build.plan import BuildSettings, store_of
+    from deckwright.builder.plan import store_of
+    from deckwright.builder.settings import BuildSettings
 
     config = read_config(path)
     return store_of(config, config.section("build", BuildSettings)).absolute()
@@ -251,7 +252,7 @@ def write_json(file: Path, value: Any) -> None:
         BuildError: It cannot be written.
     """
     from deckwright.errors import BuildError
-    from deckwright.media_files import temporary_beside
+    from deckwright.toolkit.media_format import temporary_beside
 
     try:
         with temporary_beside(file) as temporary:

@@ -20,7 +20,7 @@ from deckwright.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from deckwright.doctor import Finding
+    from deckwright.doctor.checks import Finding
 
 
 @click.command("doctor", short_help="Find everything that is wrong, and say how to mend it.")
@@ -39,7 +39,7 @@ def command(config: Path | None, as_json: bool) -> None:
       2  the configuration is wrong in itself
       3  something does not work, or will not
     """  # noqa: D301
-    from deckwright.doctor import Finding, examine
+    from deckwright.doctor.checks import Finding, examine
     from deckwright.errors import ConfigError
 
     try:

@@ -42,8 +42,8 @@ def command(
     Nothing is spent. Prices are estimates: what a service charges is known when it has. --online asks those
     services for a price that tell one without charging, such as Runware by a dry run.
     """
-    from deckwright.build.estimate import estimate_cost
-    from deckwright.build.plan import make_plan
+    from deckwright.builder.estimate import estimate_cost
+    from deckwright.builder.plan import make_plan
 
     with open_registry(config) as registry:
         plan = make_plan(words, registry, language=language, pipeline=pipeline)

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -62,7 +62,9 @@ def command(
       1  the file cannot be written
       2  the options or the configuration are wrong, or the file is there already
     """  # noqa: D301
-    from deckwright.starter import default_offers, moved_plugin_settings, starter_config
+    from deckwright.builder.settings import BuildSettings
+    from deckwright.config.template import default_offers, moved_plugin_settings, starter_config
+    from deckwright.plugins import PluginSettings
 
     if output.suffix != ".toml":
         raise click.UsageError(f"{output}: what is written is TOML, so its name must end in .toml.")
@@ -78,12 +80,11 @@ def command(
         chosen = _ask(offers, default_offers(plugins), plugins.types)
     else:
         chosen = default_offers(plugins)
-    starter = starter_config(
-        plugins,
-        chosen,
-        language=language,
-        plugin_settings=moved_plugin_settings(current, output.parent),
-    )
+    tables: dict[str, tuple[type[Any], Mapping[str, Any]]] = {}
+    if plugin_settings := moved_plugin_settings(current, output.parent):
+        tables["plugins"] = (PluginSettings, plugin_settings)
+    tables["build"] = (BuildSettings, {"language": language} if language else {})
+    starter = starter_config(plugins, chosen, tables)
     if dry_run:
         click.echo(starter.text, nl=False, file=results())
     else:
@@ -104,7 +105,7 @@ def command(
 
 def _require_language(language: str | None) -> None:
     from deckwright.errors import DataError
-    from deckwright.languages import language_tag
+    from deckwright.toolkit.languages import language_tag
 
     if language:
         try:
@@ -127,7 +128,7 @@ def _found(names: Iterable[str], offers: Iterable[ProviderInfo]) -> list[Provide
     Raises:
         click.UsageError: There is none, or several of different types; every such name is told.
     """
-    from deckwright.settings import did_you_mean
+    from deckwright.config.settings import did_you_mean
 
     spellings: dict[str, list[ProviderInfo]] = {}
     for info in offers:

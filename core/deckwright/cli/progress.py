@@ -18,8 +18,8 @@ from deckwright.cli.common import PluginOutput, dollars
 _SECONDS_A_LINE = 10
 
 if TYPE_CHECKING:
-    from deckwright.build import Progress
-    from deckwright.build.gather import Tell
+    from deckwright.builder import Progress
+    from deckwright.builder.media_stage import Tell
 
 
 @contextmanager

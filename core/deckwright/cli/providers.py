@@ -69,13 +69,14 @@ def command(config: Path | None, show_all: bool, as_json: bool) -> None:
 
 def _settings(settings_class: Any, provider: str, problems: list[str]) -> list[dict[str, Any]]:
     """Return what is known of a provider's settings; where its class tells nothing, that is a problem."""
-    from deckwright.errors import FAULTS, told
-    from deckwright.settings import describe_settings
+    from deckwright.config.settings import describe_settings
+    from deckwright.errors import CATCHABLE
+    from deckwright.tracebacks import format_error
 
     try:
         return describe_settings(settings_class) if settings_class else []
-    except FAULTS as error:  # a stranger's class, of which Python cannot tell the types, say
-        problems.append(f"{provider}: its settings cannot be described: {told(error)}")
+    except CATCHABLE as error:  # a stranger's class, of which Python cannot tell the types, say
+        problems.append(f"{provider}: its settings cannot be described: {format_error(error)}")
         return []
 
 
@@ -110,7 +111,7 @@ def _show(row: dict[str, Any]) -> None:
 
 def _kind(setting: dict[str, Any]) -> str:
     """Return what a setting may be and what it is when nothing is said, in a line."""
-    from deckwright.toml import toml_value
+    from deckwright.config.toml import toml_value
 
     facts = [setting["type"], setting["limits"]]
     if setting["required"]:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from deckwright.build.failures import Failure, failures_of
-from deckwright.build.media import KINDS
+from deckwright.builder.failures import Failure, failures_of
+from deckwright.builder.media_chain import KINDS
 from deckwright.cli.common import console, dollars, plain_table, show_problems, tell
 
 if TYPE_CHECKING:
-    from deckwright.build.deck import BuildReport
-    from deckwright.build.media import Missing
-    from deckwright.build.plan import Plan
-    from deckwright.build.words import Word
+    from deckwright.builder.deck import BuildReport
+    from deckwright.builder.media_chain import Missing
+    from deckwright.builder.plan import Plan
+    from deckwright.builder.words import Word
 
 
 def facts_of(words: list[Word]) -> list[str]:

@@ -44,10 +44,11 @@ def command(config: Path | None, output: Path | None) -> None:
       2  the configuration or the options are wrong
       3  there is a schema, but a plugin failed, whose settings are not in it
     """  # noqa: D301
-    from deckwright.schema import configuration_schema
+    from deckwright.builder.settings import SECTIONS
+    from deckwright.config.schema import configuration_schema
 
     plugins = find_plugins(read_config(config))
-    schema = configuration_schema(plugins)
+    schema = configuration_schema(plugins, SECTIONS)
     if output is None:
         print_json(schema)
     else:

@@ -15,8 +15,8 @@ import pluggy
 
 from deckwright import hooks
 from deckwright._version import __version__
+from deckwright.config.settings import did_you_mean
 from deckwright.errors import PluginError
-from deckwright.settings import did_you_mean
 
 _NOT_PLAIN = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 

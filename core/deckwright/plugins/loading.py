@@ -20,12 +20,13 @@ from pathlib import Path
 import attrs
 import pluggy
 
-from deckwright.errors import FAULTS, PluginError, trace
+from deckwright.errors import CATCHABLE, PluginError
 from deckwright.plugins import discovery
 from deckwright.plugins.checks import PluginChecks, new_manager, require_version
 from deckwright.plugins.discovery import Candidate, Provenance
-from deckwright.plugins.limits import OverdueError, within
 from deckwright.plugins.records import PluginRecord, PluginSettings, Problem, problem_of
+from deckwright.plugins.timeouts import OverdueError, within
+from deckwright.tracebacks import format_traceback
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +128,7 @@ class _Loader:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - a plugin may even exit; Deckwright goes on
-            logger.debug("%s", self._masked(trace(error)))
+            logger.debug("%s", self._masked(format_traceback(error)))
             self._reject(record, _why_not_imported(candidate, error))
             return
         record.seconds = time.perf_counter() - started
@@ -145,7 +146,7 @@ class _Loader:
             record.hooks = self._checks.hooks_of(plugin)
             self.loaded.manager.register(plugin, name)
             self._registered.add(id(plugin))
-        except FAULTS as error:  # attributes of a stranger's object may raise anything
+        except CATCHABLE as error:  # attributes of a stranger's object may raise anything
             self._reject(record, problem_of(error))
             return
         self.loaded.records[name] = record

@@ -14,15 +14,15 @@ from typing import Any, TypeVar
 import attrs
 import pluggy
 
-from deckwright.config import Config, secrets_in
-from deckwright.errors import FAULTS, PluginError, ProviderConflictError, UnknownProviderError
+from deckwright.config.loader import Config, secrets_in
+from deckwright.config.providers import REGISTRY_KEYS
+from deckwright.config.settings import did_you_mean, setting_names
+from deckwright.errors import CATCHABLE, PluginError, ProviderConflictError, UnknownProviderError
 from deckwright.hooks import ProviderInfo, ProviderType, Traits
-from deckwright.plugins.limits import OverdueError, within
 from deckwright.plugins.loading import load_plugins
 from deckwright.plugins.records import PluginRecord, PluginSettings, Problem, problem_of
-from deckwright.provider_configs import REGISTRY_KEYS
+from deckwright.plugins.timeouts import OverdueError, within
 from deckwright.secrets import redact
-from deckwright.settings import did_you_mean, setting_names
 
 logger = logging.getLogger(__name__)
 
@@ -251,7 +251,7 @@ class Plugins:
                 function(**arguments)
             except OverdueError:
                 pass  # it is told already
-            except FAULTS as error:  # an onlooker's fault must not end the build
+            except CATCHABLE as error:  # an onlooker's fault must not end the build
                 problem = problem_of(error, hook)
                 self._complain(plugin, problem.what, problem.mend)
 
@@ -316,7 +316,7 @@ class Plugins:
                 answers = self._limited(plugin, hook, lambda function=function: _listed(function(), kind))()
             except OverdueError:
                 pass  # it is told already
-            except FAULTS as error:  # one plugin's fault must not hide the others' answers
+            except CATCHABLE as error:  # one plugin's fault must not hide the others' answers
                 problem = problem_of(error, hook)
                 self._complain(plugin, problem.what, problem.mend)
             else:
@@ -421,7 +421,7 @@ class Plugins:
             offer = attrs.evolve(asked, info=ProviderInfo(type, name))
             try:
                 provider = offer.make(type, name, dict(config))
-            except FAULTS as error:  # it may be another plugin that this provider belongs to
+            except CATCHABLE as error:  # it may be another plugin that this provider belongs to
                 faults.append((offer, error))
             else:
                 if provider is not None:
@@ -448,7 +448,7 @@ class Plugins:
         maker = self._makers[key] = self._choose(key, offers)
         provider = made.pop(maker.plugin.name, None)
         for other in made.values():
-            with suppress(*FAULTS):  # it was made to find out who makes it, and nobody uses it
+            with suppress(*CATCHABLE):  # it was made to find out who makes it, and nobody uses it
                 other.close()
         return self._checked(
             maker.make(type, name, config) if provider is None else provider, maker.plugin, key, config

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import attrs
 
-from deckwright.errors import DeckwrightError, raised_at, told
+from deckwright.errors import DeckwrightError
 from deckwright.plugins.discovery import Provenance
+from deckwright.tracebacks import error_location, format_error
 
 
 @attrs.define
@@ -103,8 +104,8 @@ def problem_of(error: BaseException, doing: str = "") -> Problem:
         error: What was raised.
         doing: What it was raised by: `"cannot be imported"`.
     """
-    place = raised_at(error)
+    place = error_location(error)
     said, mend = (
-        (error.message, error.hint or "") if isinstance(error, DeckwrightError) else (told(error), "")
+        (error.message, error.hint or "") if isinstance(error, DeckwrightError) else (format_error(error), "")
     )
     return Problem(f"{f'{doing}: ' if doing else ''}{said}{f', at {place}' if place else ''}", mend)

@@ -16,8 +16,8 @@ from typing import Any, BinaryIO
 
 import attrs
 
+from deckwright.anki.package_reader import Package, PackagedNote, open_package
 from deckwright.errors import DataError
-from deckwright.preview.package import Package, PackagedNote, open_package
 from deckwright.preview.parts import PARTS, Missing, Origin, Origins, is_empty, media_in, plain
 from deckwright.preview.report import Report, read_report
 

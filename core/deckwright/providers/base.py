@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from deckwright.settings import read_settings
+from deckwright.config.settings import read_settings
 
 
 class Provider:

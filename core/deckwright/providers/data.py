@@ -8,9 +8,9 @@ from typing import Any
 
 import attrs
 
+from deckwright.config.settings import read_settings
 from deckwright.errors import DataError, ReadOnlyError
 from deckwright.providers.base import Provider
-from deckwright.settings import read_settings
 
 
 @attrs.define

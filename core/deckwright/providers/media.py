@@ -12,10 +12,11 @@ from typing import Any
 
 import attrs
 
-from deckwright.errors import InvalidRequestError, ProviderError, trace, unexpected
+from deckwright.config.settings import output_settings
+from deckwright.errors import InvalidRequestError, ProviderError
 from deckwright.providers.base import Provider
 from deckwright.secrets import secret_values
-from deckwright.settings import output_settings
+from deckwright.tracebacks import as_provider_error, format_traceback
 
 
 def _not_empty(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
@@ -132,8 +133,8 @@ class MediaProvider(Provider, ABC):
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - the code of others may even exit, or cancel itself
-            self.logger.debug("%s", trace(error, secret_values(self.config)))
-            return self._failed(unexpected(error))
+            self.logger.debug("%s", format_traceback(error, secret_values(self.config)))
+            return self._failed(as_provider_error(error))
 
     def generate_batch(self, requests: Sequence[MediaRequest]) -> list[MediaResult]:
         """Make several; one result a request, in the same order."""

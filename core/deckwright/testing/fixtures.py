@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 if TYPE_CHECKING:
-    from deckwright.config import Config
+    from deckwright.config.loader import Config
     from deckwright.registry import ProviderRegistry
     from deckwright.testing.servers import AnkiServer, ForvoServer, OpenAIServer, RunwareServer
 
@@ -81,7 +81,7 @@ def registry_with(monkeypatch: pytest.MonkeyPatch) -> Iterator[RegistryWith]:
 
 def _with_plugins(config: Mapping[str, Any] | str | os.PathLike[str] | None, paths: list[Path]) -> Config:
     """Return a configuration by which no installed plugin is loaded, and those in `paths` are."""
-    from deckwright.config import Config
+    from deckwright.config.loader import Config
 
     given: Config
     text = ""

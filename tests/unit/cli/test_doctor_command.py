@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from deckwright.extras import missing_packages
+from deckwright.toolkit.install_hints import missing_packages
 
 Run = Callable[..., Any]
 

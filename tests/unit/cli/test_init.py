@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import tomli
 
+from deckwright.config.settings import describe_settings
+from deckwright.config.template import variable_for
 from deckwright.plugins import Plugins
-from deckwright.settings import describe_settings
-from deckwright.starter import variable_for
 
 Run = Callable[..., Any]
 

@@ -12,8 +12,8 @@ import attrs
 import pytest
 
 from deckwright import MediaRequest, MediaResult
-from deckwright.http import HttpMediaProvider, HttpSettings, is_url
 from deckwright.testing.servers import LocalServer, Received, Reply
+from deckwright.toolkit.http import HttpMediaProvider, HttpSettings, is_url
 
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
@@ -172,7 +172,7 @@ def internet(monkeypatch: pytest.MonkeyPatch) -> Internet:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """No time passes before another try, where the service does not ask for it."""
-    client = importlib.import_module("deckwright.http.client")
+    client = importlib.import_module("deckwright.toolkit.http.client")
     monkeypatch.setattr(client, "_DEFAULT_BACKOFF", lambda state: 0.0)
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from deckwright import BadMediaError, MediaRequest, ProviderError, QuotaError, TransientError
-from deckwright.http import error_for
 from deckwright.testing.servers import (
     Dropped,
     Exchange,
@@ -26,6 +25,7 @@ from deckwright.testing.servers import (
     Truncated,
     samples,
 )
+from deckwright.toolkit.http import error_for
 
 Make = Callable[..., Any]
 

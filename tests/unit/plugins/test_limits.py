@@ -12,7 +12,7 @@ from plugin_samples import BELL, Sounds, Tone, Write, found, load
 
 from deckwright import ConfigError, ProviderInfo, ProviderRegistry, hookimpl
 from deckwright.plugins import Plugins, PluginSettings
-from deckwright.plugins.limits import OverdueError, within
+from deckwright.plugins.timeouts import OverdueError, within
 
 pytestmark = pytest.mark.usefixtures("clean_place")
 

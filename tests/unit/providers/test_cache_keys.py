@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 from deckwright import MediaProvider, MediaRequest
-from deckwright.http import HttpSettings
+from deckwright.toolkit.http import HttpSettings
 from deckwright_builtins.espeak import Espeak
 from deckwright_builtins.forvo import Forvo
 from deckwright_builtins.openai import OpenAI

@@ -34,7 +34,8 @@ from deckwright import (
     SyncResult,
     TransientError,
 )
-from deckwright.providers.sync import WholeDeckProvider, decks_of
+from deckwright.providers.deck import decks_of
+from deckwright.providers.sync import WholeDeckProvider
 
 
 class Bell(MediaProvider):

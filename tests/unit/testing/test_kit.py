@@ -32,7 +32,6 @@ from deckwright import (
     UnknownProviderError,
     hookimpl,
 )
-from deckwright.providers.files import FileDataProvider
 from deckwright.testing import (
     AudioProviderContract,
     DataProviderContract,
@@ -43,6 +42,7 @@ from deckwright.testing import (
 )
 from deckwright.testing.fixtures import RegistryWith
 from deckwright.testing.servers import AnkiServer, ForvoServer, OpenAIServer, RunwareServer, samples
+from deckwright.toolkit.files import FileDataProvider
 
 pytest_plugins = ["pytester"]
 

@@ -9,10 +9,11 @@ from typing import Any, ClassVar, NoReturn, TypeVar
 
 import pytest
 
-from deckwright.errors import FAULTS, raised_at, told
+from deckwright.errors import CATCHABLE
 from deckwright.plugins import PluginRecord, Plugins, PluginSettings
 from deckwright.plugins.discovery import BUILT_INS
-from deckwright.plugins.limits import OverdueError, within
+from deckwright.plugins.timeouts import OverdueError, within
+from deckwright.tracebacks import error_location, format_error
 
 T = TypeVar("T")
 
@@ -128,8 +129,8 @@ def require(condition: object, message: str) -> None:
 
 def said(error: BaseException) -> str:
     """Return an error in words, without a full stop, and with the place in the plugin where it arose."""
-    place = raised_at(error)
-    return f"{told(error).rstrip('.')}{f', at {place}' if place else ''}"
+    place = error_location(error)
+    return f"{format_error(error).rstrip('.')}{f', at {place}' if place else ''}"
 
 
 @contextmanager
@@ -137,7 +138,7 @@ def answering(doing: str, mend: str = "") -> Iterator[None]:
     """Fail the test, with the place in the plugin, when the `with` block raises anything."""
     try:
         yield
-    except FAULTS as error:
+    except CATCHABLE as error:
         fail(f"{doing} raised {said(error)}. {mend}".strip())
 
 

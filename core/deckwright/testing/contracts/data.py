@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 
 import pytest
 
-from deckwright.errors import FAULTS, DeckwrightError, ReadOnlyError, told
+from deckwright.errors import CATCHABLE, DeckwrightError, ReadOnlyError
 from deckwright.testing.contracts.checking import UNKNOWN, answering, fail, require
 from deckwright.testing.contracts.provider import ProviderContract
 from deckwright.testing.contracts.watching import Opened, opened
+from deckwright.tracebacks import format_error
 
 _WORDS = [
     {"word": "la manzana", "translation": "apple"},
@@ -67,7 +68,7 @@ class DataProviderContract(ProviderContract):
 
     def test_what_is_listed_can_be_loaded(self, limited: Any) -> None:
         """Whatever `list_identifiers` returns exists and can be loaded."""
-        with suppress(*FAULTS):  # that it can save is another test's
+        with suppress(*CATCHABLE):  # that it can save is another test's
             limited.save_data(self.identifier, _rows())
         with answering("list_identifiers"):
             listed = limited.list_identifiers()
@@ -91,8 +92,8 @@ class DataProviderContract(ProviderContract):
             limited.save_data(self.identifier, _rows())
         except ReadOnlyError:
             return
-        except FAULTS as error:
-            said = f"raised {told(error)}"
+        except CATCHABLE as error:
+            said = f"raised {format_error(error)}"
         else:
             said = "took it"
         fail(
@@ -118,7 +119,7 @@ class DataProviderContract(ProviderContract):
         require(
             not folders or not outside,
             f"The identifier {climbing!r} leads {self._label} to {', '.join(outside)}: refuse it, as "
-            "deckwright.providers.files.FileDataProvider does.",
+            "deckwright.toolkit.files.FileDataProvider does.",
         )
 
     def uses(self, provider: Any, folder: Path) -> Iterator[object]:
@@ -137,7 +138,7 @@ class DataProviderContract(ProviderContract):
 
     def _opened_by(self, call: Callable[[], object]) -> set[Path]:
         def watched() -> list[Opened]:
-            with opened() as found, suppress(*FAULTS):
+            with opened() as found, suppress(*CATCHABLE):
                 call()
             return found
 
@@ -165,10 +166,10 @@ class DataProviderContract(ProviderContract):
     def _require_refused_to_load(self, provider: Any, identifier: str) -> None:
         try:
             provider.load_data(identifier)
-        except FAULTS as error:
+        except CATCHABLE as error:
             require(
                 isinstance(error, DeckwrightError) and isinstance(error, ValueError),
-                f"load_data({identifier!r}) raised {told(error)}: it should be a DataError, in words for people.",
+                f"load_data({identifier!r}) raised {format_error(error)}: it should be a DataError.",
             )
         else:
             fail(f"load_data({identifier!r}) gave something: it should raise a DataError.")
@@ -178,8 +179,8 @@ class DataProviderContract(ProviderContract):
             kept = provider.save_data(identifier, _rows())
         except DeckwrightError:
             return
-        except FAULTS as error:
-            fail(f"save_data({identifier!r}) raised {told(error)}: it should be a DataError.")
+        except CATCHABLE as error:
+            fail(f"save_data({identifier!r}) raised {format_error(error)}: it should be a DataError.")
         require(not kept, f"save_data({identifier!r}) kept it, though it is not among the managed files.")
 
 

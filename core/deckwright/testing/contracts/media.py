@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 import pytest
 
 from deckwright.errors import BadMediaError, ProviderError
-from deckwright.media_files import media_ending
 from deckwright.providers.media import MediaRequest, MediaResult
 from deckwright.secrets import redact, secret_values
 from deckwright.testing.contracts.checking import UNKNOWN, answering, fail, require
 from deckwright.testing.contracts.provider import ProviderContract, checked
+from deckwright.toolkit.media_format import media_ending
 
 _THREADS = 8
 _ESTIMATED = ("total_cost", "per_request", "requests_count")

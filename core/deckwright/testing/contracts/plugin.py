@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from deckwright.errors import FAULTS, told
+from deckwright.config.settings import describe_settings
+from deckwright.errors import CATCHABLE
 from deckwright.hooks import ProviderInfo
 from deckwright.plugins.checks import new_manager
-from deckwright.settings import describe_settings
 from deckwright.testing.contracts.checking import UNKNOWN, PluginTests, answering, faults_of, require, said
 from deckwright.testing.contracts.watching import Opened, opened
+from deckwright.tracebacks import format_error
 
 Key = tuple[str, str]
 
@@ -126,9 +127,9 @@ class PluginContract(PluginTests):
         settings = self.settings.get((type, name), {})
         try:
             return self._ask(f"making {type}/{name}", lambda: plugins.make(type, name, dict(settings)))
-        except FAULTS as error:
+        except CATCHABLE as error:
             self._fail_once(
-                ("making", f"{type}/{name}", told(error)),
+                ("making", f"{type}/{name}", format_error(error)),
                 f"{record.name} cannot make {type}/{name} with the settings {sorted(settings)}: {said(error)}.\n"
                 f"If it needs settings, give them: settings = {{({type!r}, {name!r}): {{...}}}}.",
             )
@@ -154,7 +155,7 @@ class PluginContract(PluginTests):
         try:
             answers, found = self._watched("describe_media_providers")
             infos = [info for infos in answers for info in infos]
-        except FAULTS as error:
+        except CATCHABLE as error:
             self._fail_once("describing", f"describe_media_providers raised {said(error)}.")
         if wrong := [info for info in infos if not isinstance(info, ProviderInfo)]:
             self._fail_once(

@@ -15,10 +15,11 @@ from urllib.parse import quote
 import attrs
 import pytest
 
-from deckwright.errors import FAULTS, ProviderError, told, trace
+from deckwright.errors import CATCHABLE, ProviderError
 from deckwright.secrets import is_secret_key, texts_in
 from deckwright.testing.contracts.checking import Limited, PluginTests, answering, fail, require, said
 from deckwright.testing.contracts.watching import Opened, opened
+from deckwright.tracebacks import format_error, format_traceback
 
 # Put in place of every secret. It has what quoting would change, and may still go into a header.
 _MARKER = "contract-secret/1+2=3"
@@ -154,9 +155,9 @@ class ProviderContract(PluginTests):
     def _making(self) -> Iterator[None]:
         try:
             yield
-        except FAULTS as error:
+        except CATCHABLE as error:
             self._fail_once(
-                ("making", self._label, told(error)),
+                ("making", self._label, format_error(error)),
                 f"Making {self._label} raised {said(error)}. "
                 "If it needs settings, give them in the fixture `settings`.",
             )
@@ -164,7 +165,7 @@ class ProviderContract(PluginTests):
     def _close(self, provider: Any) -> None:
         # A test of its own is about closing, and what hangs once is not waited for again.
         if not self._is_late:
-            with contextlib.suppress(*FAULTS):
+            with contextlib.suppress(*CATCHABLE):
                 self._limited(provider).close()
 
     def _limited(self, provider: Any) -> Any:
@@ -199,8 +200,8 @@ class ProviderContract(PluginTests):
     def _require_refused(self, settings: Mapping[str, Any], key: str, value: object) -> None:
         try:
             provider = self._make({**settings, key: value})
-        except FAULTS as error:
-            message = told(error)
+        except CATCHABLE as error:
+            message = format_error(error)
             require(
                 isinstance(error, (ValueError, TypeError, KeyError)) and key in message,
                 f"{self._label} refuses a wrong {key} with {message!r}: an error for a setting is a ValueError that "
@@ -213,7 +214,7 @@ class ProviderContract(PluginTests):
             fail(
                 f"{self._label} takes {value!r} for {key}. Refuse it when the provider is made: by the type and the "
                 "validators of its config_class, or in validate_config. A class that derives from none of "
-                "Deckwright's reads its settings by deckwright.settings.read_settings."
+                "Deckwright's reads its settings by deckwright.config.settings.read_settings."
             )
 
     def _require_hidden(
@@ -233,8 +234,8 @@ class ProviderContract(PluginTests):
         ):
             try:
                 provider = self._make(settings)
-            except FAULTS as error:
-                shown["the error of its constructor"] = told(error)
+            except CATCHABLE as error:
+                shown["the error of its constructor"] = format_error(error)
             else:
                 shown["its repr"] = repr(provider)
                 shown["its warnings"] = repr(list(getattr(provider, "warnings", ())))
@@ -242,8 +243,8 @@ class ProviderContract(PluginTests):
                     shown["what it answers"] = "\n".join(
                         _words(result) for result in self.uses(self._limited(provider), folder)
                     )
-                except FAULTS as error:
-                    shown["an error"] = trace(error)
+                except CATCHABLE as error:
+                    shown["an error"] = format_traceback(error)
                 finally:
                     self._close(provider)
         shown["its logs"] = caplog.text
@@ -266,7 +267,7 @@ def checked(provider: Any) -> object:
 
 
 def _use_up(results: Iterator[object]) -> None:
-    with contextlib.suppress(*FAULTS):  # other tests are about that
+    with contextlib.suppress(*CATCHABLE):  # other tests are about that
         for _ in results:
             pass
 

@@ -9,7 +9,8 @@ from typing import Any
 import attrs
 import pytest
 
-from deckwright.providers.sync import CardTemplate, Deck, Note, NoteType, SyncResult, stable_id
+from deckwright.providers.deck import CardTemplate, Deck, Note, NoteType, stable_id
+from deckwright.providers.sync import SyncResult
 from deckwright.testing.contracts.checking import answering, require
 from deckwright.testing.contracts.provider import ProviderContract, checked
 

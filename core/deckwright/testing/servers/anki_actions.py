@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import attrs
 
-from deckwright.providers.sync import CardTemplate
+from deckwright.providers.deck import CardTemplate
 from deckwright.testing.servers.anki_collection import (
     AnkiCollection,
     AnkiError,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from deckwright.providers.sync import CardTemplate
+from deckwright.providers.deck import CardTemplate
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import attrs
 
-from deckwright.providers.sync import CardTemplate
+from deckwright.providers.deck import CardTemplate
 from deckwright.testing.servers.anki_collection import (
     AnkiCard,
     AnkiCollection,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
-from deckwright.providers.sync import CardTemplate
+from deckwright.providers.deck import CardTemplate
 from deckwright.testing.servers.anki_collection import AnkiError, AnkiNoteType
 
 # What a template may refer to beside the fields of its note type.

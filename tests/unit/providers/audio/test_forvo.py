@@ -61,7 +61,7 @@ def server() -> Iterator[ForvoServer]:
 @pytest.fixture
 def make(server: ForvoServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Make]:
     """Make providers that ask the server, wait for nothing, and are closed in the end."""
-    monkeypatch.setattr("deckwright.http.client._DEFAULT_BACKOFF", lambda state: 0.0)
+    monkeypatch.setattr("deckwright.toolkit.http.client._DEFAULT_BACKOFF", lambda state: 0.0)
     made: list[Forvo] = []
 
     def make(**settings: Any) -> Forvo:

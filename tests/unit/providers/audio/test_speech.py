@@ -9,7 +9,7 @@ import miniaudio
 import pytest
 
 from deckwright import InvalidRequestError, MediaRequest, MissingDependencyError, NotFoundError
-from deckwright.speech import Pcm, SpeechProvider, clean_text, encode_mp3, trim_silence
+from deckwright.toolkit.speech import Pcm, SpeechProvider, clean_text, encode_mp3, trim_silence
 
 RATE = 16_000
 

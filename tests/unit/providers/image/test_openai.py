@@ -59,7 +59,7 @@ def server() -> Iterator[OpenAIServer]:
 @pytest.fixture
 def make(server: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     """Make providers that ask the server, wait for nothing, and are closed in the end."""
-    monkeypatch.setattr("deckwright.http.client._DEFAULT_BACKOFF", lambda state: 0.0)
+    monkeypatch.setattr("deckwright.toolkit.http.client._DEFAULT_BACKOFF", lambda state: 0.0)
     made: list[OpenAI] = []
 
     def make(**settings: Any) -> OpenAI:

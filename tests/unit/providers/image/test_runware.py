@@ -64,7 +64,7 @@ def server() -> Iterator[RunwareServer]:
 @pytest.fixture
 def make(server: RunwareServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     """Make providers that ask the server, wait for nothing, and are closed in the end."""
-    monkeypatch.setattr("deckwright.http.client._DEFAULT_BACKOFF", lambda state: 0.0)
+    monkeypatch.setattr("deckwright.toolkit.http.client._DEFAULT_BACKOFF", lambda state: 0.0)
     monkeypatch.setattr("deckwright_builtins.runware.tasks._PAUSES", (0.0,) * 4)
     made: list[Runware] = []
 

@@ -38,13 +38,13 @@ from deckwright import (
     build_deck,
     hookimpl,
 )
-from deckwright.http.client import HttpClient
-from deckwright.packages import write_package
+from deckwright.anki.package import write_package
 from deckwright.testing.servers import Dropped, HtmlPage, LostReply, Reply, Slow
 from deckwright.testing.servers.anki import AnkiServer, asks_for
 from deckwright.testing.servers.anki_actions import AnkiConnect
 from deckwright.testing.servers.anki_collection import AnkiCollection, AnkiNote
 from deckwright.testing.servers.anki_memory import MemoryCollection
+from deckwright.toolkit.http.client import HttpClient
 from deckwright_builtins import anki as plugin
 from deckwright_builtins.anki import Anki
 from deckwright_builtins.anki.notes import Existing
@@ -93,7 +93,7 @@ CERTIFICATES = ssl.create_default_context()
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deckwright.http.client._DEFAULT_BACKOFF", tenacity.wait_none())
+    monkeypatch.setattr("deckwright.toolkit.http.client._DEFAULT_BACKOFF", tenacity.wait_none())
     monkeypatch.setattr("deckwright_builtins.anki.handover._PAUSE", 0.01)
     monkeypatch.setattr("ssl.create_default_context", lambda **_: CERTIFICATES)
 

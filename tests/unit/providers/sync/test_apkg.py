@@ -16,7 +16,8 @@ from typing import Any
 import attrs
 import pytest
 
-from deckwright import CardTemplate, Deck, Note, NoteType, ProviderError, SettingError, packages
+from deckwright import CardTemplate, Deck, Note, NoteType, ProviderError, SettingError
+from deckwright.anki import package as packages
 from deckwright_builtins import apkg
 from deckwright_builtins.apkg import Apkg
 

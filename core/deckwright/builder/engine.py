@@ -1,0 +1,39 @@
+"""The engine of a build: the configured instance of that name, or else the provider of that name with no settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from deckwright.errors import CATCHABLE, BuildError, DeckwrightError
+from deckwright.plugins.records import problem_of
+from deckwright.providers.engine import Engine
+from deckwright.registry import ProviderRegistry
+
+
+@contextmanager
+def started_engine(name: str | None, registry: ProviderRegistry) -> Iterator[Engine]:
+    """Start an engine with the providers of a registry; close it at the end.
+
+    Args:
+        name: Which; None for threads of this process.
+        registry: The providers.
+
+    Raises:
+        UnknownProviderError: There is none of this name.
+        BuildError: It cannot be started.
+    """
+    engine = Engine()
+    if name is not None:
+        engine = registry.get("engine", name) or registry.plugins.make("engine", name, {})
+    try:
+        try:
+            engine.start(registry)
+        except DeckwrightError:
+            raise
+        except CATCHABLE as error:
+            problem = problem_of(error, f"The engine {name} cannot be started")
+            raise BuildError(problem.what, hint=problem.mend or None) from None
+        yield engine
+    finally:
+        registry.close_provider("engine", name or "", engine)

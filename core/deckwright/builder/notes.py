@@ -1,0 +1,95 @@
+"""Notes: what stands in each field of a card, and what makes a note the same note in the next build."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import overload
+
+from deckwright.builder.media_chain import Medium
+from deckwright.builder.words import Word
+from deckwright.providers.deck import Note
+
+
+class Notes(Sequence[Note]):
+    """One note a word, each made when it is looked at: all at once would fill the memory.
+
+    Args:
+        deck: The deck's name. The same word in a deck of another name is another note.
+        words: The words.
+        media_of: Gives the finished files of the word at an index, by type.
+    """
+
+    def __init__(
+        self, deck: str, words: Sequence[Word], media_of: Callable[[int], Mapping[str, Medium]]
+    ) -> None:
+        self._deck = deck
+        self._words = words
+        self._media_of = media_of
+        # How many of the same spelling come before a word, where any do.
+        self._before: dict[int, int] = {}
+        seen: Counter[int] = Counter()
+        for index, word in enumerate(words):
+            spelling = hash(_spelling(word))
+            if seen[spelling]:
+                self._before[index] = seen[spelling]
+            seen[spelling] += 1
+
+    def __len__(self) -> int:
+        return len(self._words)
+
+    @overload
+    def __getitem__(self, index: int) -> Note: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Note]: ...
+    def __getitem__(self, index: int | slice) -> Note | Sequence[Note]:
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(len(self)))]
+        word = self._words[index]
+        place = range(len(self))[index]
+        guid = _guid(self._deck, *_spelling(word), str(self._before.get(place, 0)))
+        return Note(guid, _fields(word, self._media_of(place)), word.tags)
+
+
+def _spelling(word: Word) -> tuple[str, str, str]:
+    return word.language, word.text, word.reading
+
+
+def escape(text: str) -> str:
+    """Turn text into HTML that shows it as it is, whatever HTML or Anki would otherwise make of it."""
+    if not text:
+        return ""
+    # A backslash and a bracket begin a formula, however the bracket is written; a joiner without width parts them.
+    parted = text.replace("\\(", "\\\u2060(").replace("\\[", "\\\u2060[")
+    escaped = html.escape(parted).replace("{", "&#123;").replace("[", "&#91;")
+    return "<br>".join(escaped.splitlines())
+
+
+def _guid(*parts: str) -> str:
+    """Return an identity that leaves the translation out, so that correcting one updates the note."""
+    return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:20]
+
+
+def _fields(word: Word, media: Mapping[str, Medium]) -> dict[str, str]:
+    sound, picture = media.get("audio"), media.get("image")
+    return {
+        "Word": escape(word.text),
+        "Reading": escape(word.reading) if word.reading != word.text else "",
+        "Translation": escape(word.translation),
+        "Example": escape(word.example),
+        "Sound": f"[sound:{sound.name}]" if sound else "",
+        "Picture": f'<img src="{picture.name}" alt="">' if picture else "",
+        "Extra": _facts(word.facts),
+        "Credit": escape(" · ".join(sorted({medium.attribution for medium in media.values()} - {""}))),
+        # Tells the card's fonts which glyphs to use: Japanese and Chinese share characters, not their shapes.
+        "Language": word.language,
+    }
+
+
+def _facts(facts: Mapping[str, str]) -> str:
+    if not facts:
+        return ""
+    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
+    return f"<dl>{items}</dl>"

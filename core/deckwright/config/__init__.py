@@ -1,0 +1,1 @@
+"""The configuration: reading it, what its sections mean, its settings, its JSON Schema."""

@@ -1,0 +1,212 @@
+"""The configuration that `deckwright init` writes: the providers somebody chose, with every setting explained."""
+
+from __future__ import annotations
+
+import os
+import re
+import textwrap
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import tomli
+
+from deckwright.config.loader import Config
+from deckwright.config.providers import EVERY_PIPELINE
+from deckwright.config.settings import describe_settings
+from deckwright.config.toml import toml_key, toml_value
+from deckwright.errors import CATCHABLE
+from deckwright.hooks import ProviderInfo
+from deckwright.plugins import Plugins
+
+# A deck cannot be built without: words come from the one, and decks go to the other.
+NEEDED_TYPES = ("data", "sync")
+
+_WIDTH = 80
+_HEAD = (
+    "Deckwright's configuration. A line such as #volume = 0.4 is a setting as it is when nothing is said: take the # "
+    "away to change it. `deckwright check` says whether all is right, and `deckwright providers --all` what else "
+    "there is."
+)
+
+
+@attrs.frozen
+class Starter:
+    """A configuration to start from.
+
+    Attributes:
+        text: The file, TOML.
+        variables: The variables of the environment that it needs, each with what it holds.
+        unfilled: The settings that are left for its user to fill in, each with what it is for: those that are
+            required, where neither a variable nor an empty value would be allowed.
+    """
+
+    text: str
+    variables: dict[str, str]
+    unfilled: dict[str, str]
+
+
+def default_offers(plugins: Plugins) -> list[ProviderInfo]:
+    """Return the providers of the embedded default that are on offer, in its order."""
+    default = tomli.loads(Path(__file__).with_name("default.toml").read_text(encoding="utf-8"))
+    offers = {(info.type, info.name): info for info, _ in plugins.describe()}
+    keys = [(type, name) for type, instances in default["providers"].items() for name in instances]
+    return [offers[key] for key in keys if key in offers]
+
+
+def starter_config(
+    plugins: Plugins,
+    chosen: Iterable[ProviderInfo],
+    tables: Mapping[str, tuple[type[Any], Mapping[str, Any]]],
+) -> Starter:
+    """Write a configuration for the providers that were chosen.
+
+    Args:
+        plugins: What there is to choose from.
+        chosen: The providers; those of a type are asked in this order. Where one is needed of a type and none was
+            chosen, the embedded default's are taken.
+        tables: The other sections by name: the attrs class of each, and what it is to say.
+    """
+    by_type: dict[str, list[ProviderInfo]] = {type: [] for type in plugins.types}
+    for info in chosen:
+        by_type[info.type].append(info)
+    starter = Starter("", {}, {})
+    lines = _comment(_HEAD)
+    for section, (settings_class, values) in tables.items():
+        lines += ["", f"[{section}]", *_setting_lines(settings_class, values)]
+    for type, infos in by_type.items():
+        heading = f"{type}: {plugins.types[type].summary}." if plugins.types[type].summary else f"{type}."
+        if not infos and type in NEEDED_TYPES:
+            infos = [info for info in default_offers(plugins) if info.type == type]
+            heading += " You chose none; without any, no deck can be built, so these are the built-in ones."
+        elif len(infos) > 1:
+            heading += " " + ("Each gets the deck." if type == "sync" else "They are asked in this order.")
+        if infos:
+            lines += ["", "", *_comment(heading)]
+        for info in infos:
+            lines += ["", *_provider_lines(info, starter)]
+    return attrs.evolve(starter, text="\n".join(lines) + "\n")
+
+
+def moved_plugin_settings(config: Config, folder: Path) -> dict[str, Any]:
+    """Return the section `[plugins]` as it is written, its relative paths as they are seen from another folder."""
+
+    def moved(path: str) -> str:
+        if "${" in path or path.startswith("~") or Path(path).is_absolute():
+            return path
+        try:
+            return Path(os.path.relpath(config.folder / path, folder)).as_posix()
+        except ValueError:  # on another drive of Windows
+            return (config.folder / path).resolve().as_posix()
+
+    written = dict(config.written.get("plugins", {}))
+    if "paths" in written:
+        written["paths"] = [moved(path) for path in written["paths"]]
+    return written
+
+
+def variable_for(provider: str, setting: str) -> str:
+    """Return the name of the variable for a setting: `FORVO_API_KEY`."""
+    name = re.sub(r"[^A-Z0-9]+", "_", f"{provider}_{setting}".upper()).strip("_")
+    return f"_{name}" if name[:1].isdigit() else name
+
+
+def _provider_lines(info: ProviderInfo, starter: Starter) -> list[str]:
+    """Return the lines of one provider; note in the starter what its user is to do for it."""
+    about = _comment(f"{info.summary or info.name}.")
+    if info.extra:
+        about += _comment(f'Its packages: pip install "{info.extra}"')
+    section = f"providers.{toml_key(info.type)}.{toml_key(info.name)}"
+    lines = [*about, f"[{section}]", f"pipelines = {toml_value([EVERY_PIPELINE])}"]
+    try:
+        described = describe_settings(info.config_class) if info.config_class else []
+    except CATCHABLE:  # a stranger's class, of which Python cannot tell the types, say
+        described = []
+    values: dict[str, Any] = {}
+    for setting in described:
+        name = setting["name"]
+        variable = variable_for(info.name, name)
+        if not setting["required"]:
+            if setting["secret"]:
+                setting["default"] = _from(variable)
+        elif (value := _needed(info, setting)) is None:
+            starter.unfilled[f"{section}.{toml_key(name)}"] = _help(setting)
+        else:
+            values[name] = value
+            if value == _from(variable):
+                meaning = f"{info.type}/{info.name}: {setting['help'] or setting['type']}"
+                starter.variables.setdefault(variable, meaning)
+    if not described:
+        lines += _comment("Its plugin describes no settings.")
+    return lines + [line for setting in described for line in _lines_of(setting, values)]
+
+
+def _setting_lines(settings_class: Any, values: Mapping[str, Any]) -> list[str]:
+    return [line for setting in describe_settings(settings_class) for line in _lines_of(setting, values)]
+
+
+def _lines_of(setting: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
+    """Return the lines of one setting: what it is for, and its value, or its default in a comment."""
+    name = setting["name"]
+    assignment = f"{toml_key(name)} ="
+    if name in values:
+        assignment = f"{assignment} {toml_value(values[name])}"
+    elif setting["required"]:
+        assignment = f"#{assignment}  # required: fill it in"
+    else:
+        assignment = f"#{assignment} {_default(setting['default'])}".rstrip()
+    return [*_comment(_help(setting)), assignment]
+
+
+def _needed(info: ProviderInfo, setting: Mapping[str, Any]) -> Any:
+    """Return what to write for a setting that has no default, or None where only its user can tell.
+
+    Numbers and the like may come from a variable too.
+    """
+    name, kind = setting["name"], setting["type"]
+    if kind.startswith("one of ") and "'" not in kind:  # there is no text among them
+        return None
+    if kind.startswith(("a list", "a table")):
+        empty: Any = [] if kind.startswith("a list") else {}
+        return empty if _is_allowed(attrs.fields_dict(info.config_class)[name], empty) else None  # type: ignore[arg-type]
+    return _from(variable_for(info.name, name))
+
+
+def _is_allowed(field: attrs.Attribute[Any], value: Any) -> bool:
+    try:
+        if field.validator is not None:
+            field.validator(None, field, value)
+    except CATCHABLE:  # it is refused, or the validator needs the rest of the settings to tell
+        return False
+    return True
+
+
+def _from(variable: str) -> str:
+    return f"${{{variable}}}"
+
+
+def _default(value: Any) -> str:
+    """Return a default as TOML, or nothing where TOML has no way to write it."""
+    text = "" if value is None else toml_value(value)
+    try:
+        tomli.loads(f"value = {text}")
+    except tomli.TOMLDecodeError:
+        return ""
+    return text
+
+
+def _help(setting: Mapping[str, Any]) -> str:
+    """Return what a setting is for, and what its value must be where the default does not show that."""
+    facts = [setting["limits"]]
+    if setting["default"] is None or setting["type"].startswith("one of"):
+        facts.insert(0, setting["type"])
+    if setting["required"]:
+        facts.append("required")
+    told = ", ".join(filter(None, facts))
+    return f"{setting['help']} ({told})" if setting["help"] and told else setting["help"] or told
+
+
+def _comment(text: str) -> list[str]:
+    plain = "".join(char if char.isprintable() else " " for char in text)
+    return textwrap.wrap(plain, _WIDTH, initial_indent="# ", subsequent_indent="# ", break_long_words=False)

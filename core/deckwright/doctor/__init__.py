@@ -1,0 +1,1 @@
+"""The doctor: what is wrong with a configuration and its plugins, or will be."""

@@ -1,0 +1,173 @@
+"""What failed: grouped by kind, each with its mend; and a report whose numbers add up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from workshop import Workshop, picture, refusing
+
+from deckwright import (
+    AuthenticationError,
+    BadMediaError,
+    BuildError,
+    ContentPolicyError,
+    InvalidRequestError,
+    MissingDependencyError,
+    NotFoundError,
+    ProviderError,
+    QuotaError,
+    RateLimitedError,
+    TransientError,
+)
+from deckwright.builder.failures import failures_of
+
+WORDS = ["uno", "dos", "tres", "cuatro"]
+
+
+class _OfAPluginError(RateLimitedError):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "mend"),
+    [
+        (QuotaError("x"), "quota spent", "Wait until it is renewed."),
+        (AuthenticationError("x"), "key refused", "`deckwright check --online`"),
+        (MissingDependencyError("x"), "package missing", "`deckwright doctor`"),
+        (RateLimitedError("x"), "too many requests", "requests_per_second"),
+        (_OfAPluginError("x"), "too many requests", "requests_per_second"),
+        (TransientError("x"), "no answer", "Run the same command again"),
+        (NotFoundError("x"), "nothing found", "--retry-failed"),
+        (ContentPolicyError("x"), "content refused", "Reword"),
+        (InvalidRequestError("x"), "request refused", "settings"),
+        (BadMediaError("x"), "bad file", "tell its author"),
+        (ProviderError("x"), "failed", "Run the same command again"),
+        (ZeroDivisionError("x"), "fault of the plugin", "It arose at "),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_each_kind_has_a_name_and_a_mend(workshop: Workshop, error: Exception, kind: str, mend: str) -> None:
+    workshop.voice(make=refusing(error))
+    [failure] = failures_of(workshop.build(WORDS).missing)
+    assert (failure.label, failure.instance, failure.kind, failure.words) == (
+        "sounds",
+        "voice",
+        kind,
+        tuple(WORDS),
+    )
+    assert "x" in failure.message
+    assert mend in failure.mend
+
+
+def test_a_spent_budget_is_a_kind_of_its_own(workshop: Workshop) -> None:
+    workshop.voice(price=1.0)
+    [failure] = failures_of(workshop.build(WORDS, budget=2).missing)
+    assert (failure.kind, failure.words) == ("budget spent", ("tres", "cuatro"))
+    assert "budget of this build, $2.00" in failure.message
+    assert failure.mend.startswith("Raise it")
+
+
+def test_the_mend_of_the_provider_comes_before_the_usual_one(workshop: Workshop) -> None:
+    workshop.voice(make=refusing(QuotaError("spent", hint="Buy more of it.")))
+    [failure] = failures_of(workshop.build(WORDS).missing)
+    assert (failure.message, failure.mend) == ("spent", "Buy more of it.")
+
+
+def test_the_most_frequent_is_first_and_of_a_chain_only_who_failed(workshop: Workshop) -> None:
+    def of_each_kind(request: Any, settings: Any) -> bytes:
+        if request.content == "uno":
+            raise ContentPolicyError("not uno")
+        if request.content == "dos":
+            return picture(request, settings)
+        raise BadMediaError(f"torn {request.content}")
+
+    workshop.voice(make=refusing(NotFoundError("none"), "tres"))
+    workshop.artist("a", make=of_each_kind)
+    workshop.artist("b", make=refusing(NotFoundError("nothing fits")))
+    found = failures_of(workshop.build(WORDS).missing)
+    assert [(item.label, item.instance, item.kind, item.words) for item in found] == [
+        ("pictures", "a", "bad file", ("tres", "cuatro")),
+        ("sounds", "voice", "nothing found", ("tres",)),
+        ("pictures", "a", "content refused", ("uno",)),
+    ]
+    assert found[0].message == "torn tres"
+
+
+def test_pictures_that_nobody_has_are_no_failure(workshop: Workshop) -> None:
+    workshop.artist(make=refusing(NotFoundError("nothing fits")))
+    report = workshop.build(WORDS)
+    assert len(report.missing) == 4
+    assert failures_of(report.missing) == []
+
+
+def test_where_no_provider_could_be_set_up_that_is_the_failure(workshop: Workshop) -> None:
+    voice = workshop.voice()
+    voice.settings["no_such"] = 1
+    voice.settings["timeout"] = "soon"
+    [failure] = failures_of(workshop.build(WORDS).missing)
+    assert (failure.label, failure.instance, failure.kind) == ("sounds", "", "no provider")
+    assert failure.words == tuple(WORDS)
+    assert "doctor" in failure.mend
+
+
+def test_the_numbers_of_a_report_add_up(workshop: Workshop) -> None:
+    dear = workshop.artist("dear", make=refusing(NotFoundError("no"), "uno"), price=0.25, at_once=2)
+    workshop.artist("cheap", make=refusing(NotFoundError("no"), "uno"), price=0.01)
+    workshop.voice(make=refusing(NotFoundError("no"), "dos"))
+    workshop.build(WORDS[:3], budget=0.25)
+    dear.asked()
+    report = workshop.build(WORDS, budget=0.8)
+    for label, (count, total) in report.delivered.items():
+        assert total == report.words == len(WORDS)
+        assert sum(report.sources[label].values()) == count
+        assert report.kept[label] <= count
+        assert sum(item.kind.label == label for item in report.missing) == total - count
+    assert report.delivered == {"sounds": (3, 4), "pictures": (3, 4)}
+    assert report.kept == {"sounds": 2, "pictures": 1}
+    assert report.sources["pictures"] == {"dear": 3}
+    assert report.cost == sum(report.costs.values()) == pytest.approx(0.5)
+    assert set(report.seconds) == {"sounds", "pictures", "deck"}
+    assert [item.word.text for item in report.failed] == ["dos"]
+
+
+def test_what_is_missing_is_in_the_order_of_the_words(workshop: Workshop) -> None:
+    words = [f"palabra {number}" for number in range(40)]
+    workshop.voice(make=refusing(NotFoundError("no")), at_once=8)
+    workshop.artist(make=refusing(NotFoundError("no")), at_once=8)
+    missing = workshop.build(words).missing
+    assert [(item.kind.type, item.word.text) for item in missing] == [
+        (type, word) for type in ("audio", "image") for word in words
+    ]
+
+
+@pytest.mark.parametrize("content", ["a file", "no ledger"])
+def test_a_store_that_cannot_be_used_is_told_with_the_mend_and_nobody_is_asked(
+    workshop: Workshop, content: str
+) -> None:
+    voice = workshop.voice()
+    if content == "a file":
+        workshop.store.write_text("in the way", encoding="utf-8")
+    else:
+        workshop.store.mkdir()
+        (workshop.store / "ledger.sqlite").write_text("this is no database at all" * 50, encoding="utf-8")
+    with pytest.raises(BuildError, match=r"The store .* cannot be used") as caught:
+        workshop.build(WORDS)
+    assert voice.asked() == []
+    assert str(workshop.store) in caught.value.message
+    assert "`store` in [build]" in (caught.value.hint or "")
+    assert "DECKWRIGHT_STORE" in (caught.value.hint or "")
+
+
+def test_the_store_may_be_named_by_the_configuration(
+    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voice = workshop.voice()
+    monkeypatch.delenv("DECKWRIGHT_STORE")
+    monkeypatch.chdir(tmp_path)
+    config = workshop.config(build={"store": str(tmp_path / "kept")})
+    workshop.build(WORDS, config=config)
+    assert len(list((tmp_path / "kept").rglob("*.mp3"))) == 4
+    workshop.build(WORDS, config=config)
+    assert voice.asked() == sorted(WORDS)
