@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -17,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from fake_anki.actions import MEASURED, AnkiConnect
+from fake_anki.collection import AnkiCollection
+from fake_anki.server import AnkiServer
 from measure import Figure, from_times
 
 from deckwright import CardTemplate, Deck, Note, NoteType
-from deckwright.testing.servers.anki import MEASURED, AnkiServer
-from deckwright.testing.servers.anki_actions import AnkiConnect
-from deckwright.testing.servers.anki_collection import AnkiCollection
 from deckwright_builtins.anki import Anki
 
 COUNT, SIZE = 500, 20_000
@@ -139,10 +138,9 @@ def naive(anki: Anki, deck: Deck) -> None:
 
 
 def real_collection() -> AnkiCollection | None:
-    """Return a new collection of the real Anki, where its package and this project's tests are there."""
-    sys.path.append(str(Path(__file__).parents[1] / "tests"))
+    """Return a new collection of the real Anki, where its package is installed."""
     try:
-        from anki_collections import RealCollection
+        from fake_anki.real_collection import RealCollection
 
         return RealCollection()
     except ImportError:

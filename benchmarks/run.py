@@ -11,7 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+# The second is for the imitation of Anki.
+sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
 import build  # noqa: E402
 import handover  # noqa: E402

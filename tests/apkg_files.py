@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from fake_anki.collection import AnkiNoteType
+from fake_anki.package import _SETTINGS, _TABLES, _deck, _model
+
 from deckwright import CardTemplate
-from deckwright.testing.servers.anki_collection import AnkiNoteType
-from deckwright.testing.servers.anki_package import _SETTINGS, _TABLES, _deck, _model
 
 # A picture.
 PIXEL = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9" fill="red"/></svg>'

@@ -5,12 +5,15 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 
-# Where the helpers of several tests are, such as anki_collections.
+if TYPE_CHECKING:
+    from fake_anki.server import AnkiServer
+
+# Where the helpers of several tests are, such as fake_anki.
 sys.path.insert(0, str(Path(__file__).parent))
 
 
@@ -99,3 +102,12 @@ def store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     folder = tmp_path_factory.getbasetemp() / f"store-{uuid4().hex}"
     monkeypatch.setenv("DECKWRIGHT_STORE", str(folder))
     return folder
+
+
+@pytest.fixture
+def anki_server() -> Iterator[AnkiServer]:
+    """An imitation of a running Anki with its add-on AnkiConnect, at `base_url`. It answers at once."""
+    from fake_anki.server import AnkiServer
+
+    with AnkiServer(tick=0) as server:
+        yield server

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_anki.server import AnkiServer
 
 from deckwright.testing import (
     AudioProviderContract,
@@ -16,7 +17,7 @@ from deckwright.testing import (
     PluginContract,
     SyncProviderContract,
 )
-from deckwright.testing.servers import AnkiServer, ForvoServer, OpenAIServer, RunwareServer
+from deckwright.testing.servers import ForvoServer, OpenAIServer, RunwareServer
 from deckwright_builtins import anki, apkg, csv, espeak, forvo, json, openai, pico, pictogram, runware
 
 without_pico = pytest.mark.skipif(sys.platform == "darwin", reason="there is no py-nanotts for macOS")

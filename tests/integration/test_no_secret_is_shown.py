@@ -15,12 +15,12 @@ from urllib.parse import quote
 
 import attrs
 import pytest
+from fake_anki.server import AnkiServer
 
 from deckwright import MediaRequest, ProviderRegistry, build_deck
 from deckwright.cli.report import report_as_dict
 from deckwright.preview import write_preview
 from deckwright.testing.servers import (
-    AnkiServer,
     Dropped,
     ForvoServer,
     GzipBomb,

@@ -16,7 +16,7 @@ import pytest
 if TYPE_CHECKING:
     from deckwright.config.loader import Config
     from deckwright.registry import ProviderRegistry
-    from deckwright.testing.servers import AnkiServer, ForvoServer, OpenAIServer, RunwareServer
+    from deckwright.testing.servers import ForvoServer, OpenAIServer, RunwareServer
 
 
 class RegistryWith(Protocol):
@@ -130,13 +130,4 @@ def runware_server() -> Iterator[RunwareServer]:
     from deckwright.testing.servers import RunwareServer
 
     with RunwareServer() as server:
-        yield server
-
-
-@pytest.fixture
-def anki_server() -> Iterator[AnkiServer]:
-    """A stand-in for a running Anki with its add-on AnkiConnect, at `base_url`. It answers at once."""
-    from deckwright.testing.servers import AnkiServer
-
-    with AnkiServer(tick=0) as server:
         yield server

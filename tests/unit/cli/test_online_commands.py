@@ -10,8 +10,9 @@ from typing import Any
 
 import attrs
 import pytest
+from fake_anki.server import AnkiServer
 
-from deckwright.testing.servers import AnkiServer, ForvoServer, OpenAIServer, RunwareServer
+from deckwright.testing.servers import ForvoServer, OpenAIServer, RunwareServer
 
 Run = Callable[..., Any]
 

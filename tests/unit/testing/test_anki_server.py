@@ -17,12 +17,12 @@ from typing import Any
 import genanki
 import httpx
 import pytest
-from anki_collections import RealCollection
+from fake_anki.actions import MEASURED, Costs
+from fake_anki.collection import AnkiCollection, NoteCheck
+from fake_anki.memory import MemoryCollection
+from fake_anki.real_collection import RealCollection
+from fake_anki.server import AnkiRefusal, AnkiServer, asks_for
 
-from deckwright.testing.servers import anki as anki_module
-from deckwright.testing.servers.anki import MEASURED, AnkiRefusal, AnkiServer, Costs, asks_for
-from deckwright.testing.servers.anki_collection import AnkiCollection, NoteCheck
-from deckwright.testing.servers.anki_memory import MemoryCollection
 from deckwright.testing.servers.base import Reply
 from deckwright.testing.servers.faults import Dropped, Slow
 
@@ -942,9 +942,6 @@ class TestCollections:
                 Client(server)("createDeck", deck="A")
             assert set(kept.decks()) == {"Default", "A"}
             assert kept.media_folder.is_dir()
-
-    def test_the_module_says_what_it_offers(self) -> None:
-        assert all(hasattr(anki_module, name) for name in anki_module.__all__)
 
 
 def encoded(data: bytes) -> str:

@@ -41,7 +41,7 @@ from deckwright.testing import (
     SyncProviderContract,
 )
 from deckwright.testing.fixtures import RegistryWith
-from deckwright.testing.servers import AnkiServer, ForvoServer, OpenAIServer, RunwareServer, samples
+from deckwright.testing.servers import ForvoServer, OpenAIServer, RunwareServer, samples
 from deckwright.toolkit.files import FileDataProvider
 
 pytest_plugins = ["pytester"]
@@ -933,7 +933,6 @@ class TestFixtures:
         forvo_server: ForvoServer,
         openai_server: OpenAIServer,
         runware_server: RunwareServer,
-        anki_server: AnkiServer,
     ) -> None:
-        for server in (forvo_server, openai_server, runware_server, anki_server):
+        for server in (forvo_server, openai_server, runware_server):
             assert server.base_url.startswith("http://127.0.0.1:")

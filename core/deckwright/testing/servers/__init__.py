@@ -12,10 +12,9 @@ With them a provider is tested without an account, a key or a network:
 
 Each server does what its service does, and keeps what it received in `requests`. What can go wrong with any of
 them is in `faults`; what each service reports as an error is in the module of its name. To try one by hand, run
-`python -m deckwright.testing.servers forvo` (or `openai`, `runware`, `anki`).
+`python -m deckwright.testing.servers forvo` (or `openai`, `runware`).
 """
 
-from deckwright.testing.servers.anki import AnkiServer
 from deckwright.testing.servers.base import Exchange, Fault, LocalServer, Received, Reply
 from deckwright.testing.servers.faults import (
     Dropped,
@@ -32,7 +31,6 @@ from deckwright.testing.servers.openai import OpenAIServer
 from deckwright.testing.servers.runware import RunwareServer
 
 __all__ = [
-    "AnkiServer",
     "Dropped",
     "Exchange",
     "Fault",

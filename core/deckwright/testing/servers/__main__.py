@@ -11,11 +11,9 @@ import sys
 import threading
 
 from deckwright.testing.servers import ForvoServer, LocalServer, OpenAIServer, RunwareServer
-from deckwright.testing.servers.anki import AnkiServer
 
 # By the provider that speaks to it: its type, its server, and the setting for its address.
 SERVERS: dict[str, tuple[str, type[LocalServer], str]] = {
-    "anki": ("sync", AnkiServer, "url"),
     "forvo": ("audio", ForvoServer, "base_url"),
     "openai": ("image", OpenAIServer, "base_url"),
     "runware": ("image", RunwareServer, "base_url"),

@@ -20,7 +20,11 @@ import attrs
 import httpx
 import pytest
 import tenacity
-from anki_collections import RealCollection
+from fake_anki.actions import AnkiConnect
+from fake_anki.collection import AnkiCollection, AnkiNote
+from fake_anki.memory import MemoryCollection
+from fake_anki.real_collection import RealCollection
+from fake_anki.server import AnkiServer, asks_for
 
 from deckwright import (
     AuthenticationError,
@@ -40,10 +44,6 @@ from deckwright import (
 )
 from deckwright.anki.package import write_package
 from deckwright.testing.servers import Dropped, HtmlPage, LostReply, Reply, Slow
-from deckwright.testing.servers.anki import AnkiServer, asks_for
-from deckwright.testing.servers.anki_actions import AnkiConnect
-from deckwright.testing.servers.anki_collection import AnkiCollection, AnkiNote
-from deckwright.testing.servers.anki_memory import MemoryCollection
 from deckwright.toolkit.http.client import HttpClient
 from deckwright_builtins import anki as plugin
 from deckwright_builtins.anki import Anki

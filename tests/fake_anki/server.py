@@ -5,7 +5,7 @@
         assert [note.fields["Front"] for note in server.notes()] == ["gato"]
 
 Everything is as measured with Anki 26.09.3 and the add-on's releases 25.11.9 and 23.10.29; the actions are in
-`deckwright.testing.servers.anki_actions`. What a client does not see at once:
+`fake_anki.actions`. What a client does not see at once:
 
 * The socket is closed after every reply, without a `Connection: close`: a client that keeps connections and
   sends a second request on one loses it.
@@ -26,8 +26,8 @@ from contextlib import suppress
 
 import attrs
 
-from deckwright.testing.servers.anki_actions import (
-    MEASURED,
+from deckwright.testing.servers.base import Exchange, LocalServer, Received, Reply, head
+from fake_anki.actions import (
     AddOnVersion,
     Anki,
     Asked,
@@ -35,11 +35,8 @@ from deckwright.testing.servers.anki_actions import (
     Envelope,
     Json,
 )
-from deckwright.testing.servers.anki_collection import AnkiCollection, AnkiNote, AnkiNoteType
-from deckwright.testing.servers.anki_memory import MemoryCollection
-from deckwright.testing.servers.base import Exchange, LocalServer, Received, Reply, head
-
-__all__ = ["MEASURED", "AnkiRefusal", "AnkiServer", "Costs", "asks_for"]
+from fake_anki.collection import AnkiCollection, AnkiNote, AnkiNoteType
+from fake_anki.memory import MemoryCollection
 
 BANNER = b"AnkiConnect v.6"
 # Web pages from here may ask; a client that is no browser sends no Origin at all.

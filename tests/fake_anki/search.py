@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from deckwright.testing.servers.anki_collection import AnkiCard, AnkiError, AnkiNote
+from fake_anki.collection import AnkiCard, AnkiError, AnkiNote
 
 Matcher = Callable[[AnkiNote, AnkiCard], bool]
 

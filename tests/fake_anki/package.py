@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 
 from deckwright.providers.deck import CardTemplate
-from deckwright.testing.servers.anki_collection import AnkiError, AnkiNote, AnkiNoteType
+from fake_anki.collection import AnkiError, AnkiNote, AnkiNoteType
 
 # The tables of this form, as far as a reader looks at them.
 _TABLES = """

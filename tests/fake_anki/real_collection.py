@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deckwright import CardTemplate
-from deckwright.testing.servers.anki_collection import (
+from fake_anki.collection import (
     AnkiCard,
     AnkiCollection,
     AnkiNote,

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import attrs
 
 from deckwright.providers.deck import CardTemplate
-from deckwright.testing.servers.anki_collection import (
+from fake_anki.collection import (
     AnkiCollection,
     AnkiError,
     AnkiNote,
@@ -29,7 +29,7 @@ from deckwright.testing.servers.anki_collection import (
     NoteCheck,
     shown,
 )
-from deckwright.testing.servers.anki_memory import CSS
+from fake_anki.memory import CSS
 
 Json = Any
 AddOnVersion = Literal["25.11.9", "23.10.29"]
@@ -132,7 +132,7 @@ class Envelope:
             _check(request)
             version = request.get("version", 4)
             result = self._do(request["action"], request.get("params", {}), request.get("key"))
-        except Exception as error:  # noqa: BLE001 - the add-on, too, turns whatever is raised into a reply
+        except Exception as error:
             return {"result": None, "error": str(error)}
         # Up to version 4 there was no envelope around a result, and no version at all means 4.
         return result if version <= 4 else {"result": result, "error": None}
@@ -389,7 +389,7 @@ class AnkiConnect:
     def _can_add(self, note: Json) -> Json:
         try:
             self._draft(note)
-        except Exception as error:  # noqa: BLE001 - as in the add-on
+        except Exception as error:
             return {"canAdd": False, "error": str(error)}
         return {"canAdd": True}
 
@@ -411,7 +411,7 @@ class AnkiConnect:
         for note in notes:
             try:
                 added.append(self.addNote(note))
-            except Exception as error:  # noqa: BLE001 - as in the add-on
+            except Exception as error:
                 added.append(None)
                 errors.append(str(error))
         if errors and self._anki.newer:
@@ -470,7 +470,7 @@ class AnkiConnect:
                 entry["filename"], **parts, deleteExisting=entry.get("deleteExisting", True)
             )
             text = "" if name is None else form.format(name)
-        except Exception as error:  # noqa: BLE001 - as in the add-on
+        except Exception as error:
             text = html.escape(str(error), quote=False)
         for field in entry["fields"]:
             draft.fields[field] += text

@@ -1,6 +1,6 @@
-"""What an Anki collection is to the server of `deckwright.testing.servers.anki`: the interface, and its values.
+"""What an Anki collection is to the server of `fake_anki.server`: the interface, and its values.
 
-Two things keep a collection: `deckwright.testing.servers.anki_memory.MemoryCollection`, and, in this project's
+Two things keep a collection: `fake_anki.memory.MemoryCollection`, and, in this project's
 own tests, the real Anki.
 """
 

@@ -1,10 +1,8 @@
 """An Anki collection kept in memory, as the real Anki would keep it; media lie in a folder of their own.
 
 What it does not have: scheduling, fields added to or taken from a note type, and most of the search language
-(see `deckwright.testing.servers.anki_search`).
+(see `fake_anki.search`).
 """
-
-# ruff: noqa: D102 - what each method does is said at the interface, AnkiCollection.
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ from pathlib import Path
 import attrs
 
 from deckwright.providers.deck import CardTemplate
-from deckwright.testing.servers.anki_collection import (
+from fake_anki.collection import (
     AnkiCard,
     AnkiCollection,
     AnkiError,
@@ -31,9 +29,9 @@ from deckwright.testing.servers.anki_collection import (
     NoteCheck,
     shown,
 )
-from deckwright.testing.servers.anki_package import Package, PackagedNote, read_package, write_package
-from deckwright.testing.servers.anki_search import matcher
-from deckwright.testing.servers.anki_templates import cards_of, check_templates, has_gap
+from fake_anki.package import Package, PackagedNote, read_package, write_package
+from fake_anki.search import matcher
+from fake_anki.templates import cards_of, check_templates, has_gap
 
 CSS = ".card {\n    font-family: arial;\n    font-size: 20px;\n    text-align: center;\n}\n"
 # Numbers are times in milliseconds in Anki; these begin in November 2023.

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import attrs
 
 from deckwright.providers.deck import CardTemplate
-from deckwright.testing.servers.anki_collection import AnkiError, AnkiNoteType
+from fake_anki.collection import AnkiError, AnkiNoteType
 
 # What a template may refer to beside the fields of its note type.
 _SPECIAL = {"FrontSide", "Tags", "Type", "Deck", "Subdeck", "Card", "CardFlag", "CardID"}
