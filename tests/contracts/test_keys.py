@@ -43,9 +43,9 @@ class Contract(AudioProviderContract):
     name = "bell"
 
     def require(self, provider: Any, folder: Path) -> None:
-        self.test_several_may_be_asked_for_at_once(provider)
-        self.test_its_key_tells_requests_apart(provider, folder)
-        self.test_its_key_holds_no_secret(SETTINGS, provider, folder)
+        self.test_at_once_is_a_positive_number(provider)
+        self.test_cache_key_identifies_the_request(provider, folder)
+        self.test_cache_key_holds_no_secret(SETTINGS, provider, folder)
 
 
 def bell(**members: Any) -> Any:
@@ -72,11 +72,11 @@ def test_a_key_of_ones_own_may_look_at_less(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("provider", "told"),
     [
-        (bell(at_once=0), "at_once of audio/bell is 0: it is a whole number, and at least 1."),
+        (bell(at_once=0), "at_once of audio/bell is 0. It must be a whole number of at least 1."),
         (bell(at_once=True), "is True"),
         (bell(at_once="four"), "is 'four'"),
         (bell(at_once=property(lambda self: 1 // 0)), "at_once raised ZeroDivisionError"),
-        (keyed(lambda self, request: {"file": request.output_path}), "nothing that JSON has: Object of type"),
+        (keyed(lambda self, request: {"file": request.output_path}), "cannot be written as JSON: Object of type"),
         (keyed(lambda self, request: {"file": str(request.output_path), "word": request.content}), "equal requests"),
         (keyed(lambda self, request: {"time": next(COUNT), "word": request.content}), "equal requests"),
         (keyed(lambda self, request: {"params": request.params}), "and for another word"),

@@ -1,6 +1,6 @@
-"""What a plugin author tests with: contracts to derive tests from, fixtures for pytest, and local servers.
+"""Tools for testing plugins: contracts to derive tests from, fixtures for pytest, and local servers.
 
-A contract is a class of tests that a plugin or provider passes which keeps its promises:
+A contract is a class of tests that every correct plugin or provider passes:
 
     import acme_bells
     from deckwright.testing import AudioProviderContract, PluginContract
@@ -13,10 +13,10 @@ A contract is a class of tests that a plugin or provider passes which keeps its 
         name = "bell"
         words = (("hola", "es"),)
 
-`ProviderContract` is what the contracts of all types share, for a type of one's own to derive from.
+`ProviderContract` is the base class of the contracts of all types. Derive the contract of your own type from it.
 
-The fixtures are in `deckwright.testing.fixtures`, and pytest finds them by itself. The servers are in
-`deckwright.testing.servers`, which works without pytest; the contracts need it, and are imported on first use.
+The fixtures are in `deckwright.testing.fixtures`, and pytest finds them automatically. The servers are in
+`deckwright.testing.servers`, which works without pytest. The contracts need pytest, and are imported on first use.
 """
 
 from typing import TYPE_CHECKING
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from deckwright.testing.contracts.provider import ProviderContract
     from deckwright.testing.contracts.sync import SyncProviderContract
 else:
-    _HOME = {
+    _MODULES = {
         "AudioProviderContract": "media",
         "DataProviderContract": "data",
         "ImageProviderContract": "media",
@@ -38,11 +38,11 @@ else:
     }
 
     def __getattr__(name):
-        if name not in _HOME:
+        if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        return getattr(import_module(f"deckwright.testing.contracts.{_HOME[name]}"), name)
+        return getattr(import_module(f"deckwright.testing.contracts.{_MODULES[name]}"), name)
 
 
 __all__ = [

@@ -1,6 +1,6 @@
-"""Fixtures for the tests of plugins. pytest finds them by itself wherever Deckwright is installed.
+"""Fixtures for the tests of plugins. pytest finds them automatically when Deckwright is installed.
 
-Every run of pytest there imports this module, so it imports next to nothing before a fixture is used.
+Every run of pytest imports this module, so it imports almost nothing before a fixture is used.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class RegistryWith(Protocol):
-    """What the fixture `registry_with` is."""
+    """The type of the fixture `registry_with`."""
 
     def __call__(
         self,
@@ -29,19 +29,18 @@ class RegistryWith(Protocol):
         *,
         strict: bool = True,
     ) -> ProviderRegistry:
-        """Make a registry with the built-in plugins and this one; it is closed at the end of the test.
+        """Make a registry with the built-in plugins and this one. It is closed after the test.
 
         Args:
             plugin: A module or object with hooks, or the path of a plugin's file or folder.
-            config: A configuration or its path. Without one, no provider is configured, and
-                `registry.plugins.make` makes those that are wanted. Plugins that it names are loaded as well;
-                those of installed packages and of the environment are not.
-            strict: Raise for anything that is wrong. Otherwise it is in `failures`, `warnings` and
-                `plugins.records`.
+            config: A configuration or its path. Without one, no provider is configured; use
+                `registry.plugins.make`. Plugins that it names are loaded too; plugins from installed packages
+                and from the environment are not.
+            strict: Raise all problems. Otherwise they are in `failures`, `warnings` and `plugins.records`.
 
         Raises:
-            ConfigError: The configuration is wrong in itself.
-            ProvidersFailedError: Under `strict`: a plugin or provider failed, or a setting is unknown.
+            ConfigError: The configuration is invalid.
+            ProvidersFailedError: With `strict`, if a plugin or provider failed, or a setting is unknown.
         """
         ...
 
@@ -70,7 +69,7 @@ def registry_with(monkeypatch: pytest.MonkeyPatch) -> Iterator[RegistryWith]:
             else:
                 made = ProviderRegistry(plugins=objects)
                 made.config = complete
-                # Asked for in any case, so that plugins are looked for now.
+                # Called even if not strict, so that plugins are loaded now.
                 problems = made.problems()
                 if strict and problems:
                     raise ProvidersFailedError(problems)
@@ -80,19 +79,19 @@ def registry_with(monkeypatch: pytest.MonkeyPatch) -> Iterator[RegistryWith]:
 
 
 def _with_plugins(config: Mapping[str, Any] | str | os.PathLike[str] | None, paths: list[Path]) -> Config:
-    """Return a configuration by which no installed plugin is loaded, and those in `paths` are."""
+    """Return a configuration that loads the plugins in `paths` and no installed ones."""
     from deckwright.config.loader import Config
 
     given: Config
     text = ""
     if isinstance(config, (str, os.PathLike)):
         given = Config.load(config)
-        text = Path(config).read_text(encoding="utf-8-sig")  # for the lines in messages
+        text = Path(config).read_text(encoding="utf-8-sig")  # for line numbers in messages
     else:
         given = Config(config or {})
     written = dict(given.written)
     plugins = written.get("plugins", {})
-    if isinstance(plugins, Mapping):  # if it is not, that is for the registry to tell
+    if isinstance(plugins, Mapping):  # the registry reports anything else
         named = [*plugins.get("paths", ()), *map(str, paths)]
         written["plugins"] = {**plugins, "installed": False, "paths": named}
     return Config(written, path=given.path, text=text)
@@ -108,7 +107,7 @@ def media_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def forvo_server() -> Iterator[ForvoServer]:
-    """A stand-in for Forvo, at `base_url` and with the `key` that it takes."""
+    """A stand-in for Forvo. Use its `base_url` and `key`."""
     from deckwright.testing.servers import ForvoServer
 
     with ForvoServer() as server:
@@ -117,7 +116,7 @@ def forvo_server() -> Iterator[ForvoServer]:
 
 @pytest.fixture
 def openai_server() -> Iterator[OpenAIServer]:
-    """A stand-in for OpenAI's images, at `base_url` and with the `key` that it takes."""
+    """A stand-in for OpenAI's image API. Use its `base_url` and `key`."""
     from deckwright.testing.servers import OpenAIServer
 
     with OpenAIServer() as server:
@@ -126,7 +125,7 @@ def openai_server() -> Iterator[OpenAIServer]:
 
 @pytest.fixture
 def runware_server() -> Iterator[RunwareServer]:
-    """A stand-in for Runware, at `base_url` and with the `key` that it takes."""
+    """A stand-in for Runware. Use its `base_url` and `key`."""
     from deckwright.testing.servers import RunwareServer
 
     with RunwareServer() as server:

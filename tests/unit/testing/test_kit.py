@@ -538,18 +538,20 @@ KEPT = {
     "undescribed_plugin": plugin(Undescribed("audio", Bell), settings={("audio", "mine"): {}}),
     "plugin_that_tells_nothing": plugin(Undescribed("audio", Bell)),
     "described_plugin": plugin(Described("audio", SetBell)),
-    "of_a_type_of_another": plugin(Hinting("hint", Hint), beside=(HintType(), Undescribed("audio", Bell))),
+    "of_a_type_of_another": plugin(
+        Hinting("hint", Hint), other_plugins=(HintType(), Undescribed("audio", Bell))
+    ),
     "old_plugin": plugin(Undescribed("audio", lambda config: OldBell), settings={("audio", "mine"): {}}),
 }
-MADE = "test_it_makes_every_word"
-SAME = "test_the_same_request_gives_the_same_kind"
-BATCH = "test_a_batch_is_in_order"
-THREADS = "test_threads_get_what_each_asked_for"
-ODD = "test_odd_words_give_a_result"
-FOLDER = "test_a_folder_that_is_missing_gives_a_result"
-OPENS = "test_making_it_opens_nothing"
-REFUSED = "test_wrong_settings_are_refused_by_name"
-TYPED = "test_values_of_another_type_are_refused_by_name"
+MADE = "test_every_word_gives_a_file"
+SAME = "test_same_request_gives_same_format"
+BATCH = "test_batch_results_are_in_order"
+THREADS = "test_threads_get_their_own_results"
+ODD = "test_unusual_words_give_a_result"
+FOLDER = "test_missing_folder_gives_a_result"
+OPENS = "test_constructor_opens_nothing"
+REFUSED = "test_wrong_settings_are_refused"
+TYPED = "test_wrong_types_are_refused"
 HIDDEN = "test_secrets_stay_hidden"
 BROKEN = {
     "file": audio(on_setup(lambda: Path(__file__).read_bytes()), OPENS, says="the file "),
@@ -557,39 +559,39 @@ BROKEN = {
     "process": audio(on_setup(run_nothing), OPENS, says="a process of "),
     "database": audio(on_setup(lambda: sqlite3.connect(":memory:").close()), OPENS, says="the database :memory:"),
     "thread": audio(Threaded, OPENS, says="the thread bell-ringer"),
-    "takes_anything": audio(Bell, REFUSED, wrong_settings={"seconds": -1}, says="takes -1 for seconds"),
-    "names_no_key": audio(Nameless, REFUSED, wrong_settings={"seconds": -1}, says="names the key"),
+    "takes_anything": audio(Bell, REFUSED, wrong_settings={"seconds": -1}, says="accepts -1 for seconds"),
+    "names_no_key": audio(Nameless, REFUSED, wrong_settings={"seconds": -1}, says="names the setting"),
     "shows_the_wrong_key": audio(
         Complaining, REFUSED, wrong_settings={"api_key": "1+2 = 3"}, says="shows the value of api_key"
     ),
     "reads_no_settings": audio(
         bell(__init__=lambda self, config: None, config_class=BellSettings), TYPED, says="for api_key"
     ),
-    "closes_once": audio(Reopening, "test_closing_twice_does_no_harm", says="it is closed already"),
+    "closes_once": audio(Reopening, "test_close_can_be_called_twice", says="it is closed already"),
     "logs_its_key": audio(LoudBell, HIDDEN, settings=with_key, says="in its logs"),
-    "prints_its_key": audio(PrintingBell, HIDDEN, settings=with_key, says="in what it prints"),
-    "returns_its_key": audio(Blabbing, HIDDEN, settings=with_key, says="in what it answers"),
+    "prints_its_key": audio(PrintingBell, HIDDEN, settings=with_key, says="in its printed text"),
+    "returns_its_key": audio(Blabbing, HIDDEN, settings=with_key, says="in its results"),
     "is_its_key": audio(
         bell(SetBell, __repr__=lambda self: f"<{self.config}>"), HIDDEN, settings=with_key, says="in its repr"
     ),
     "shows_a_key_it_refuses": audio(Complaining, HIDDEN, settings=with_key, says="the error of its constructor"),
     "makes_no_file": audio(
         making(lambda self, request: MediaResult(True, request.target)), MADE, SAME, BATCH, THREADS, ODD, FOLDER,
-        says="is no file",
+        says="is not a file",
     ),
     "writes_elsewhere": audio(
-        making(elsewhere), MADE, SAME, BATCH, THREADS, ODD, says="only the ending may differ"
+        making(elsewhere), MADE, SAME, BATCH, THREADS, ODD, says="only the extension may differ"
     ),
     "writes_text": audio(making(text), MADE, SAME, BATCH, THREADS, ODD, says="where a sound was expected"),
     "has_not_the_word": audio(Bell, MADE, SAME, BATCH, THREADS, words=(("hola", "zxx"),), says="This is no word"),
-    "changes_its_kind": audio(Fickle, SAME, says="files of two kinds"),
+    "changes_its_kind": audio(Fickle, SAME, says="files of different formats"),
     "fails_without_a_word": audio(
         making(lambda self, request: MediaResult(False)), MADE, SAME, BATCH, THREADS, ODD, FOLDER,
-        says="without a word",
+        says="without a message",
     ),
     "returns_nothing": audio(
         making(lambda self, request: None), MADE, SAME, BATCH, THREADS, ODD, FOLDER,
-        says="where a MediaResult should be",
+        says="instead of a MediaResult",
     ),
     "raises_for_markup": audio(raising_if(lambda request: "<b>" in request.content), ODD, says="what now?"),
     "raises_without_a_folder": audio(
@@ -597,89 +599,90 @@ BROKEN = {
     ),
     "delivers_anything": audio(
         bell(validate_request=lambda self, request: True),
-        "test_it_refuses_another_type_in_its_result", BATCH,
-        says="look at the request's type",
+        "test_wrong_type_gives_a_failed_result", BATCH,
+        says="Check the request's type",
     ),
     "turns_batches_round": audio(
         bell(generate_batch=lambda self, requests: [self.generate_media(r) for r in requests][::-1]),
-        BATCH, says="only the ending may differ",
+        BATCH, says="only the extension may differ",
     ),
     "drops_failures": audio(
         bell(generate_batch=lambda self, requests: [self.generate_media(r) for r in requests if r.type == "audio"]),
         BATCH, says="3 results for 4 requests",
     ),
-    "mixes_threads": audio(Forgetful, THREADS, says="was asked for: keep what"),
+    "mixes_threads": audio(Forgetful, THREADS, says="Keep what belongs"),
     "estimates_half": audio(
         bell(get_cost_estimate=lambda self, requests: {"total_cost": 0.0}),
-        "test_its_estimate_is_complete", says="per_request",
+        "test_cost_estimate_is_complete", says="per_request",
     ),
     "earns_money": audio(
         bell(get_cost_estimate=lambda self, requests: {
             "total_cost": -1.0, "per_request": 0.0, "requests_count": len(requests)
         }),
-        "test_its_estimate_is_complete", says="not negative",
+        "test_cost_estimate_is_complete", says="not negative",
     ),
     "is_away": sync(
-        bell(Shelf, _test_connection_impl=lambda self: False), "test_it_can_be_reached", says="cannot be reached"
+        bell(Shelf, _test_connection_impl=lambda self: False), "test_connection_works", says="cannot be reached"
     ),
     "says_nothing": sync(
-        bell(Shelf, check_connection=lambda self: None), "test_it_can_be_reached", says="one line of text"
+        bell(Shelf, check_connection=lambda self: None), "test_connection_works", says="one line of text"
     ),
-    "takes_it_once": sync(Tray, "test_a_deck_goes_over_and_again", says="there is something already"),
-    "tells_another_file": sync(Elsewhere, "test_it_writes_what_it_tells", says="deck.json"),
-    "raises_at_nonsense": sync(Raising, "test_nonsense_gives_a_result", says="write _sync_cards_impl instead"),
-    "needs_notes": sync(Needy, "test_no_notes_do_no_harm", says="IndexError"),
-    "fails_in_silence": sync(Mute, "test_nonsense_gives_a_result", says="error_message"),
-    "loses_letters": data(Latin, "test_what_is_kept_comes_back", says="gave back"),
-    "is_not_sorted": data(Unsorted, "test_what_is_kept_is_listed", says="another-words"),
+    "takes_it_once": sync(Tray, "test_deck_can_be_delivered_twice", says="there is something already"),
+    "tells_another_file": sync(Elsewhere, "test_destination_is_written", says="deck.json"),
+    "raises_at_nonsense": sync(Raising, "test_invalid_cards_give_a_result", says="override _sync_cards_impl instead"),
+    "needs_notes": sync(Needy, "test_empty_deck_gives_a_result", says="IndexError"),
+    "fails_in_silence": sync(Mute, "test_invalid_cards_give_a_result", says="error_message"),
+    "loses_letters": data(Latin, "test_saved_data_can_be_loaded", says="but loaded"),
+    "is_not_sorted": data(Unsorted, "test_saved_data_is_listed", says="another-words"),
     "lists_ghosts": data(
-        Deaf, "test_what_is_kept_is_listed", "test_what_is_listed_can_be_loaded", says="ghost"
+        Deaf, "test_saved_data_is_listed", "test_listed_data_can_be_loaded", says="ghost"
     ),
     "raises_bare_errors": data(
-        Bare, "test_what_is_unknown_is_an_error_in_words", "test_no_identifier_climbs_out", says="KeyError"
+        Bare, "test_unknown_data_is_a_data_error", "test_identifier_cannot_leave_the_folder", says="KeyError"
     ),
-    "writes_all_the_same": data(Scribbling, "test_read_only_is_kept_to", says="took it"),
-    "touches_the_rest": data(Curious, "test_only_what_is_managed_is_touched", says="not among the managed"),
+    "writes_all_the_same": data(Scribbling, "test_read_only_refuses_to_save", says="but save_data accepted it"),
+    "touches_the_rest": data(Curious, "test_only_managed_files_are_used", says="is not a managed file"),
     "climbs_out": data(
-        Climbing, "test_no_identifier_climbs_out", identifier="words.json",
-        settings=lambda folder: {"base_path": folder / "data"}, says="leads data/mine to",
+        Climbing, "test_identifier_cannot_leave_the_folder", identifier="words.json",
+        settings=lambda folder: {"base_path": folder / "data"}, says="makes data/mine open files in",
     ),
     "misspelled": plugin(
         Misspelled(), "test_it_is_a_plugin", says="did you mean 'register_media_provider'?"
     ),
     "not_made": plugin(
-        Described("audio", lambda config: None), "test_it_makes_what_it_offers", says="made nothing",
+        Described("audio", lambda config: None), "test_every_provider_can_be_made", says="made nothing",
     ),
     "of_another_type": plugin(
-        Described("image", Bell), "test_it_makes_what_it_offers", says="image/mine"
+        Described("image", Bell), "test_every_provider_can_be_made", says="image/mine"
     ),
     "not_described": plugin(
-        Described("audio", Bell), "test_it_makes_what_it_offers", "test_two_providers_are_two",
+        Described("audio", Bell), "test_every_provider_can_be_made", "test_instances_are_independent",
         settings={("audio", "other"): {}}, says="audio/other",
     ),
-    "greedy": plugin(Greedy(), "test_it_leaves_what_it_does_not_know", says="return None"),
+    "greedy": plugin(Greedy(), "test_unknown_types_and_names_return_none", says="Return None"),
     "touches_settings": plugin(
-        Touching("audio", Bell), "test_it_leaves_what_it_does_not_know", says="changed the settings"
+        Touching("audio", Bell), "test_unknown_types_and_names_return_none", says="changed the settings"
     ),
     "makes_one": plugin(
-        Described("audio", lambda config: ONE_BELL), "test_two_providers_are_two", says="one and the same"
+        Described("audio", lambda config: ONE_BELL), "test_instances_are_independent", says="the same object each time"
     ),
     "shares_settings": plugin(
         Described("audio", bell(_setup_from_config=lambda self, shared={"a": 1}: setattr(self, "config", shared))),
-        "test_two_providers_are_two", says="share config",
+        "test_instances_are_independent", says="share config",
     ),
     "wavers": plugin(
-        Wavering("audio", Bell), "test_it_describes_itself_the_same_each_time", says="does not change"
+        Wavering("audio", Bell), "test_description_does_not_change", says="must not change"
     ),
     "reads_to_describe": plugin(
-        Reading("audio", Bell), "test_it_describes_itself_the_same_each_time", says="known already"
+        Reading("audio", Bell), "test_description_does_not_change", says="already known"
     ),
     "of_a_type_of_nobody": plugin(
-        Hinting("hint", Hint), "test_it_is_a_plugin", "test_it_makes_what_it_offers", "test_two_providers_are_two",
-        says="beside = (its_module,)",
+        Hinting("hint", Hint),
+        "test_it_is_a_plugin", "test_every_provider_can_be_made", "test_instances_are_independent",
+        says="other_plugins = (its_module,)",
     ),
     "does_not_explain": plugin(
-        Described("audio", bell(config_class=Unexplained)), "test_every_setting_is_explained", says="volume"
+        Described("audio", bell(config_class=Unexplained)), "test_every_setting_has_help", says="volume"
     ),
 }  # fmt: skip
 
@@ -764,12 +767,12 @@ def keyless(config: dict[str, Any]) -> Any:
 
 ONCE = {
     "hangs": audio(
-        Asleep, "test_closing_twice_does_no_harm", seconds=0.5,
-        says="generate_media of audio/mine took longer than 0.5 s: give a time-out",
+        Asleep, "test_close_can_be_called_twice", timeout=0.5,
+        says="generate_media of audio/mine took longer than 0.5 s. Add a timeout",
     ),
     "is_not_loaded": plugin(OddlyNamed("audio", Bell), "test_it_is_a_plugin", says="takes 'kind'; its parameters"),
     "makes_nothing_without": plugin(
-        Described("audio", keyless), "test_it_makes_what_it_offers", says="KeyError: 'api_key', at "
+        Described("audio", keyless), "test_every_provider_can_be_made", says="KeyError: 'api_key', at "
     ),
 }  # fmt: skip
 

@@ -1,1 +1,1 @@
-"""The contracts, a module for each kind: classes of tests that plugin authors derive their own from."""
+"""The contracts: classes of tests from which plugin authors derive their own, one module for each kind."""

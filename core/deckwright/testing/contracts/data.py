@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import pytest
 
 from deckwright.errors import CATCHABLE, DeckwrightError, ReadOnlyError
-from deckwright.testing.contracts.checking import UNKNOWN, answering, fail, require
+from deckwright.testing.contracts.assertions import UNKNOWN, fail, must_not_raise, require
 from deckwright.testing.contracts.provider import ProviderContract
-from deckwright.testing.contracts.watching import Opened, opened
+from deckwright.testing.contracts.resource_audit import OpenedResource, record_opened
 from deckwright.tracebacks import format_error
 
 _WORDS = [
@@ -23,111 +23,114 @@ _WORDS = [
 
 
 class DataProviderContract(ProviderContract):
-    """What every source of data keeps to. One that never writes has only its reading looked at.
+    """What every data provider must do. For one that never writes, only reading is tested.
 
     Attributes:
         plugin: The plugin that makes it: a module or object with hooks.
-        name: The name that a configuration calls it by.
-        identifier: What a word list may be kept under, as `list_identifiers` gives it; files may need an ending.
-        wrong_settings: By setting, a value that is to be refused.
+        name: The provider's name in a configuration.
+        identifier: A valid identifier of a word list, as `list_identifiers` returns it; files may need an extension.
+        wrong_settings: For each setting, a value that must be refused.
     """
 
     identifier: ClassVar[str] = "words"
     type = "data"
 
-    def test_what_is_kept_comes_back(self, limited: Any) -> None:
-        """A word list is loaded as it was saved, in every script."""
-        self._keep(limited)
-        with answering("load_data"):
-            rows = limited.load_data(self.identifier)
+    def test_saved_data_can_be_loaded(self, timed_provider: Any) -> None:
+        """A word list can be loaded as it was saved, in every script."""
+        self._save(timed_provider)
+        with must_not_raise("load_data"):
+            rows = timed_provider.load_data(self.identifier)
         require(
             isinstance(rows, list) and len(rows) == len(_WORDS),
-            f"{self._label} kept {len(_WORDS)} words, and gave back {rows!r}: "
-            "a word list is a list of dicts, each with 'word'.",
+            f"{self._label} saved {len(_WORDS)} words, but loaded {rows!r}. "
+            "A word list is a list of dicts, each with 'word'.",
         )
-        for kept, row in zip(_WORDS, rows, strict=True):
+        for saved, row in zip(_WORDS, rows, strict=True):
             require(
-                {key: row.get(key) for key in kept} == kept,
-                f"{self._label} kept {kept}, and gave back {row}.",
+                {key: row.get(key) for key in saved} == saved,
+                f"{self._label} saved {saved}, but loaded {row}.",
             )
 
-    def test_what_is_kept_is_listed(self, limited: Any) -> None:
-        """`exists` and `list_identifiers` know what was saved; the list is sorted."""
-        self._keep(limited)
-        self._keep(limited, self._other)
-        with answering("list_identifiers"):
-            listed = limited.list_identifiers()
+    def test_saved_data_is_listed(self, timed_provider: Any) -> None:
+        """`exists` and `list_identifiers` report what was saved; the list is sorted."""
+        self._save(timed_provider)
+        self._save(timed_provider, self._other)
+        with must_not_raise("list_identifiers"):
+            listed = timed_provider.list_identifiers()
         for identifier in (self.identifier, self._other):
             require(
-                identifier in listed and limited.exists(identifier),
-                f"{identifier!r} was kept, and list_identifiers returns {listed}, and exists "
-                f"{limited.exists(identifier)}. "
-                "If the provider calls it by another name, set `identifier` to that.",
+                identifier in listed and timed_provider.exists(identifier),
+                f"{identifier!r} was saved, but list_identifiers returns {listed}, and exists "
+                f"{timed_provider.exists(identifier)}. "
+                "If the provider uses another name for it, set `identifier` to that.",
             )
         require(listed == sorted(listed), f"list_identifiers is not sorted: {listed}.")
 
-    def test_what_is_listed_can_be_loaded(self, limited: Any) -> None:
-        """Whatever `list_identifiers` returns exists and can be loaded."""
-        with suppress(*CATCHABLE):  # that it can save is another test's
-            limited.save_data(self.identifier, _rows())
-        with answering("list_identifiers"):
-            listed = limited.list_identifiers()
+    def test_listed_data_can_be_loaded(self, timed_provider: Any) -> None:
+        """Everything that `list_identifiers` returns exists and can be loaded."""
+        with suppress(*CATCHABLE):  # another test checks saving
+            timed_provider.save_data(self.identifier, _rows())
+        with must_not_raise("list_identifiers"):
+            listed = timed_provider.list_identifiers()
         for identifier in listed[:3]:
-            with answering(f"load_data({identifier!r}), though list_identifiers names it,"):
-                limited.load_data(identifier)
-            require(limited.exists(identifier), f"list_identifiers names {identifier!r}, and exists says no.")
+            with must_not_raise(f"load_data({identifier!r}), which list_identifiers returned,"):
+                timed_provider.load_data(identifier)
+            require(
+                timed_provider.exists(identifier),
+                f"list_identifiers returns {identifier!r}, but exists returns False.",
+            )
 
-    def test_what_is_unknown_is_an_error_in_words(self, limited: Any) -> None:
-        """To load what is not there is a DataError, and `exists` says no."""
-        unknown = self._beside(UNKNOWN)
-        self._require_refused_to_load(limited, unknown)
-        with answering("exists"):
-            require(not limited.exists(unknown), f"exists({unknown!r}) is true of something that nobody has.")
+    def test_unknown_data_is_a_data_error(self, timed_provider: Any) -> None:
+        """Loading unknown data raises a DataError, and `exists` returns False."""
+        unknown = self._sibling(UNKNOWN)
+        self._require_refused_to_load(timed_provider, unknown)
+        with must_not_raise("exists"):
+            require(not timed_provider.exists(unknown), f"exists({unknown!r}) returns True for unknown data.")
 
-    def test_read_only_is_kept_to(self, limited: Any) -> None:
-        """Once it is read-only, nothing is written: to save is a ReadOnlyError."""
-        limited.set_read_only(True)
-        require(limited.is_read_only, f"{self._label} is not read-only after set_read_only(True).")
+    def test_read_only_refuses_to_save(self, timed_provider: Any) -> None:
+        """A read-only provider writes nothing: saving raises a ReadOnlyError."""
+        timed_provider.set_read_only(True)
+        require(timed_provider.is_read_only, f"{self._label} is not read-only after set_read_only(True).")
         try:
-            limited.save_data(self.identifier, _rows())
+            timed_provider.save_data(self.identifier, _rows())
         except ReadOnlyError:
             return
         except CATCHABLE as error:
-            said = f"raised {format_error(error)}"
+            outcome = f"raised {format_error(error)}"
         else:
-            said = "took it"
+            outcome = "accepted it"
         fail(
-            f"{self._label} is read-only, and save_data {said}: it should raise ReadOnlyError. If you override "
-            "save_data, write _save_data_impl instead."
+            f"{self._label} is read-only, but save_data {outcome}. It must raise ReadOnlyError. If you override "
+            "save_data, override _save_data_impl instead."
         )
 
-    def test_only_what_is_managed_is_touched(self, limited: Any) -> None:
-        """With managed files set, any other is neither loaded nor saved."""
-        limited.set_managed_files([self.identifier])
-        self._require_refused_to_load(limited, self._other)
-        self._require_refused_to_save(limited, self._other)
+    def test_only_managed_files_are_used(self, timed_provider: Any) -> None:
+        """If managed files are set, other files are neither loaded nor saved."""
+        timed_provider.set_managed_files([self.identifier])
+        self._require_refused_to_load(timed_provider, self._other)
+        self._require_refused_to_save(timed_provider, self._other)
 
-    def test_no_identifier_climbs_out(self, provider: Any, limited: Any) -> None:
-        """An identifier with `..` in it leads nowhere: to load it is a DataError, and no file outside is touched."""
-        climbing = f"../{self.identifier}"
+    def test_identifier_cannot_leave_the_folder(self, provider: Any, timed_provider: Any) -> None:
+        """Loading an identifier with `..` raises a DataError, and no file outside the folder is opened."""
+        outside_identifier = f"../{self.identifier}"
         folders = self._opened_by(lambda: provider.save_data(self.identifier, _rows()))
-        touched = self._opened_by(lambda: provider.load_data(climbing))
-        self._require_refused_to_load(limited, climbing)
-        # A data base may well take it for a name like any other.
-        touched |= self._opened_by(lambda: provider.save_data(climbing, _rows()))
-        outside = sorted(map(str, touched - folders))
+        opened = self._opened_by(lambda: provider.load_data(outside_identifier))
+        self._require_refused_to_load(timed_provider, outside_identifier)
+        # A database may accept it as an ordinary name.
+        opened |= self._opened_by(lambda: provider.save_data(outside_identifier, _rows()))
+        outside = sorted(map(str, opened - folders))
         require(
             not folders or not outside,
-            f"The identifier {climbing!r} leads {self._label} to {', '.join(outside)}: refuse it, as "
-            "deckwright.toolkit.files.FileDataProvider does.",
+            f"The identifier {outside_identifier!r} makes {self._label} open files in {', '.join(outside)}. Refuse it, "
+            "as deckwright.toolkit.files.FileDataProvider does.",
         )
 
     def uses(self, provider: Any, folder: Path) -> Iterator[object]:
-        """Use a provider in every way there is; yield what each use returned or raised."""
+        """Use a provider in every possible way; yield what each use returned or raised."""
         for use in (
             lambda: provider.save_data(self.identifier, _rows()),
             lambda: provider.load_data(self.identifier),
-            lambda: provider.load_data(self._beside(UNKNOWN)),
+            lambda: provider.load_data(self._sibling(UNKNOWN)),
             provider.list_identifiers,
             provider.check_connection,
         ):
@@ -137,31 +140,33 @@ class DataProviderContract(ProviderContract):
                 yield error
 
     def _opened_by(self, call: Callable[[], object]) -> set[Path]:
-        def watched() -> list[Opened]:
-            with opened() as found, suppress(*CATCHABLE):
-                call()
-            return found
+        """Return the folders in which a call opens files."""
 
-        found = self._ask(f"loading and saving of {self._label}", watched)
-        return {each.path.resolve().parent for each in found if each.path is not None}
+        def audited() -> list[OpenedResource]:
+            with record_opened() as opened, suppress(*CATCHABLE):
+                call()
+            return opened
+
+        opened = self._call(f"loading and saving of {self._label}", audited)
+        return {resource.path.resolve().parent for resource in opened if resource.path is not None}
 
     @property
     def _other(self) -> str:
-        return self._beside("another")
+        return self._sibling("another")
 
-    def _beside(self, prefix: str) -> str:
+    def _sibling(self, prefix: str) -> str:
         folder, slash, name = self.identifier.rpartition("/")
         return f"{folder}{slash}{prefix}-{name}"
 
-    def _keep(self, provider: Any, identifier: str | None = None) -> None:
+    def _save(self, provider: Any, identifier: str | None = None) -> None:
         if provider.is_read_only:
             pytest.skip("it is read-only")
-        with answering(
-            "save_data", "If only some identifiers will do, such as files of one ending, set `identifier`."
+        with must_not_raise(
+            "save_data", "If only some identifiers are valid, such as files of one format, set `identifier`."
         ):
-            kept = provider.save_data(identifier or self.identifier, _rows())
-        if not kept:
-            pytest.skip("it keeps nothing")
+            saved = provider.save_data(identifier or self.identifier, _rows())
+        if not saved:
+            pytest.skip("it saves nothing")
 
     def _require_refused_to_load(self, provider: Any, identifier: str) -> None:
         try:
@@ -169,19 +174,19 @@ class DataProviderContract(ProviderContract):
         except CATCHABLE as error:
             require(
                 isinstance(error, DeckwrightError) and isinstance(error, ValueError),
-                f"load_data({identifier!r}) raised {format_error(error)}: it should be a DataError.",
+                f"load_data({identifier!r}) raised {format_error(error)}. It must raise a DataError.",
             )
         else:
-            fail(f"load_data({identifier!r}) gave something: it should raise a DataError.")
+            fail(f"load_data({identifier!r}) returned something. It must raise a DataError.")
 
     def _require_refused_to_save(self, provider: Any, identifier: str) -> None:
         try:
-            kept = provider.save_data(identifier, _rows())
+            saved = provider.save_data(identifier, _rows())
         except DeckwrightError:
             return
         except CATCHABLE as error:
-            fail(f"save_data({identifier!r}) raised {format_error(error)}: it should be a DataError.")
-        require(not kept, f"save_data({identifier!r}) kept it, though it is not among the managed files.")
+            fail(f"save_data({identifier!r}) raised {format_error(error)}. It must raise a DataError.")
+        require(not saved, f"save_data({identifier!r}) saved it, but it is not a managed file.")
 
 
 def _rows() -> list[dict[str, str]]:

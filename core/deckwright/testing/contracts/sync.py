@@ -1,4 +1,4 @@
-"""The contract of places that decks go to."""
+"""The contract of providers that deliver decks."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 from deckwright.providers.deck import CardTemplate, Deck, Note, NoteType, stable_id
 from deckwright.providers.sync import SyncResult
-from deckwright.testing.contracts.checking import answering, require
-from deckwright.testing.contracts.provider import ProviderContract, checked
+from deckwright.testing.contracts.assertions import must_not_raise, require
+from deckwright.testing.contracts.provider import ProviderContract, connection_result
 
 _DECK = "Deckwright::Contract"
 _NOTE_TYPE = NoteType(
@@ -27,12 +27,12 @@ _PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><circle cx
 
 
 class SyncProviderContract(ProviderContract):
-    """What every place that decks go to keeps to. Its tests run in a working directory that is empty.
+    """What every sync provider must do. The tests run in an empty working directory.
 
     Attributes:
         plugin: The plugin that makes it: a module or object with hooks.
-        name: The name that a configuration calls it by.
-        wrong_settings: By setting, a value that is to be refused.
+        name: The provider's name in a configuration.
+        wrong_settings: For each setting, a value that must be refused.
     """
 
     type = "sync"
@@ -41,81 +41,82 @@ class SyncProviderContract(ProviderContract):
     def _in_an_empty_folder(
         self, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        # A place may write where it stands.
+        # A provider may write into the working directory.
         monkeypatch.chdir(tmp_path_factory.mktemp("sync"))
 
-    def test_it_can_be_reached(self, limited: Any) -> None:
-        """`test_connection` is True, and `check_connection` says so in one line."""
-        with answering("test_connection"):
+    def test_connection_works(self, timed_provider: Any) -> None:
+        """`test_connection` returns True, and `check_connection` one line of text."""
+        with must_not_raise("test_connection"):
             require(
-                limited.test_connection() is True,
-                f"{self._label} cannot be reached with the fixture `settings`: test_connection is not True.",
+                timed_provider.test_connection() is True,
+                f"{self._label} cannot be reached with the fixture `settings`: test_connection did not return True.",
             )
-        with answering("check_connection"):
-            said = limited.check_connection()
+        with must_not_raise("check_connection"):
+            status = timed_provider.check_connection()
         require(
-            isinstance(said, str) and "\n" not in said,
-            f"check_connection returned {said!r}: it is one line of text, such as 'can be reached'.",
+            isinstance(status, str) and "\n" not in status,
+            f"check_connection returned {status!r}. Return one line of text, such as 'can be reached'.",
         )
 
-    def test_a_deck_goes_over_and_again(self, limited: Any, tmp_path: Path) -> None:
-        """A deck of two notes and a picture is handed over, and so it is a second time."""
+    def test_deck_can_be_delivered_twice(self, timed_provider: Any, tmp_path: Path) -> None:
+        """A deck of two notes and a picture can be delivered, and then delivered again."""
         deck = _deck(tmp_path)
-        for time in ("first", "second"):
-            result = self._handed_over(limited, deck)
+        for attempt in ("first", "second"):
+            result = self._deliver(timed_provider, deck)
             require(
-                result.success, f"{self._label} did not take a deck the {time} time: {result.error_message}"
+                result.success,
+                f"{self._label} did not accept a deck the {attempt} time: {result.error_message}",
             )
 
-    def test_it_writes_what_it_tells(self, limited: Any, tmp_path: Path) -> None:
-        """Where `destination` tells a file, that file is there once a deck was handed over."""
+    def test_destination_is_written(self, timed_provider: Any, tmp_path: Path) -> None:
+        """If `destination` returns a file, that file exists after a deck was delivered."""
         deck = _deck(tmp_path)
-        with answering("destination"):
-            path = limited.destination(deck.name, deck.output)
+        with must_not_raise("destination"):
+            path = timed_provider.destination(deck.name, deck.output)
         if path is None:
             pytest.skip("it writes no file")
-        result = self._handed_over(limited, deck)
+        result = self._deliver(timed_provider, deck)
         require(
             not result.success or Path(path).is_file(),
-            f"destination() says that {self._label} writes {path}, and once the deck was handed over, it is not there.",
+            f"destination() of {self._label} returned {path}, but no such file exists after the delivery.",
         )
 
-    def test_no_notes_do_no_harm(self, limited: Any, tmp_path: Path) -> None:
-        """A deck without notes, and no cards at all, give a result; nothing is raised."""
-        self._handed_over(limited, attrs.evolve(_deck(tmp_path), notes=(), media=()))
-        self._cards(limited, [])
+    def test_empty_deck_gives_a_result(self, timed_provider: Any, tmp_path: Path) -> None:
+        """A deck without notes and an empty list of cards give a result; nothing is raised."""
+        self._deliver(timed_provider, attrs.evolve(_deck(tmp_path), notes=(), media=()))
+        self._cards(timed_provider, [])
 
-    def test_nonsense_gives_a_result(self, limited: Any) -> None:
-        """Cards that make no sense are a failure in the result; nothing is raised."""
-        self._cards(limited, [{"nonsense": object()}])
+    def test_invalid_cards_give_a_result(self, timed_provider: Any) -> None:
+        """Invalid cards give a failed result; nothing is raised."""
+        self._cards(timed_provider, [{"invalid": object()}])
 
     def uses(self, provider: Any, folder: Path) -> Iterator[object]:
-        """Use a provider in every way there is; yield what each use returned or raised."""
+        """Use a provider in every possible way; yield what each use returned or raised."""
         yield provider.test_connection()
-        yield checked(provider)
+        yield connection_result(provider)
         deck = _deck(folder)
         yield provider.sync_deck(deck)
-        yield provider.sync_cards([{"nonsense": object()}])
+        yield provider.sync_cards([{"invalid": object()}])
         yield provider.destination(deck.name)
 
-    def _handed_over(self, provider: Any, deck: Deck) -> SyncResult:
-        with answering("sync_deck", "Whatever goes wrong is in its result."):
-            return self._looked_at(provider.sync_deck(deck))
+    def _deliver(self, provider: Any, deck: Deck) -> SyncResult:
+        with must_not_raise("sync_deck", "Errors must be in its result."):
+            return self._checked(provider.sync_deck(deck))
 
     def _cards(self, provider: Any, cards: list[dict[str, Any]]) -> SyncResult:
-        mend = "Whatever goes wrong is in its result. If you override sync_cards, write _sync_cards_impl instead."
-        with answering("sync_cards", mend):
-            return self._looked_at(provider.sync_cards(cards))
+        hint = "Errors must be in its result. If you override sync_cards, override _sync_cards_impl instead."
+        with must_not_raise("sync_cards", hint):
+            return self._checked(provider.sync_cards(cards))
 
-    def _looked_at(self, result: object) -> SyncResult:
+    def _checked(self, result: object) -> SyncResult:
         require(
             isinstance(result, SyncResult),
-            f"{self._label} returned {result!r}, where a SyncResult should be.",
+            f"{self._label} returned {result!r} instead of a SyncResult.",
         )
         assert isinstance(result, SyncResult)  # noqa: S101 - for type checkers
         require(
             result.success or result.error_message.strip(),
-            f"{self._label} fails without a word: put into error_message what a person should know.",
+            f"{self._label} fails without a message. Set error_message to a text for the user.",
         )
         return result
 
