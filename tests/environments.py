@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import attrs
-from zoo import SECRET
+from broken_plugins import SECRET
 
 ROOT = Path(__file__).parents[1]
 PLUGINS = Path(__file__).parent / "plugins"
@@ -60,7 +60,7 @@ class Environment:
                 "PYTHONDONTWRITEBYTECODE": "1",
                 "PYTHONIOENCODING": "utf-8",
                 "PYTHONPATH": str(PLUGINS / "path"),
-                "ZOO_KEY": SECRET,
+                "BROKEN_PLUGIN_KEY": SECRET,
             },
             capture_output=True,
             text=True,

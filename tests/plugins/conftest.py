@@ -20,10 +20,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory, our_wheel: Path) -> Envi
 
 
 @pytest.fixture(scope="session")
-def with_zoo(tmp_path_factory: pytest.TempPathFactory, our_wheel: Path) -> Environment:
-    """The same, and the distributions of the zoo: no installer would agree to some, so none is asked."""
-    environment = new_environment(tmp_path_factory.mktemp("with-zoo"), our_wheel)
-    projects = [path.parent for path in (PLUGINS / "zoo" / "distributions").glob("*/pyproject.toml")]
-    environment.install(*build_wheels(projects, environment.folder / "zoo-wheels"), with_dependencies=False)
-    (environment.packages / "zoo_crumbling-1.0.dist-info" / "METADATA").unlink()
+def with_broken_plugins(tmp_path_factory: pytest.TempPathFactory, our_wheel: Path) -> Environment:
+    """The same with the broken distributions. Dependencies are not checked: no installer would accept some of them."""
+    environment = new_environment(tmp_path_factory.mktemp("with-broken-plugins"), our_wheel)
+    projects = [path.parent for path in (PLUGINS / "broken" / "distributions").glob("*/pyproject.toml")]
+    environment.install(*build_wheels(projects, environment.folder / "wheels"), with_dependencies=False)
+    (environment.packages / "broken_metadata-1.0.dist-info" / "METADATA").unlink()
     return environment

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from broken_plugins import BROKEN, EXPECTED, SECRET, deck_in, expected, file_of, findings_about, matches
 from environments import PLUGINS, ROOT, Environment
-from zoo import MEMBERS, SECRET, ZOO, about, deck_in, expected, fits, place
 
 WORDS = ROOT / "examples" / "spanish.csv"
 COUNT = 70
-DISTRIBUTIONS = expected(ZOO / "distributions")
+DISTRIBUTIONS = expected(BROKEN / "distributions")
 ESSENTIALS = """
 [build]
 language = "es"
@@ -150,40 +150,46 @@ class TestThoseThatWork:
 
 
 @pytest.fixture(scope="module")
-def findings(with_zoo: Environment) -> Any:
-    """What the doctor finds where the whole zoo is there."""
-    done = with_zoo.run("deckwright", "doctor", ZOO / "deckwright.toml", "--json")
+def findings(with_broken_plugins: Environment) -> Any:
+    """What the doctor finds with all the broken plugins."""
+    done = with_broken_plugins.run("deckwright", "doctor", BROKEN / "deckwright.toml", "--json")
     assert SECRET not in done.stdout + done.stderr
     return json_of(done, code=3)
 
 
-class TestZoo:
+class TestBrokenPlugins:
     def test_each_distribution_is_expected(self) -> None:
-        folders = {path.parent.name for path in (ZOO / "distributions").glob("*/pyproject.toml")}
+        folders = {path.parent.name for path in (BROKEN / "distributions").glob("*/pyproject.toml")}
         assert folders == set(DISTRIBUTIONS)
 
-    def test_the_deck_is_the_same_as_without_it(self, installed: Environment, with_zoo: Environment) -> None:
-        report = installed.run("deckwright", "build", WORDS, "--config", ZOO / "without.toml", "--json")
+    def test_the_deck_is_the_same_as_without_it(
+        self, installed: Environment, with_broken_plugins: Environment
+    ) -> None:
+        report = installed.run("deckwright", "build", WORDS, "--config", BROKEN / "without.toml", "--json")
         assert json_of(report)["sources"]["sounds"] == {"espeak": COUNT}
-        done = with_zoo.run("deckwright", "build", WORDS, "--config", ZOO / "deckwright.toml", "--json")
+        done = with_broken_plugins.run(
+            "deckwright", "build", WORDS, "--config", BROKEN / "deckwright.toml", "--json"
+        )
         json_of(done, code=3)
         assert SECRET not in done.stdout + done.stderr
         deck = deck_in(installed.folder / "spanish.apkg")
         assert len(deck[0]) == COUNT
-        assert deck_in(with_zoo.folder / "spanish.apkg") == deck
+        assert deck_in(with_broken_plugins.folder / "spanish.apkg") == deck
 
     @pytest.mark.parametrize(("command", "code"), [(("plugins", "--config"), 0), (("check",), 3)], ids=str)
-    def test_commands_go_on(self, with_zoo: Environment, command: tuple[str, ...], code: int) -> None:
-        done = with_zoo.run("deckwright", *command, ZOO / "deckwright.toml", "--json")
+    def test_commands_continue(
+        self, with_broken_plugins: Environment, command: tuple[str, ...], code: int
+    ) -> None:
+        done = with_broken_plugins.run("deckwright", *command, BROKEN / "deckwright.toml", "--json")
         json_of(done, code)
         assert SECRET not in done.stdout + done.stderr
 
-    @pytest.mark.parametrize("member", MEMBERS)
-    def test_the_doctor_names_it_with_its_file_and_the_mend(self, findings: Any, member: str) -> None:
-        named = about(findings, place(member, MEMBERS[member]))
-        assert any(fits(finding, MEMBERS[member]) for finding in named), named
+    @pytest.mark.parametrize("plugin", EXPECTED)
+    def test_the_doctor_reports_it_with_its_file_and_a_hint(self, findings: Any, plugin: str) -> None:
+        named = findings_about(findings, file_of(plugin, EXPECTED[plugin]))
+        assert any(matches(finding, EXPECTED[plugin]) for finding in named), named
 
     @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
-    def test_the_doctor_names_a_distribution_and_the_mend(self, findings: Any, distribution: str) -> None:
-        named = about(findings, DISTRIBUTIONS[distribution]["file"])
-        assert any(fits(finding, DISTRIBUTIONS[distribution]) for finding in named), named
+    def test_the_doctor_reports_a_distribution_with_a_hint(self, findings: Any, distribution: str) -> None:
+        named = findings_about(findings, DISTRIBUTIONS[distribution]["file"])
+        assert any(matches(finding, DISTRIBUTIONS[distribution]) for finding in named), named

@@ -1,0 +1,5 @@
+"""Broken at import: it never returns."""
+
+import threading
+
+threading.Event().wait()

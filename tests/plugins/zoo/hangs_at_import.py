@@ -1,5 +1,0 @@
-"""Broken at import: it waits for what never comes."""
-
-import threading
-
-threading.Event().wait()

@@ -1,5 +1,0 @@
-"""Broken at import: it needs a package that nobody has."""
-
-import a_package_that_nobody_has
-
-print(a_package_that_nobody_has)

@@ -1,9 +1,0 @@
-"""Broken at describe: it raises when it is asked what it offers."""
-
-from deckwright import hookimpl
-
-
-@hookimpl
-def describe_media_providers():
-    print("zoo: describing")
-    return [{}["bell"]]

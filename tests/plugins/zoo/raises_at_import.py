@@ -1,5 +1,0 @@
-"""Broken at import: it prints, and raises."""
-
-print("zoo: importing")
-
-raise RuntimeError("no licence was found")
