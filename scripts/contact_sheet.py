@@ -1,8 +1,8 @@
-"""Draw the pictures that the provider `pictogram` finds for word lists on one page, to look for wrong ones.
+"""Write one page with the pictures that the provider `pictogram` finds for word lists, to look for wrong ones.
 
 Usage: `python scripts/contact_sheet.py LANGUAGE=WORDS.csv ... OUT.html`, as in
 `python scripts/contact_sheet.py es=examples/spanish.csv de=examples/german.csv sheet.html`.
-A list needs the column `word`; `translation` and `reading` are used where there are any.
+A list needs the column `word`; the columns `translation` and `reading` are optional.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ svg { width: 72px; height: 72px }
 def main(lists: list[str], out: Path) -> None:
     """Write the sheet."""
     pictogram = Pictogram()
-    shown, bare = [], []
+    with_picture, without_picture = [], []
     with tempfile.TemporaryDirectory() as folder:
         for argument in lists:
             language, _, path = argument.rpartition("=")
@@ -39,14 +39,14 @@ def main(lists: list[str], out: Path) -> None:
                     caption = html.escape(f"{row['word']} – {params['translation'] or '?'}")  # noqa: RUF001
                     if result.success:
                         picture = target.read_text(encoding="utf-8")
-                        shown.append(f"<figure>{picture}<figcaption>{caption}</figcaption></figure>")
+                        with_picture.append(f"<figure>{picture}<figcaption>{caption}</figcaption></figure>")
                     else:
-                        bare.append(f"<li>{caption}")
-    words = len(shown) + len(bare)
+                        without_picture.append(f"<li>{caption}")
+    words = len(with_picture) + len(without_picture)
     out.write_text(
         f"<!doctype html><meta charset=utf-8><title>Pictograms</title><style>{STYLE}</style>"
-        f"<p>{len(shown)} of {words} words have a picture. {ATTRIBUTION}.</p>{''.join(shown)}"
-        f"<h2>Without a picture</h2><ul>{''.join(bare)}</ul>",
+        f"<p>{len(with_picture)} of {words} words have a picture. {ATTRIBUTION}.</p>{''.join(with_picture)}"
+        f"<h2>Without a picture</h2><ul>{''.join(without_picture)}</ul>",
         encoding="utf-8",
     )
 

@@ -1,10 +1,10 @@
-"""Draws cards as a phone and a desktop show them, light and dark, with the real Anki and a headless Chromium.
+"""Draw cards as a phone and a desktop show them, light and dark, with the real Anki and a headless Chromium.
 
-    python scripts/draw_cards.py pictures/               # a few sample notes that are hard on a layout
+    python scripts/draw_cards.py pictures/               # some sample notes that are difficult to lay out
     python scripts/draw_cards.py pictures/ my-deck.apkg  # the first notes of a package
 
-One PNG a card: fronts and backs at 390 x 700 and 320 x 568, light and dark, and at 1280 x 800 on half the scale.
-Needs the packages anki and deckwright[offline], and Chromium (`--browser`, when it is not called chromium).
+It writes one PNG for each card: front and back at 390 x 700 and 320 x 568, light and dark, and at 1280 x 800 at half
+the scale. It needs the packages anki and deckwright[offline], and Chromium (`--browser`, if it has another name).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "core"), str(ROOT / "builtin_plugins")]
 
-# What Anki's own screen adds to a card, as far as it bears upon its looks (Anki 26.9.3, desktop).
+# The style that Anki's own screen adds to a card (Anki 26.9.3, desktop).
 REVIEWER_STYLE = """
 hr { background-color: #737373; margin: 1em 0; border: none; height: 1px; }
 body { margin: 20px; overflow-wrap: break-word; }
@@ -84,12 +84,10 @@ SAMPLES = (
 
 
 def main() -> None:
-    """Draw what the command line asks for."""
+    """Draw the cards that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="where the pictures go")
-    parser.add_argument(
-        "package", type=Path, nargs="?", help="the .apkg to draw; sample notes, when not given"
-    )
+    parser.add_argument("package", type=Path, nargs="?", help="the .apkg to draw; sample notes by default")
     parser.add_argument("--notes", type=int, default=10, help="how many notes to draw")
     parser.add_argument("--browser", default="chromium")
     arguments = parser.parse_args()
@@ -155,7 +153,7 @@ def render(package: Path, folder: Path, count: int) -> list[tuple[str, dict[str,
 
 
 def draw(sides: dict[str, str], media: Path, target: Path, browser: str, profile: Path) -> None:
-    """Draw both sides at every size, light and dark, onto one sheet. Frames make every size a real screen."""
+    """Draw both sides at every size, light and dark, on one sheet. Each size is a frame that acts as a screen."""
     rows = []
     for width, height, scale in SCREENS:
         frames = []

