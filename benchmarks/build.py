@@ -1,4 +1,4 @@
-"""Building: 1,000 Spanish words, offline, with the embedded providers, in a process of its own."""
+"""Builds: 1,000 Spanish words, offline, with the built-in providers, in a process of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from measure import Figure
 
 CODE = """
-import csv, json, sys, tempfile, time
+import csv, json, os, sys, tempfile, time
 from pathlib import Path
 import deckwright.toolkit.speech
 from deckwright import build_deck
@@ -43,6 +43,7 @@ words = [
 ][:1000]
 
 with tempfile.TemporaryDirectory() as folder:
+    os.environ["DECKWRIGHT_STORE"] = str(Path(folder, "store"))
     started = time.perf_counter()
     report = build_deck(words, language="es", output=Path(folder, "bench.apkg"))
     seconds = time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""How figures are taken: as a ratio of two times from one run, each the best of several tries in turn."""
+"""Measures figures: the ratio of two times from one run, each the best of several tries in turn."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """One row of the table: a ratio (or a plain value), the bound it should keep, and how it was taken."""
+    """One row of the table: a ratio or a plain value, its bound, and the times behind it."""
 
     what: str
     value: str
@@ -28,7 +28,7 @@ def ratio(
     bound: float,
     tries: int = 9,
 ) -> Figure:
-    """Time `ours` and `other` in turn and compare the best of each; what they return is dropped untimed."""
+    """Time `ours` and `other` in turn, and compare the best time of each."""
     best_ours = best_other = float("inf")
     for _ in range(tries):
         best_other = min(best_other, seconds(other))
@@ -37,10 +37,10 @@ def ratio(
 
 
 def from_times(what: str, ours: float, other: float, bound: float) -> Figure:
-    """Make a figure of two times that were taken already."""
-    found = ours / other
+    """Return the figure for two times."""
+    factor = ours / other
     times = f"{_short(ours)} against {_short(other)}"
-    return Figure(what, f"{found:.2f} x", f"{bound:g} x", found <= bound, times)
+    return Figure(what, f"{factor:.2f} x", f"{bound:g} x", factor <= bound, times)
 
 
 def seconds(function: Callable[[], object]) -> float:
@@ -53,7 +53,7 @@ def seconds(function: Callable[[], object]) -> float:
 
 
 def in_new_process(code: str, *arguments: str) -> float:
-    """Run code that prints seconds in a new interpreter, and return what it prints."""
+    """Run code that prints seconds in a new interpreter, and return the seconds."""
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True, env=None
     )

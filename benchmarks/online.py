@@ -1,4 +1,4 @@
-"""Speaking to a service: how near a client comes to the speed that the service and the settings allow."""
+"""Online services: how close a client comes to the speed that the service and the settings allow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TRIES = 3
 
 @contextmanager
 def server(latency: float) -> Iterator[tuple[str, str]]:
-    """A service in a process of its own, by its address and key."""
+    """Start a service in a process of its own; yield its address and key."""
     command = [sys.executable, "-m", "deckwright.testing.servers", "openai", "--latency", str(latency)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -36,7 +36,7 @@ def server(latency: float) -> Iterator[tuple[str, str]]:
 
 
 class Client(HttpProvider):
-    """A provider with nothing but its client."""
+    """A provider that has only a client."""
 
     config_class = HttpSettings
 
@@ -51,11 +51,11 @@ class Client(HttpProvider):
     def _headers(self) -> dict[str, str]:
         return {"authorization": f"Bearer {self._key}"}
 
-    def ask(self) -> None:
+    def send_requests(self) -> None:
         url = f"{self.base_url}/models/gpt-image-2"
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            for reply in pool.map(lambda _: self.http.request("GET", url), range(REQUESTS)):
-                assert reply.json()["id"] == "gpt-image-2"
+            for response in pool.map(lambda _: self.http.request("GET", url), range(REQUESTS)):
+                assert response.json()["id"] == "gpt-image-2"
 
 
 def figures() -> Iterator[Figure]:
@@ -63,7 +63,7 @@ def figures() -> Iterator[Figure]:
     with server(LATENCY) as (url, key):
         for _ in range(TRIES):
             with closing(Client(url, key)) as client:
-                best = min(best, seconds(client.ask))
+                best = min(best, seconds(client.send_requests))
     yield from_times(
         f"{REQUESTS:,} requests of a service that takes {LATENCY * 1e3:g} ms, {AT_ONCE} at once"
         f" / ceil({REQUESTS:,} / {AT_ONCE}) x {LATENCY * 1e3:g} ms",

@@ -1,4 +1,4 @@
-"""The registry: what making, looking up and seeing providers costs beside doing it by hand."""
+"""The registry: how long it takes to create, look up and select providers, compared with doing it by hand."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def figures() -> Iterator[Figure]:
 
 
 def from_config() -> Iterator[Figure]:
-    """1,000 instances of one provider, against its class called 1,000 times with the same settings."""
+    """Compare 1,000 instances of one provider with 1,000 calls of its class with the same settings."""
     from deckwright_builtins.espeak import Espeak
     from deckwright_builtins.pico import Pico
 
@@ -63,7 +63,7 @@ def from_config() -> Iterator[Figure]:
 
 
 def many_plugins() -> Iterator[Figure]:
-    """10,000 instances over 1,000 plugins, against loading the plugins and calling their classes by hand."""
+    """Compare 10,000 instances of 1,000 plugins with loading the plugins and calling their classes by hand."""
     names = [f"bench_voice_{n}" for n in range(1000)]
     instances = {f"i{n}": {"type": names[n % 1000], "pipelines": ["*"], "volume": 1} for n in range(10_000)}
     config = {"plugins": {"modules": names}, "providers": {"audio": instances}}
@@ -98,7 +98,7 @@ def many_plugins() -> Iterator[Figure]:
             Path(folder, f"{name}.py").write_text(PLUGIN.format(name=name))
         sys.path.insert(0, folder)
         try:
-            imported()  # so that all find compiled files
+            imported()  # compiles the files for all
             yield ratio(
                 what.format("loading (import, pluggy's register)"), through_registry, loaded, 1.5, tries=5
             )
@@ -119,7 +119,7 @@ def look_up() -> Figure:
 
 
 def pipeline_of_many() -> Figure:
-    """100 first looks of a pipeline at its 100 instances: of 10,000 in the registry, or of those alone."""
+    """Select the 100 instances of a pipeline 100 times: from 10,000 in the registry, or from those 100 only."""
     small, large = ProviderRegistry(), ProviderRegistry()
     for n in range(10_000):
         large.register_audio_provider(f"i{n}", object())  # type: ignore[arg-type]
@@ -128,14 +128,14 @@ def pipeline_of_many() -> Figure:
         small.register_audio_provider(f"i{n}", object())  # type: ignore[arg-type]
         small.set_pipeline_assignments("audio", f"i{n}", ["p"])
 
-    def first_looks(registry: ProviderRegistry) -> None:
+    def select(registry: ProviderRegistry) -> None:
         for _ in range(100):
-            registry.set_pipeline_assignments("audio", "none", [])  # any change makes it forget its views
+            registry.set_pipeline_assignments("audio", "none", [])  # any change clears the cached views
             assert len(registry.for_pipeline("p")["audio"]) == 100
 
     return ratio(
         "for_pipeline, 100 of 10,000 instances / 100 of 100",
-        lambda: first_looks(large),
-        lambda: first_looks(small),
+        lambda: select(large),
+        lambda: select(small),
         1.5,
     )

@@ -1,4 +1,4 @@
-"""Run every benchmark, print the table, and keep it in RESULTS.md.
+"""Run every benchmark and print the table; with `--keep`, also write it to RESULTS.md.
 
 python benchmarks/run.py [--keep]
 """
@@ -14,8 +14,8 @@ HERE = Path(__file__).parent
 # The second is for the imitation of Anki.
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
+import anki_delivery  # noqa: E402
 import build  # noqa: E402
-import handover  # noqa: E402
 import online  # noqa: E402
 import registry  # noqa: E402
 import scale  # noqa: E402
@@ -30,7 +30,7 @@ def main() -> None:
         startup.figures(),
         registry.figures(),
         build.figures(examples),
-        handover.figures(),
+        anki_delivery.figures(),
         online.figures(),
         scale.figures(examples),
     )
@@ -51,8 +51,8 @@ def as_markdown(figures: list[Figure]) -> str:
     )
     return f"""# Results
 
-Written by `tox -e bench`. A ratio is of two times taken in turn in one run, the best of each; a lower one is
-better. Times depend on the machine, ratios hardly.
+`tox -e bench` writes this page. A ratio compares the best times of two things that are measured in turn in one run;
+lower is better. Times depend on the machine, ratios hardly do.
 
 Deckwright {version("deckwright")}, Python {platform.python_version()}, {platform.system()} {platform.machine()}.
 

@@ -1,6 +1,6 @@
-"""Builds of many words: how near they come to what services allow, what an item costs, and what grows with the words.
+"""Builds of many words: their speed with slow services, the time for one item, and the growth of memory.
 
-Every build is made in a new process, which is this file again: `python benchmarks/scale.py JOB ARGUMENTS`.
+Every build runs in a new process, which runs this file again: `python benchmarks/scale.py JOB ARGUMENTS`.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from deckwright import Progress, build_deck
 from deckwright.testing.servers import ForvoServer, OpenAIServer
 from deckwright.testing.servers.forvo import pronunciation
 
-# Seconds that a service takes for a reply, and how many requests it is sent at once.
+# Seconds that a service takes to answer, and the number of requests at once.
 LATENCY, AT_ONCE = 0.1, 16
-# Forvo is asked for a list and then for a file; OpenAI paints in one go, and is done first.
+# Forvo needs a request for a list and one for a file; OpenAI needs one, and finishes first.
 REQUESTS = 2
-ONLINE = 2_000
-# Milliseconds of our own that a sound or picture may cost, measured with so many words.
-OWN_BOUND, COSTLESS = 2.0, 2_000
-# How much more memory many words may take than few, most of which is for being a program at all.
+ONLINE_WORDS = 2_000
+# Milliseconds of our own time that a sound or picture may take, and the number of words to measure it with.
+OWN_BOUND, OWN_WORDS = 2.0, 2_000
+# How much more memory many words may take than few.
 FEW, MANY, MEMORY_BOUND = 1_000, 50_000, 1.25
-OFFLINE = 10_000
+OFFLINE_WORDS = 10_000
 SYLLABLES = [consonant + vowel for consonant in "bdlmnrst" for vowel in "aeo"]
 
-# Tiny files, made in next to no time.
+# A plugin that writes tiny files in almost no time.
 PLUGIN = """
 from deckwright import MediaProvider, MediaResult, ProviderInfo, Traits, hookimpl
 
@@ -70,16 +70,16 @@ def register_media_provider(type, name, config):
 
 def figures(examples: str) -> Iterator[Figure]:
     yield from from_services()
-    yield from our_own()
+    yield from own_costs()
     yield from unchanged(examples)
 
 
 def from_services() -> Iterator[Figure]:
-    """Gathering from two services at once, by threads and by Dask."""
+    """Measure a build with two services at once, with threads and with Dask."""
     what = (
-        f"gathering for {ONLINE:,} words from two services that take {LATENCY * 1e3:g} ms, {AT_ONCE} at once"
+        f"media of {ONLINE_WORDS:,} words from two services that take {LATENCY * 1e3:g} ms, {AT_ONCE} at once"
     )
-    ideal = math.ceil(ONLINE / AT_ONCE) * REQUESTS * LATENCY
+    ideal = math.ceil(ONLINE_WORDS / AT_ONCE) * REQUESTS * LATENCY
     here = _in_new_process("online", engine=None)
     figure = from_times(f"{what} / the slower of them", here["seconds"], ideal, 1.15)
     yield _with_detail(figure, f"{here['cpu']:.1f} s of CPU here, {here['others']:.1f} s in the services")
@@ -92,20 +92,20 @@ def from_services() -> Iterator[Figure]:
     yield _with_detail(figure, f"without the start, which takes {dask['start']:.1f} s")
 
 
-def our_own() -> Iterator[Figure]:
-    """What is left of a build when its providers take nothing: our own time, and memory."""
+def own_costs() -> Iterator[Figure]:
+    """Measure our own time and memory, with providers that take almost none."""
     for price, name in ((0.001, "of a service that is paid"), (0.0, "that costs nothing")):
-        found = _in_new_process("tiny", words=COSTLESS, price=price)
-        own = (found["cpu"] - found["empty"]) / (2 * COSTLESS) * 1e3
+        found = _in_new_process("tiny", words=OWN_WORDS, price=price)
+        own = (found["cpu"] - found["empty"]) / (2 * OWN_WORDS) * 1e3
         yield Figure(
             f"our own CPU time for a sound or picture {name}",
             f"{own:.2f} ms",
             f"{OWN_BOUND:g} ms",
             own <= OWN_BOUND,
-            f"{found['cpu']:.1f} s for {COSTLESS:,} words",
+            f"{found['cpu']:.1f} s for {OWN_WORDS:,} words",
         )
     few, many = (_in_new_process("tiny", words=words, price=0.0) for words in (FEW, MANY))
-    for stage, when in (("gathered", "when all is gathered"), ("peak", "at the end")):
+    for stage, when in (("media", "when all media are made"), ("peak", "at the end")):
         grown = many[stage] / few[stage]
         each = (many[stage] - few[stage]) / (MANY - FEW)
         yield Figure(
@@ -118,9 +118,9 @@ def our_own() -> Iterator[Figure]:
 
 
 def unchanged(examples: str) -> Iterator[Figure]:
-    """Building the same again."""
+    """Measure a second build of the same words."""
     first, second = _in_new_process("offline", examples=examples)["seconds"]
-    what = f"{OFFLINE:,} words offline, once more and unchanged / for the first time"
+    what = f"{OFFLINE_WORDS:,} words offline, once more and unchanged / for the first time"
     yield from_times(what, second, first, 1 / 20)
 
 
@@ -129,7 +129,7 @@ def _with_detail(figure: Figure, detail: str) -> Figure:
 
 
 def _in_new_process(job: str, **arguments: Any) -> Any:
-    """Have this file do a job, with an empty store; return what it prints."""
+    """Run a job of this file with an empty store, and return its result."""
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
             [sys.executable, __file__, job, json.dumps(arguments)],
@@ -141,11 +141,11 @@ def _in_new_process(job: str, **arguments: Any) -> Any:
     return json.loads(done.stdout)
 
 
-# Jobs, in a folder of their own
+# Jobs, each in a folder of its own
 
 
 def online(engine: str | None) -> dict[str, float]:
-    """Gather sounds from Forvo's stand-in, and pictures from OpenAI's."""
+    """Build with sounds from the local Forvo server, and pictures from the local OpenAI server."""
     with ExitStack() as stack:
         services = {name: stack.enter_context(_served(name)) for name in ("forvo", "openai")}
         config = _config(
@@ -156,11 +156,11 @@ def online(engine: str | None) -> dict[str, float]:
         )
         if engine:
             config["build"] = {"engine": engine}
-        words = _word_list(_made_up(ONLINE))
+        words = _word_list(_invented(ONLINE_WORDS))
         cpu, started = time.process_time(), time.perf_counter()
         report = build_deck(words, language="es", config=config)
         cpu, whole = time.process_time() - cpu, time.perf_counter() - started
-        assert set(report.delivered.values()) == {(ONLINE, ONLINE)}, report.delivered
+        assert set(report.delivered.values()) == {(ONLINE_WORDS, ONLINE_WORDS)}, report.delivered
     seconds = max(report.seconds["sounds"], report.seconds["pictures"])
     others = os.times()
     return {
@@ -172,46 +172,46 @@ def online(engine: str | None) -> dict[str, float]:
 
 
 def tiny(words: int, price: float) -> dict[str, float]:
-    """Build with providers that take nothing."""
+    """Build with providers that take almost no time."""
     Path("tiny.py").write_text(f"PRICE = {price}\n{PLUGIN}")
     config = _config(audio={"tiny": {}}, image={"tiny": {}})
     config["plugins"] = {"paths": ["tiny.py"]}
-    gathered = 0
+    media_peak = 0
 
-    def look(progress: Progress) -> None:
-        nonlocal gathered
+    def on_progress(progress: Progress) -> None:
+        nonlocal media_peak
         if progress.stage == "deck" and not progress.done:
-            gathered = _peak()
+            media_peak = _peak()
 
     def cpu_of(path: Path) -> float:
         started = time.process_time()
-        build_deck(path, language="es", config=config, output="tiny.apkg", progress=look)
+        build_deck(path, language="es", config=config, output="tiny.apkg", progress=on_progress)
         return time.process_time() - started
 
-    empty = cpu_of(_word_list(_made_up(1, "none")))
-    cpu = cpu_of(_word_list(_made_up(words)))
-    return {"cpu": cpu, "empty": empty, "gathered": gathered, "peak": _peak()}
+    empty = cpu_of(_word_list(_invented(1, "none")))
+    cpu = cpu_of(_word_list(_invented(words)))
+    return {"cpu": cpu, "empty": empty, "media": media_peak, "peak": _peak()}
 
 
 def offline(examples: str) -> dict[str, list[float]]:
     """Build the same words twice, with synthesised sounds and built-in pictures."""
     with Path(examples, "spanish.csv").open(encoding="utf-8", newline="") as file:
         meanings = [row["translation"] for row in csv.DictReader(file)]
-    # Short, as words are, and as many as are needed. What there is a picture for is told by the translation.
-    made_up = map("".join, itertools.product(SYLLABLES, repeat=3))
-    words = _word_list(itertools.islice(zip(made_up, itertools.cycle(meanings)), OFFLINE))
+    # Short words, as many as needed. The translation decides which of them get a picture.
+    invented = map("".join, itertools.product(SYLLABLES, repeat=3))
+    words = _word_list(itertools.islice(zip(invented, itertools.cycle(meanings)), OFFLINE_WORDS))
     seconds = []
     for _ in range(2):
         started = time.perf_counter()
         report = build_deck(words, language="es", output="offline.apkg")
         seconds.append(time.perf_counter() - started)
-        assert report.delivered["sounds"] == (OFFLINE, OFFLINE), report.delivered
+        assert report.delivered["sounds"] == (OFFLINE_WORDS, OFFLINE_WORDS), report.delivered
     return {"seconds": seconds}
 
 
 def serve(name: str) -> None:
-    """Be a service until the input ends, having said where it is."""
-    spoken = {word: [pronunciation(word)] for word, _ in _made_up(ONLINE)} if name == "forvo" else {}
+    """Print the address of a service, and run it until the input ends."""
+    spoken = {word: [pronunciation(word)] for word, _ in _invented(ONLINE_WORDS)} if name == "forvo" else {}
     server = ForvoServer(pronunciations=spoken) if name == "forvo" else OpenAIServer()
     server.latency = LATENCY
     with server:
@@ -221,7 +221,7 @@ def serve(name: str) -> None:
 
 @contextmanager
 def _served(name: str) -> Iterator[dict[str, str]]:
-    """A service in a process of its own, by its address and key."""
+    """Start a service in a process of its own; yield its address and key."""
     command = [sys.executable, __file__, "serve", json.dumps({"name": name})]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -229,7 +229,7 @@ def _served(name: str) -> Iterator[dict[str, str]]:
 
 
 def _config(**media: dict[str, Any]) -> dict[str, Any]:
-    """Return a configuration with these providers of media, whose decks go into files."""
+    """Return a configuration with these media providers, which writes decks to files."""
     types = {**media, "data": {"csv": {}}, "sync": {"apkg": {}}}
     return {
         "providers": {
@@ -239,7 +239,7 @@ def _config(**media: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _made_up(count: int, start: str = "palabra") -> Iterator[tuple[str, str]]:
+def _invented(count: int, start: str = "palabra") -> Iterator[tuple[str, str]]:
     return ((f"{start} {number}", f"word {number}") for number in range(count))
 
 
@@ -251,9 +251,9 @@ def _word_list(words: Iterable[tuple[str, str]]) -> Path:
 
 
 def _peak() -> int:
-    """Return the most memory that this process has had, in bytes."""
+    """Return the peak memory of this process, in bytes."""
     try:
-        # What `resource` tells counts what a process had as a copy of its parent, before it became itself.
+        # `resource` also counts the memory that the process had as a copy of its parent.
         status = Path("/proc/self/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) * 1024
     except OSError:

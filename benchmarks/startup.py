@@ -1,4 +1,4 @@
-"""Starting up: what an import and the smallest command cost, each in new interpreters."""
+"""Start-up: the time of an import and of the smallest command, each in new interpreters."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ t = time.perf_counter()
 ProviderRegistry().plugins
 print(time.perf_counter() - t)
 """
-# How many distributions that have no plugin, and how much longer than with none of them it may take.
+# The number of distributions without a plugin, and how many milliseconds they may add.
 UNRELATED = 100
 BOUND_MS = 10
 
@@ -55,7 +55,7 @@ def figures() -> Iterator[Figure]:
 
 
 def among_unrelated() -> Iterator[Figure]:
-    """Compare starting up where many distributions are installed, none of them with a plugin, and where none are."""
+    """Compare the start-up among many installed distributions without a plugin with the start-up among none."""
     with tempfile.TemporaryDirectory() as empty, tempfile.TemporaryDirectory() as full:
         for number in range(UNRELATED):
             info = Path(full, f"unrelated_{number}-1.0.dist-info")

@@ -1,7 +1,7 @@
-"""Handing over to Anki: 500 words with a sound each, against a client that asks for one thing at a time.
+"""Delivery to Anki: 500 words with a sound each, compared with a client that sends one thing at a time.
 
-Anki's part is played by the local server, which takes as long as was measured for Anki itself: it looks for
-requests 25 ms apart, and is busy with large bodies and with every note.
+A local server stands for Anki and takes as long as Anki does: it looks for requests every 25 ms, and large bodies and
+notes keep it busy.
 """
 
 from __future__ import annotations
@@ -42,17 +42,19 @@ WHAT = f"{COUNT} notes with {COUNT} files of {SIZE // 1000} KB, {{}} / one reque
 def figures() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         deck = deck_in(Path(folder))
-        one_by_one = handed_over(deck, naive)
-        # A note type of the user's own is where notes are added, and not imported.
-        by_path = handed_over(deck, provider, has_own_type=True)
+        one_by_one = seconds_to_deliver(deck, naive)
+        # Into a note type of the user's own, notes are added, not imported.
+        by_path = seconds_to_deliver(deck, deliver, has_own_type=True)
         yield from_times(WHAT.format("added, files by their path"), by_path, one_by_one, 1 / 3)
-        as_data = handed_over(deck, provider, is_elsewhere=True)
-        # For this one there is no bound: the notes alone take more than a quarter, and the large bodies the rest.
+        as_data = seconds_to_deliver(deck, deliver, is_elsewhere=True)
+        # This one has no bound: the notes alone take more than a quarter of the time, and large bodies the rest.
         without = from_times(WHAT.format("added, files as data"), as_data, one_by_one, 1)
         yield replace(without, bound="", kept=None)
-        yield from_times(WHAT.format("imported as a package"), handed_over(deck, provider), one_by_one, 1 / 8)
+        yield from_times(
+            WHAT.format("imported as a package"), seconds_to_deliver(deck, deliver), one_by_one, 1 / 8
+        )
         if real := real_collection():
-            imported = handed_over(deck, provider, collection=real)
+            imported = seconds_to_deliver(deck, deliver, collection=real)
             yield from_times(
                 WHAT.format("imported into a collection of the real Anki"), imported, one_by_one, 1 / 8
             )
@@ -73,7 +75,7 @@ def deck_in(folder: Path) -> Deck:
     return Deck("Deck", WORD, tuple(notes), tuple(files))
 
 
-def handed_over(
+def seconds_to_deliver(
     deck: Deck,
     client: Callable[[Anki, Deck], object],
     *,
@@ -81,19 +83,19 @@ def handed_over(
     is_elsewhere: bool = False,
     collection: AnkiCollection | None = None,
 ) -> float:
-    """Return how long a client takes to hand the deck to a new Anki, in seconds."""
+    """Return the seconds that a client takes to deliver the deck to a new Anki."""
     path_of = AnkiConnect.getMediaDirPath
     if is_elsewhere:
         AnkiConnect.getMediaDirPath = lambda self: "/of/another/machine"  # type: ignore[method-assign]
     try:
-        # Into the real collection, an import takes what it takes.
+        # The real collection needs no extra time for an import.
         costs = attrs.evolve(MEASURED, imported=0) if collection else MEASURED
         with AnkiServer(collection, costs=costs) as server:
             if has_own_type:
                 own = deck.note_type
                 server.collection.add_note_type(own.name, own.fields, own.templates, own.css, is_cloze=False)
             anki = Anki({"url": server.url})
-            _ = anki.http  # made, with its certificates, before the clock runs
+            _ = anki.http  # created, with its certificates, before the clock starts
             started = time.perf_counter()
             client(anki, deck)
             taken = time.perf_counter() - started
@@ -106,13 +108,13 @@ def handed_over(
             collection.close()
 
 
-def provider(anki: Anki, deck: Deck) -> None:
+def deliver(anki: Anki, deck: Deck) -> None:
     result = anki.sync_deck(deck)
     assert result.success, result.error_message
 
 
 def naive(anki: Anki, deck: Deck) -> None:
-    """Hand a deck over as a simple client does, over the same HTTP layer: one thing a request, media as data."""
+    """Deliver a deck as a simple client does, with the same HTTP layer: one thing per request, media as data."""
 
     def call(action: str, **params: Any) -> None:
         request = {"action": action, "version": 6, "params": params}
@@ -138,7 +140,7 @@ def naive(anki: Anki, deck: Deck) -> None:
 
 
 def real_collection() -> AnkiCollection | None:
-    """Return a new collection of the real Anki, where its package is installed."""
+    """Return a new collection of the real Anki, if its package is installed."""
     try:
         from fake_anki.real_collection import RealCollection
 
