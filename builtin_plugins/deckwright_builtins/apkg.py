@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import attrs
+from msgspec import Meta
 
 from deckwright import (
     Deck,
@@ -26,10 +27,10 @@ from deckwright.toolkit.install_hints import OFFLINE_EXTRA
 class ApkgSettings:
     """The settings of `apkg`."""
 
-    path: Path | None = attrs.field(
-        default=None, metadata={"help": "the file to write; named after the deck, when not set"}
-    )
-    deck: str = attrs.field(default="Deckwright", metadata={"help": "the deck of cards that name none"})
+    path: Annotated[
+        Path | None, Meta(description="the file to write; named after the deck, when not set")
+    ] = None
+    deck: Annotated[str, Meta(description="the deck for cards that name none")] = "Deckwright"
 
 
 class Apkg(WholeDeckProvider):

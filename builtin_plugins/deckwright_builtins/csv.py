@@ -9,9 +9,10 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import attrs
+from msgspec import Meta
 
 from deckwright import DataError, DataProvider, ProviderInfo, Traits, hookimpl
 from deckwright.toolkit.files import FileDataProvider, FileSettings
@@ -53,14 +54,13 @@ def _is_encoding(instance: object, attribute: attrs.Attribute[str], value: str) 
 class CsvSettings(FileSettings):
     """Settings of the provider `csv`."""
 
-    delimiter: Literal[",", ";", "\t", "|"] | None = attrs.field(
-        default=None, metadata={"help": "what stands between two columns; found by itself when not given"}
-    )
-    encoding: str = attrs.field(
-        default="utf-8",
-        validator=_is_encoding,
-        metadata={"help": "of files that do not say it themselves by a byte order mark"},
-    )
+    delimiter: Annotated[
+        Literal[",", ";", "\t", "|"] | None,
+        Meta(description="the character between two columns; detected, when not set"),
+    ] = None
+    encoding: Annotated[
+        str, Meta(description="the encoding of files that do not start with a byte order mark")
+    ] = attrs.field(default="utf-8", validator=_is_encoding)
 
 
 class CsvData(FileDataProvider):

@@ -10,10 +10,11 @@ import functools
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import attrs
+from msgspec import Meta
 
 from deckwright import (
     AuthenticationError,
@@ -33,7 +34,15 @@ from deckwright import (
     hookimpl,
 )
 from deckwright.config.settings import did_you_mean
-from deckwright.toolkit.http import HttpMediaProvider, HttpSettings, Reply, error_for, is_key, is_url
+from deckwright.toolkit.http import (
+    SAME_OUTPUT,
+    HttpMediaProvider,
+    HttpSettings,
+    Reply,
+    error_for,
+    is_key,
+    is_url,
+)
 from deckwright.toolkit.install_hints import ONLINE_EXTRA
 
 CREDIT = "Pronunciations by Forvo (forvo.com)"
@@ -72,33 +81,31 @@ _RESET_HOUR = 22  # UTC; as Forvo's users report
 class ForvoSettings(HttpSettings):
     """Whose pronunciations are taken, and by which key."""
 
-    api_key: str = attrs.field(validator=is_key, metadata={"help": "the key of your Forvo plan"})
-    plan: Literal["free", "commercial", "corporate"] = attrs.field(
-        default="free",
-        metadata={
-            "help": "what you have paid for; a key works for its own plan only",
-            "changes_output": False,
-        },
+    api_key: Annotated[str, Meta(description="the key of your Forvo plan")] = attrs.field(validator=is_key)
+    plan: Annotated[
+        Literal["free", "commercial", "corporate"],
+        Meta(description="the plan that you pay for; a key works for its own plan only"),
+    ] = attrs.field(default="free", metadata=SAME_OUTPUT)
+    base_url: Annotated[
+        str | None, Meta(description="the address of Forvo; that of the plan, when not set")
+    ] = attrs.field(default=None, validator=attrs.validators.optional(is_url), metadata=SAME_OUTPUT)
+    usernames: Annotated[list[str], Meta(description="speakers to prefer, the best first")] = attrs.field(
+        factory=list
     )
-    base_url: str | None = attrs.field(
-        default=None,
-        validator=attrs.validators.optional(is_url),
-        metadata={"help": "where Forvo is; by the plan, when not set", "changes_output": False},
-    )
-    usernames: list[str] = attrs.field(factory=list, metadata={"help": "speakers to prefer, the best first"})
-    country_priorities: list[str] = attrs.field(
-        factory=list,
-        metadata={
-            "help": 'countries to prefer, the best first: "MX", "MEX" or "Mexico"; after priority_groups'
-        },
-    )
-    priority_groups: list[list[str]] = attrs.field(
-        factory=list, metadata={"help": "groups of countries, the best first, within which votes decide"}
-    )
-    sex: Literal["m", "f"] | None = attrs.field(default=None, metadata={"help": "only men (m) or women (f)"})
-    audio_format: Literal["mp3", "ogg"] = attrs.field(
-        default="mp3", metadata={"help": "mp3 is played everywhere; ogg not on iPhones"}
-    )
+    country_priorities: Annotated[
+        list[str],
+        Meta(
+            description='countries to prefer, the best first: "MX", "MEX" or "Mexico"; after priority_groups'
+        ),
+    ] = attrs.field(factory=list)
+    priority_groups: Annotated[
+        list[list[str]],
+        Meta(description="groups of countries, the best first; within a group, votes decide"),
+    ] = attrs.field(factory=list)
+    sex: Annotated[Literal["m", "f"] | None, Meta(description="only men (m) or women (f)")] = None
+    audio_format: Annotated[
+        Literal["mp3", "ogg"], Meta(description="mp3 plays on every device; ogg does not on iPhones")
+    ] = "mp3"
 
 
 class Forvo(HttpMediaProvider):

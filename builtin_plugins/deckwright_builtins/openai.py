@@ -9,9 +9,10 @@ import base64
 import binascii
 from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import attrs
+from msgspec import Meta
 
 from deckwright import (
     AuthenticationError,
@@ -31,7 +32,7 @@ from deckwright import (
     hookimpl,
 )
 from deckwright.config.settings import did_you_mean
-from deckwright.toolkit.http import Reply, is_url
+from deckwright.toolkit.http import SAME_OUTPUT, Reply, is_url
 from deckwright.toolkit.images import PaintingProvider, PaintingSettings, painting_error, prompt_for
 from deckwright.toolkit.install_hints import ONLINE_EXTRA
 from deckwright.toolkit.media_format import write_media
@@ -74,52 +75,33 @@ def _are_prices(instance: object, attribute: attrs.Attribute[Any], value: Mappin
 class OpenAISettings(PaintingSettings):
     """What is painted, by which model."""
 
-    base_url: str = attrs.field(
-        default="https://api.openai.com/v1",
-        validator=is_url,
-        metadata={"help": "where the service is; servers of others speak the same protocol"},
+    base_url: Annotated[
+        str, Meta(description="the address of the service, or of another one with the same protocol")
+    ] = attrs.field(default="https://api.openai.com/v1", validator=is_url)
+    model: Annotated[str, Meta(min_length=1, description="any model of the service that makes pictures")] = (
+        DEFAULT_MODEL
     )
-    model: str = attrs.field(
-        default=DEFAULT_MODEL,
-        validator=attrs.validators.min_len(1),
-        metadata={"help": "any model of pictures that the service has"},
+    size: Annotated[str, Meta(description="pixels, such as 1536x1024, or auto")] = attrs.field(
+        default="1024x1024", validator=_is_size
     )
-    size: str = attrs.field(
-        default="1024x1024", validator=_is_size, metadata={"help": "pixels, such as 1536x1024, or auto"}
-    )
-    width: int | None = attrs.field(
-        default=None,
-        validator=attrs.validators.optional(attrs.validators.gt(0)),
-        metadata={"help": "with height, the same as size"},
-    )
-    height: int | None = attrs.field(
-        default=None,
-        validator=attrs.validators.optional(attrs.validators.gt(0)),
-        metadata={"help": "with width, the same as size"},
-    )
-    quality: str = attrs.field(default="low", metadata={"help": "low, medium, high, xhigh, max or auto"})
-    output_format: Literal["jpeg", "png", "webp"] = attrs.field(
-        default="jpeg", metadata={"help": "the kind of file"}
-    )
-    output_compression: int = attrs.field(
-        default=80,
-        validator=[attrs.validators.ge(0), attrs.validators.le(100)],
-        metadata={"help": "0 to 100, of jpeg and webp; the more, the better and larger"},
-    )
-    background: Literal["transparent", "opaque", "auto"] | None = attrs.field(
-        default=None, metadata={"help": "what is behind the subject"}
-    )
-    moderation: Literal["low", "auto"] | None = attrs.field(
-        default=None, metadata={"help": "how strictly requests are looked at"}
-    )
-    usage_prices: dict[str, float] | None = attrs.field(
-        default=None,
-        validator=attrs.validators.optional(_are_prices),
-        metadata={
-            "help": "US dollars for a million tokens: text_input, image_input and output",
-            "changes_output": False,
-        },
-    )
+    width: Annotated[int, Meta(gt=0, description="with height, the same as size")] | None = None
+    height: Annotated[int, Meta(gt=0, description="with width, the same as size")] | None = None
+    quality: Annotated[str, Meta(description="low, medium, high, xhigh, max or auto")] = "low"
+    output_format: Annotated[Literal["jpeg", "png", "webp"], Meta(description="the kind of file")] = "jpeg"
+    output_compression: Annotated[
+        int,
+        Meta(ge=0, le=100, description="for jpeg and webp; a higher number is a better and larger picture"),
+    ] = 80
+    background: Annotated[
+        Literal["transparent", "opaque", "auto"] | None, Meta(description="what is behind the subject")
+    ] = None
+    moderation: Annotated[
+        Literal["low", "auto"] | None, Meta(description="how strictly requests are checked")
+    ] = None
+    usage_prices: Annotated[
+        dict[str, Any] | None,
+        Meta(description="US dollars for a million tokens: text_input, image_input and output"),
+    ] = attrs.field(default=None, validator=attrs.validators.optional(_are_prices), metadata=SAME_OUTPUT)
 
 
 class OpenAI(PaintingProvider):

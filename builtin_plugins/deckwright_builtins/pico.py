@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import attrs
+from msgspec import Meta
 
 from deckwright import MediaProvider, MissingDependencyError, NotFoundError, ProviderInfo, hookimpl
 from deckwright.toolkit.install_hints import OFFLINE_EXTRA
@@ -22,26 +23,17 @@ LONGEST_WORD = 100
 class PicoSettings:
     """How Pico speaks."""
 
-    voice: Voice | None = attrs.field(
-        default=None,
-        metadata={"help": "always speak with this voice; chosen by the language, when not given"},
-    )
+    voice: Annotated[
+        Voice | None, Meta(description="always speak with this voice; chosen by the language, when not set")
+    ] = None
     # As loud as espeak; the loudest vowels stay 3 dB below clipping.
-    volume: float = attrs.field(
-        default=0.4,
-        validator=[attrs.validators.ge(0), attrs.validators.le(5)],
-        metadata={"help": "loudness; at 0.7 and more, loud vowels are clipped"},
+    volume: Annotated[float, Meta(ge=0, le=5, description="loudness; from 0.7, loud vowels are clipped")] = (
+        0.4
     )
-    speed: float = attrs.field(
-        default=1.0,
-        validator=[attrs.validators.ge(0.2), attrs.validators.le(5)],
-        metadata={"help": "1 is Pico's own speed, 2 is twice as fast"},
-    )
-    pitch: float = attrs.field(
-        default=1.0,
-        validator=[attrs.validators.ge(0.5), attrs.validators.le(2)],
-        metadata={"help": "1 is the voice's own pitch, 2 is an octave above"},
-    )
+    speed: Annotated[float, Meta(ge=0.2, le=5, description="1 is Pico's own speed, 2 is twice as fast")] = 1.0
+    pitch: Annotated[
+        float, Meta(ge=0.5, le=2, description="1 is the voice's own pitch, 2 is an octave higher")
+    ] = 1.0
 
 
 class Pico(SpeechProvider):

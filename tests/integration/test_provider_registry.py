@@ -194,7 +194,7 @@ class TestFailures:
             silent.where
             == f"deckwright.toml, line {lines.index('strokes = 0')}, providers.audio.silent.strokes"
         )
-        assert silent.error == "0 is not allowed ('strokes' must be >= 1)"
+        assert silent.error == "0 is not allowed (must be >= 1)"
         assert silent.plugin == f"bells (file {faulty / 'plugins' / 'bells.py'})"
         key = lines.index('api_key = "${NOT_SET}"')
         assert far.where == f"deckwright.toml, line {key}, providers.audio.far.api_key"

@@ -9,13 +9,14 @@ import sys
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import attrs
 import jsonschema
 import pytest
 import tomli
 from attrs import validators
+from msgspec import Meta
 
 from deckwright import (
     DeckwrightError,
@@ -29,7 +30,7 @@ from deckwright import (
     hookimpl,
 )
 from deckwright.builder.settings import SECTIONS, BuildSettings
-from deckwright.config.constraints import in_words, limits_of
+from deckwright.config.constraints import limits_in_words, type_in_words
 from deckwright.config.loader import Config
 from deckwright.config.schema import configuration_schema
 from deckwright.config.settings import describe_settings, read_settings
@@ -44,26 +45,25 @@ KEYS = 'api_key = "abc"'
 class EverySettings:
     """Settings of every kind."""
 
-    speed: float = attrs.field(default=1.0, validator=[validators.ge(0.5), validators.le(2)])
-    takes: int = attrs.field(default=1, validator=validators.ge(1))
-    low: int = attrs.field(default=1, validator=validators.and_(validators.gt(0), validators.lt(5)))
+    speed: Annotated[float, Meta(ge=0.5, le=2)] = 1.0
+    takes: Annotated[int, Meta(ge=1)] = 1
+    low: Annotated[int, Meta(gt=0, lt=5)] = 1
     loud: bool = False
     style: Literal["plain", "merry"] = "plain"
     accent: str | None = None
     folder: Path = Path()
-    tags: list[str] = attrs.field(
-        factory=list,
-        validator=validators.deep_iterable(validators.min_len(1), validators.max_len(2)),
-    )
+    tags: Annotated[list[Annotated[str, Meta(min_length=1)]], Meta(max_length=2)] = attrs.field(factory=list)
     range: tuple[float, ...] = ()
     groups: list[list[str]] = attrs.field(factory=list)
     extra: dict[str, Any] = attrs.field(factory=dict)
     anything: Any = None
     either: int | list[str] = 0
-    choice: str = attrs.field(default="a", validator=validators.in_(["a", "merry"]))
-    form: str = attrs.field(default="a", validator=validators.matches_re("[a-z]+"))
-    name: str = attrs.field(default="ab", validator=validators.min_len(2))
-    price: float | None = attrs.field(default=None, validator=validators.optional(validators.ge(0)))
+    choice: Literal["a", "merry"] = "a"
+    form: Annotated[str, Meta(pattern="^[a-z]+$")] = "a"
+    name: Annotated[str, Meta(min_length=2)] = "ab"
+    price: Annotated[float, Meta(ge=0)] | None = None
+    level: int = attrs.field(default=0, converter=lambda value: 0)
+    file: str | Path = ""
     api_key: str = ""
 
 
@@ -300,25 +300,47 @@ def test_it_tells_what_a_setting_is_for_its_default_and_that_it_is_a_secret() ->
 
 
 @pytest.mark.parametrize(
-    ("validator", "words"),
+    ("annotation", "words"),
     [
-        (None, ""),
-        (validators.and_(validators.ge(80), validators.le(450)), "80 to 450"),
-        (validators.optional(validators.ge(1)), "at least 1"),
-        (validators.and_(validators.gt(0), validators.lt(5)), "more than 0, less than 5"),
-        (validators.le(3), "at most 3"),
-        (validators.in_(["b", "a"]), "one of 'b', 'a'"),
-        (validators.in_({"b", "a"}), "one of 'a', 'b'"),
-        (validators.min_len(1), "not empty"),
-        (validators.and_(validators.min_len(2), validators.max_len(4)), "2 or longer, no longer than 4"),
-        (validators.matches_re("[a-z]+"), "of the form [a-z]+"),
-        (validators.deep_iterable(validators.ge(1), validators.min_len(1)), "not empty, each at least 1"),
-        (validators.not_(validators.ge(1)), ""),
-        (lambda instance, attribute, value: None, ""),
+        (int, ""),
+        (Annotated[int, Meta(ge=80, le=450)], "80 to 450"),
+        (Annotated[int, Meta(ge=1)] | None, "at least 1"),
+        (Annotated[int, Meta(gt=0, lt=5)], "more than 0, less than 5"),
+        (Annotated[int, Meta(le=3)], "at most 3"),
+        (Annotated[str, Meta(min_length=1)], "not empty"),
+        (Annotated[str, Meta(min_length=2, max_length=4)], "2 or longer, no longer than 4"),
+        (Annotated[str, Meta(pattern="^[a-z]+$")], "of the form ^[a-z]+$"),
+        (Annotated[list[Annotated[int, Meta(ge=1)]], Meta(min_length=1)], "not empty, each at least 1"),
+        (Annotated[int, Meta(description="a size"), "of somebody else"], ""),
     ],
 )
-def test_limits_are_told_in_words(validator: Any, words: str) -> None:
-    assert in_words(limits_of(validator)) == words
+def test_limits_are_told_in_words(annotation: Any, words: str) -> None:
+    assert limits_in_words(annotation) == words
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (Literal["b", "a"], "one of 'b', 'a'"),
+        (int | list[str] | None, "a whole number or a list of text"),
+        (dict[str, Any], "a table"),
+        (Any, "anything"),
+        (object, "something else"),
+    ],
+)
+def test_types_are_told_in_words(kind: Any, words: str) -> None:
+    assert type_in_words(kind) == words
+
+
+def test_attrs_validators_are_kept_to_and_say_nothing_of_limits() -> None:
+    @attrs.define
+    class Settings:
+        size: int = attrs.field(default=1, validator=validators.ge(1), metadata={"help": "how large"})
+
+    with pytest.raises(SettingError, match=re.escape("size: '0' is not allowed (must be >= 1)")):
+        read_settings(Settings, {"size": "0"})
+    assert describe_settings(Settings)[0]["limits"] == ""
+    assert describe_settings(Settings)[0]["help"] == "how large"
 
 
 def test_settings_are_described_with_what_matters_most_first() -> None:

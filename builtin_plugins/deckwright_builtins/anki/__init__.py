@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import attrs
+from msgspec import Meta
 
 from deckwright import (
     AuthenticationError,
@@ -21,7 +22,7 @@ from deckwright import (
 )
 from deckwright.providers.deck import stable_id
 from deckwright.providers.sync import WholeDeckProvider
-from deckwright.toolkit.http import HttpProvider, HttpSettings, Reply, is_url, timeout
+from deckwright.toolkit.http import SAME_OUTPUT, HttpProvider, HttpSettings, Reply, Timeout, is_url
 from deckwright.toolkit.install_hints import ONLINE_EXTRA
 from deckwright_builtins.anki.connection import ADD_ON, VERSION, AnkiConnect, AnkiError, unreachable
 from deckwright_builtins.anki.handover import Handover, quoted
@@ -36,39 +37,34 @@ _PAUSE = 0.25  # seconds from one look for an Anki that is just starting to the 
 class AnkiSettings(HttpSettings):
     """Where Anki is, and what may be changed in it."""
 
-    url: str = attrs.field(
-        default="http://127.0.0.1:8765", validator=is_url, metadata={"help": "where AnkiConnect answers"}
+    url: Annotated[str, Meta(description="the address of AnkiConnect")] = attrs.field(
+        default="http://127.0.0.1:8765", validator=is_url
     )
-    api_key: str | None = attrs.field(
-        default=None, metadata={"help": "what the add-on's setting apiKey says; not set, when that is null"}
-    )
-    profile: str | None = attrs.field(
-        default=None, metadata={"help": "hand over only while this profile is open; any, when not set"}
-    )
-    deck_name: str | None = attrs.field(
-        default=None, metadata={"help": "the deck for cards of builds that name none"}
-    )
-    note_type: str | None = attrs.field(
-        default=None, metadata={"help": "the note type for all notes; the build's own, when not set"}
-    )
-    update_existing: bool = attrs.field(
-        default=False, metadata={"help": "change notes that are there to what the word list says now"}
-    )
-    update_templates: bool = attrs.field(
-        default=True, metadata={"help": "give a note type that is there the cards and style of this version"}
-    )
-    launch_wait_time: float = attrs.field(
-        default=0.0,
-        validator=attrs.validators.ge(0),
-        metadata={"help": "seconds to wait for an Anki that is just starting"},
-    )
-    max_concurrent: int = attrs.field(
-        default=1,
-        validator=attrs.validators.ge(1),
-        metadata={"help": "always 1, whatever is set: Anki takes one request at a time"},
-    )
-    # A large import says nothing until it is done.
-    timeout: float = timeout(120.0)
+    api_key: Annotated[
+        str | None,
+        Meta(description="the value of the add-on's setting apiKey; leave it unset when that is null"),
+    ] = None
+    profile: Annotated[
+        str | None, Meta(description="deliver only while this profile is open; any profile, when not set")
+    ] = None
+    deck_name: Annotated[str | None, Meta(description="the deck for builds that name none")] = None
+    note_type: Annotated[
+        str | None, Meta(description="the note type for all notes; the build's own, when not set")
+    ] = None
+    update_existing: Annotated[
+        bool, Meta(description="update notes that exist already with what the word list says now")
+    ] = False
+    update_templates: Annotated[
+        bool, Meta(description="update the cards and style of a note type that exists already")
+    ] = True
+    launch_wait_time: Annotated[
+        float, Meta(ge=0, description="seconds to wait for Anki while it is starting")
+    ] = 0.0
+    max_concurrent: Annotated[
+        int, Meta(ge=1, description="always 1, even when set: Anki takes one request at a time")
+    ] = 1
+    # A large import sends nothing until it is done.
+    timeout: Timeout = attrs.field(default=120.0, metadata=SAME_OUTPUT)
 
 
 class Anki(HttpProvider, WholeDeckProvider):

@@ -6,9 +6,10 @@ runs `process`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import attrs
+from msgspec import Meta
 
 from deckwright import ProviderInfo, hookimpl
 from deckwright.toolkit.install_hints import DASK_EXTRA
@@ -21,23 +22,24 @@ if TYPE_CHECKING:
 class DaskSettings:
     """Which workers there are."""
 
-    scheduler: str | None = attrs.field(
-        default=None,
-        validator=attrs.validators.optional(attrs.validators.min_len(1)),
-        metadata={
-            "help": "the address of a Dask scheduler, tcp://host:8786; by default, workers are started here"
-        },
-    )
-    workers: int = attrs.field(
-        default=2,
-        validator=[attrs.validators.ge(1), attrs.validators.le(64)],
-        metadata={"help": "how many workers to start on this machine, where no scheduler is named"},
-    )
-    timeout: float = attrs.field(
-        default=30.0,
-        validator=attrs.validators.gt(0),
-        metadata={"help": "seconds for the scheduler to answer, and for the workers to get ready"},
-    )
+    scheduler: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                description="the address of a Dask scheduler, tcp://host:8786; when not set, workers are started on "
+                "this machine",
+            ),
+        ]
+        | None
+    ) = None
+    workers: Annotated[
+        int,
+        Meta(ge=1, le=64, description="how many workers to start on this machine, when no scheduler is set"),
+    ] = 2
+    timeout: Annotated[
+        float, Meta(gt=0, description="seconds for the scheduler to answer, and for the workers to get ready")
+    ] = 30.0
 
 
 @hookimpl

@@ -8,9 +8,10 @@ import shutil
 import tempfile
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import attrs
+from msgspec import Meta
 
 from deckwright import (
     MediaProvider,
@@ -38,30 +39,17 @@ READS_CHINESE_CHARACTERS = ("zh", "cmn", "yue")
 class EspeakSettings:
     """How espeak-ng speaks."""
 
-    voice: str | None = attrs.field(
-        default=None,
-        metadata={"help": 'always speak with this voice, such as "en-gb-scotland" or "es+f3"'},
-    )
-    speed: int = attrs.field(
-        default=150,
-        validator=[attrs.validators.ge(80), attrs.validators.le(450)],
-        metadata={"help": "words a minute"},
-    )
-    pitch: int = attrs.field(
-        default=50,
-        validator=[attrs.validators.ge(0), attrs.validators.le(99)],
-        metadata={"help": "from 0 (low) to 99 (high)"},
-    )
+    voice: Annotated[
+        str | None, Meta(description='always speak with this voice, such as "en-gb-scotland" or "es+f3"')
+    ] = None
+    speed: Annotated[int, Meta(ge=80, le=450, description="words a minute")] = 150
+    pitch: Annotated[int, Meta(ge=0, le=99, description="from 0 (low) to 99 (high)")] = 50
     # As loud as pico; a little more, and the loudest vowels are clipped.
-    volume: int = attrs.field(
-        default=90,
-        validator=[attrs.validators.ge(0), attrs.validators.le(200)],
-        metadata={"help": "loudness; above 100, loud vowels are clipped"},
+    volume: Annotated[int, Meta(ge=0, le=200, description="loudness; above 100, loud vowels are clipped")] = (
+        90
     )
-    timeout: float = attrs.field(
-        default=20.0,
-        validator=attrs.validators.gt(0),
-        metadata={"help": "seconds that one word may take", "changes_output": False},
+    timeout: Annotated[float, Meta(gt=0, description="seconds that one word may take")] = attrs.field(
+        default=20.0, metadata={"changes_output": False}
     )
 
 

@@ -7,9 +7,10 @@ import shutil
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import attrs
+from msgspec import Meta
 
 from deckwright import (
     MediaProvider,
@@ -33,13 +34,13 @@ ATTRIBUTION = "OpenMoji (openmoji.org), CC BY-SA 4.0"
 class PictogramSettings:
     """Settings of the pictograms."""
 
-    translation_language: str = attrs.field(
-        default="en",
-        validator=attrs.validators.min_len(2),
-        metadata={
-            "help": "the language of the word list's translations, as a BCP 47 tag such as en or pt-BR"
-        },
-    )
+    translation_language: Annotated[
+        str,
+        Meta(
+            min_length=2,
+            description="the language of the word list's translations, as a BCP 47 tag such as en or pt-BR",
+        ),
+    ] = "en"
 
 
 class Pictogram(MediaProvider):

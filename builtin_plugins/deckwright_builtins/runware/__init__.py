@@ -16,10 +16,11 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import attrs
+from msgspec import Meta
 
 from deckwright import (
     BadMediaError,
@@ -33,7 +34,7 @@ from deckwright import (
     TransientError,
     hookimpl,
 )
-from deckwright.toolkit.http import Reply, is_url
+from deckwright.toolkit.http import SAME_OUTPUT, Reply, is_url
 from deckwright.toolkit.images import (
     PaintingProvider,
     PaintingSettings,
@@ -60,48 +61,33 @@ _DRY_RUN = {"x-runware-dry-run": "1"}
 class RunwareSettings(PaintingSettings):
     """What is painted, by which model."""
 
-    base_url: str = attrs.field(
-        default="https://api.runware.ai/v1", validator=is_url, metadata={"help": "where the service is"}
+    base_url: Annotated[str, Meta(description="the address of the service")] = attrs.field(
+        default="https://api.runware.ai/v1", validator=is_url
     )
-    model: str = attrs.field(
-        default=DEFAULT_MODEL,
-        validator=attrs.validators.min_len(1),
-        metadata={"help": "a model by its AIR id, source:id@version"},
+    model: Annotated[str, Meta(min_length=1, description="a model by its AIR id, source:id@version")] = (
+        DEFAULT_MODEL
     )
-    negative_prompt: str = attrs.field(default="", metadata={"help": "what should not be in the picture"})
-    # Which sizes there are depends on the model, and the service says so.
-    width: int = attrs.field(
-        default=512,
-        validator=attrs.validators.gt(0),
-        metadata={"help": "pixels; of most models, a multiple of 64"},
-    )
-    height: int = attrs.field(
-        default=512,
-        validator=attrs.validators.gt(0),
-        metadata={"help": "pixels; of most models, a multiple of 64"},
-    )
-    steps: int | None = attrs.field(
-        default=None, metadata={"help": "how long it is painted at; the model's own, when not set"}
-    )
-    guidance_scale: float | None = attrs.field(
-        default=None, metadata={"help": "how closely the prompt is kept to; the model's own, when not set"}
-    )
-    sampler: str | None = attrs.field(
-        default=None, metadata={"help": "the scheduler, for models with several"}
-    )
-    seed: int | None = attrs.field(
-        default=None, metadata={"help": "the same number gives the same picture; drawn, when not set"}
-    )
-    output_type: Literal["URL", "base64Data", "dataURI"] = attrs.field(
-        default="URL", metadata={"help": "how pictures come", "changes_output": False}
-    )
-    output_format: Literal["JPG", "PNG", "WEBP"] = attrs.field(
-        default="JPG", metadata={"help": "the kind of file"}
-    )
-    batch_size: int = attrs.field(
-        default=10,
-        validator=attrs.validators.ge(1),
-        metadata={"help": "how many pictures in one request", "changes_output": False},
+    negative_prompt: Annotated[str, Meta(description="what should not be in the picture")] = ""
+    # Which sizes there are depends on the model, and the service checks them.
+    width: Annotated[int, Meta(gt=0, description="pixels; for most models, a multiple of 64")] = 512
+    height: Annotated[int, Meta(gt=0, description="pixels; for most models, a multiple of 64")] = 512
+    steps: Annotated[
+        int | None, Meta(description="how many steps the model takes; the model's own number, when not set")
+    ] = None
+    guidance_scale: Annotated[
+        float | None,
+        Meta(description="how closely the picture follows the prompt; the model's own, when not set"),
+    ] = None
+    sampler: Annotated[str | None, Meta(description="the scheduler, for models with several")] = None
+    seed: Annotated[
+        int | None, Meta(description="the same number gives the same picture; random, when not set")
+    ] = None
+    output_type: Annotated[
+        Literal["URL", "base64Data", "dataURI"], Meta(description="how the service sends pictures")
+    ] = attrs.field(default="URL", metadata=SAME_OUTPUT)
+    output_format: Annotated[Literal["JPG", "PNG", "WEBP"], Meta(description="the kind of file")] = "JPG"
+    batch_size: Annotated[int, Meta(ge=1, description="how many pictures in one request")] = attrs.field(
+        default=10, metadata=SAME_OUTPUT
     )
 
 

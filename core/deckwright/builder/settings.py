@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import attrs
+from msgspec import Meta
 
 from deckwright.errors import DataError
 from deckwright.plugins import PluginSettings
@@ -23,32 +24,28 @@ def _is_language(instance: object, attribute: attrs.Attribute[str], value: str) 
 class BuildSettings:
     """The `[build]` section of a configuration."""
 
-    language: str | None = attrs.field(
-        default=None,
-        validator=attrs.validators.optional(_is_language),
-        metadata={"help": "the language of the words: es, pt-BR"},
+    language: Annotated[str | None, Meta(description="the language of the words: es, pt-BR")] = attrs.field(
+        default=None, validator=attrs.validators.optional(_is_language)
     )
-    pipeline: str = attrs.field(default="vocabulary", metadata={"help": "which providers the build may see"})
-    deck: str | None = attrs.field(default=None, metadata={"help": "the deck's name in Anki"})
-    engine: str | None = attrs.field(
-        default=None, metadata={"help": "where providers do their work: dask; in this process, when not set"}
+    pipeline: Annotated[str, Meta(description="the pipeline of this build: it uses the providers in it")] = (
+        "vocabulary"
     )
-    store: Path | None = attrs.field(
-        default=None,
-        metadata={
-            "help": "the folder for what is made and paid for; one for all of a user's decks, when not set"
-        },
-    )
-    budget: float | None = attrs.field(
-        default=None,
-        validator=attrs.validators.optional(attrs.validators.ge(0)),
-        metadata={"help": "US dollars that one build may spend"},
-    )
-    daily_budget: float | None = attrs.field(
-        default=None,
-        validator=attrs.validators.optional(attrs.validators.ge(0)),
-        metadata={"help": "US dollars that all builds of a day may spend together"},
-    )
+    deck: Annotated[str | None, Meta(description="the deck's name in Anki")] = None
+    engine: Annotated[
+        str | None, Meta(description="where providers do their work: dask; in this process, when not set")
+    ] = None
+    store: Annotated[
+        Path | None,
+        Meta(
+            description="the folder for the sounds and pictures that were made or paid for; "
+            "one for all of a user's decks, when not set"
+        ),
+    ] = None
+    budget: Annotated[float, Meta(ge=0, description="US dollars that one build may spend")] | None = None
+    daily_budget: (
+        Annotated[float, Meta(ge=0, description="US dollars that all builds of a day may spend together")]
+        | None
+    ) = None
 
 
 # What the JSON Schema and the reference of settings describe, by the section's name.

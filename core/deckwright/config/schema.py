@@ -11,17 +11,14 @@ from __future__ import annotations
 import inspect
 import json
 import re
-import types
-import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Union
+from typing import Any
 from urllib.parse import quote
 
-import attrs
+import msgspec
 
-from deckwright.config.constraints import limits_of
-from deckwright.config.settings import describe_settings
+from deckwright.config.settings import describe_settings, readable_types
 from deckwright.errors import CATCHABLE
 from deckwright.hooks import ProviderInfo
 from deckwright.plugins import Plugins
@@ -46,8 +43,6 @@ _TEXTS = {
 }
 # What a Python regular expression may have that those of JSON Schema do not.
 _ONLY_IN_PYTHON = re.compile(r"\(\?(?![:=!]|<[=!])|\\[AZ]|[*+?}]\+")
-_OF_NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "enum")
-_OF_TEXTS = ("minLength", "maxLength", "pattern", "enum")
 
 
 def configuration_schema(plugins: Plugins, tables: Mapping[str, type[Any]]) -> Schema:
@@ -210,14 +205,11 @@ def _section(settings_class: type[Any]) -> Schema:
 
 def _settings(settings_class: Any) -> Schema:
     """Return the schema of each setting of an attrs class, by name."""
-    hints = typing.get_type_hints(settings_class)
-    fields = attrs.fields_dict(settings_class)
+    hints = readable_types(settings_class)
     settings: Schema = {}
     for described in describe_settings(settings_class):
         name = described["name"]
-        field = fields[name]
-        ways = [] if field.converter else _ways(hints.get(name, Any), limits_of(field.validator))
-        settings[name] = {"description": _description(described), **_any_of(ways)}
+        settings[name] = {"description": _description(described), **_any_of(_ways(_schema_of(hints[name])))}
         if described["secret"]:
             settings[name]["writeOnly"] = True
         elif not described["required"]:
@@ -244,48 +236,34 @@ def _default(value: Any) -> Schema:
         return {}
 
 
+def _schema_of(annotation: Any) -> Schema:
+    """Return the schema of a type with its limits; an empty one, which allows anything, for what is not built in."""
+    (schema,), components = msgspec.json.schema_components([annotation], schema_hook=_path_schema)
+    return {} if components else schema
+
+
+def _path_schema(kind: type[Any]) -> Schema:
+    return {"type": "string", "minLength": 1} if kind is Path else {}
+
+
 def _any_of(ways: list[Schema]) -> Schema:
     return {"anyOf": ways} if len(ways) > 1 else dict(*ways)
 
 
-def _ways(hint: Any, limits: Mapping[str, Any]) -> list[Schema]:
-    """Return the ways to write a value of a type, as `read_settings` reads it; none when anything will do."""
-    if hint is str:
-        within = _within(limits, _OF_TEXTS)
-        return [{"type": "string", **within}, *([_ref("text", "variable")] if within else [])]
-    if hint is bool:
-        return [{"type": "boolean"}, _ref("text", "boolean")]
-    if hint in (int, float):
-        kind = "integer" if hint is int else "number"
-        return [{"type": kind, **_within(limits, _OF_NUMBERS)}, _ref("text", kind)]
-    if hint is Path:
-        return [{"type": "string", "minLength": 1}]
-    if hint is type(None):
-        return [{"type": "null"}]
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal:
-        has_text = any(isinstance(argument, str) for argument in arguments)
-        return [{"enum": list(arguments)}, *([_ref("text", "variable")] if has_text else [])]
-    if origin is Union or origin is types.UnionType:
-        each = [_ways(argument, limits) for argument in arguments]
-        return [way for ways in each for way in ways] if all(each) else []
-    if origin in (list, tuple):
-        lengths = _within(limits, ("minLength", "maxLength"))
-        sizes = {name.replace("Length", "Items"): length for name, length in lengths.items()}
-        items = _any_of(_ways(arguments[0], limits.get("items", {})))
-        return [{"type": "array", **({"items": items} if items else {}), **sizes}]
-    if origin is dict or hint is dict:
-        lengths = _within(limits, ("minLength", "maxLength"))
-        return [{"type": "object", **{k.replace("Length", "Properties"): v for k, v in lengths.items()}}]
-    return []
-
-
-def _within(limits: Mapping[str, Any], names: Iterable[str]) -> Schema:
-    """Return those of the limits that are among `names`, as JSON Schema has them."""
-    found = {name: limits[name] for name in names if name in limits}
-    if "pattern" in found:
-        pattern, method = found.pop("pattern")
-        if pattern.flags == re.UNICODE and not _ONLY_IN_PYTHON.search(pattern.pattern):
-            forms = {"fullmatch": "^(?:{})$", "match": "^(?:{})"}
-            found["pattern"] = forms.get(method, "{}").format(pattern.pattern)
-    return found
+def _ways(schema: Schema) -> list[Schema]:
+    """Return the ways to write a value of a schema, as `read_settings` reads it; none when anything will do."""
+    schema = {name: part for name, part in schema.items() if name != "description"}
+    if "anyOf" in schema:
+        return [way for part in schema["anyOf"] for way in _ways(part)]
+    if "items" in schema:
+        schema["items"] = _any_of(_ways(schema["items"]))
+    if "pattern" in schema and _ONLY_IN_PYTHON.search(schema["pattern"]):
+        del schema["pattern"]
+    kind = schema.get("type")
+    if kind in ("boolean", "integer", "number"):
+        return [schema, _ref("text", kind)]
+    if (kind == "string" and len(schema) > 1) or any(
+        isinstance(value, str) for value in schema.get("enum", ())
+    ):
+        return [schema, _ref("text", "variable")]
+    return [schema] if schema else []

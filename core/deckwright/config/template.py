@@ -14,7 +14,7 @@ import tomli
 
 from deckwright.config.loader import Config
 from deckwright.config.providers import EVERY_PIPELINE
-from deckwright.config.settings import describe_settings
+from deckwright.config.settings import describe_settings, read_setting
 from deckwright.config.toml import toml_key, toml_value
 from deckwright.errors import CATCHABLE
 from deckwright.hooks import ProviderInfo
@@ -169,15 +169,17 @@ def _needed(info: ProviderInfo, setting: Mapping[str, Any]) -> Any:
         return None
     if kind.startswith(("a list", "a table")):
         empty: Any = [] if kind.startswith("a list") else {}
-        return empty if _is_allowed(attrs.fields_dict(info.config_class)[name], empty) else None  # type: ignore[arg-type]
+        return empty if _is_allowed(info.config_class, name, empty) else None
     return _from(variable_for(info.name, name))
 
 
-def _is_allowed(field: attrs.Attribute[Any], value: Any) -> bool:
+def _is_allowed(settings_class: Any, name: str, value: Any) -> bool:
+    field = attrs.fields_dict(settings_class)[name]
     try:
+        read_setting(settings_class, name, value)
         if field.validator is not None:
             field.validator(None, field, value)
-    except CATCHABLE:  # it is refused, or the validator needs the rest of the settings to tell
+    except CATCHABLE:  # it is refused, or the validator needs the other settings
         return False
     return True
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import attrs
+from msgspec import Meta
 
 from deckwright.errors import DeckwrightError
 from deckwright.plugins.discovery import Provenance
@@ -15,28 +17,37 @@ from deckwright.tracebacks import error_location, format_error
 class PluginSettings:
     """The `[plugins]` section of a configuration."""
 
-    modules: list[str] = attrs.field(factory=list, metadata={"help": "modules to load, by import name"})
-    paths: list[Path] = attrs.field(factory=list, metadata={"help": "plugin files, or folders of them"})
-    disable: list[str] = attrs.field(factory=list, metadata={"help": "plugins not to import at all"})
-    only: list[str] | None = attrs.field(
-        default=None,
-        metadata={"help": "the plugins that may be imported beside the built-in ones; without it, all may"},
+    modules: Annotated[list[str], Meta(description="modules to load, by import name")] = attrs.field(
+        factory=list
     )
-    prefer: list[str] = attrs.field(
-        factory=list, metadata={"help": "plugins that win where several offer the same provider"}
+    paths: Annotated[list[Path], Meta(description="plugin files, or folders of them")] = attrs.field(
+        factory=list
     )
-    installed: bool = attrs.field(default=True, metadata={"help": "load the plugins of installed packages"})
-    strict: bool = attrs.field(
-        default=False, metadata={"help": "let anything that is wrong with a plugin be an error, as in CI"}
+    disable: Annotated[list[str], Meta(description="plugins not to import at all")] = attrs.field(
+        factory=list
     )
-    time_limit: float | None = attrs.field(
-        default=None,
-        validator=attrs.validators.optional(attrs.validators.ge(0)),
-        metadata={
-            "help": "seconds that a plugin may take to be imported, to answer a hook, or to make or close a "
-            "provider; 0 is no limit. By default a command's is 30, and a program's none"
-        },
-    )
+    only: Annotated[
+        list[str] | None,
+        Meta(
+            description="the only plugins to import beside the built-in ones; when not set, all are imported"
+        ),
+    ] = None
+    prefer: Annotated[
+        list[str], Meta(description="plugins that win where several offer the same provider")
+    ] = attrs.field(factory=list)
+    installed: Annotated[bool, Meta(description="load the plugins of installed packages")] = True
+    strict: Annotated[bool, Meta(description="make every problem of a plugin an error, as in CI")] = False
+    time_limit: (
+        Annotated[
+            float,
+            Meta(
+                ge=0,
+                description="seconds that a plugin may take to be imported, to answer a hook, or to make or close a "
+                "provider; 0 is no limit. When not set, it is 30 for a command, and no limit for a program",
+            ),
+        ]
+        | None
+    ) = None
 
 
 @attrs.frozen

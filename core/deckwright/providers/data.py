@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import attrs
+from msgspec import Meta
 
 from deckwright.config.settings import read_settings
 from deckwright.errors import DataError, ReadOnlyError
@@ -17,10 +18,10 @@ from deckwright.providers.base import Provider
 class DataSettings:
     """The settings that every data provider takes; one with more derives its own class from this."""
 
-    files: list[str] = attrs.field(
-        factory=list, metadata={"help": "what this provider manages, by identifier; anything, when empty"}
-    )
-    read_only: bool = attrs.field(default=False, metadata={"help": "forbid writing"})
+    files: Annotated[
+        list[str], Meta(description="the only identifiers that this provider manages; all, when empty")
+    ] = attrs.field(factory=list)
+    read_only: Annotated[bool, Meta(description="forbid writing")] = False
 
 
 class DataProvider(Provider, ABC):

@@ -7,9 +7,10 @@ import os
 import shutil
 import uuid
 from pathlib import Path, PureWindowsPath
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import attrs
+from msgspec import Meta
 
 from deckwright.config.settings import did_you_mean
 from deckwright.errors import DataError
@@ -22,7 +23,7 @@ _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM
 class FileSettings(DataSettings):
     """The settings of every provider that keeps its data in files."""
 
-    base_path: Path = attrs.field(default=Path(), metadata={"help": "the folder that holds the files"})
+    base_path: Annotated[Path, Meta(description="the folder that holds the files")] = Path()
 
 
 class FileDataProvider(DataProvider):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import attrs
+from msgspec import Meta
 
 from deckwright.errors import InvalidRequestError, NotFoundError, ProviderError, TransientError
 from deckwright.providers.media import MediaRequest
 from deckwright.toolkit.http.provider import HttpMediaProvider
 from deckwright.toolkit.http.response import Reply, error_for
-from deckwright.toolkit.http.settings import HttpSettings, is_key, timeout
+from deckwright.toolkit.http.settings import SAME_OUTPUT, HttpSettings, Timeout, is_key
 from deckwright.toolkit.languages import LANGUAGE_CODES
 
 DEFAULT_PROMPT = (
@@ -34,33 +35,29 @@ def _has_known_fields(instance: object, attribute: attrs.Attribute[str], value: 
 class PaintingSettings(HttpSettings):
     """How pictures are asked for and paid."""
 
-    api_key: str = attrs.field(validator=is_key, metadata={"help": "your key"})
-    prompt: str = attrs.field(
-        default=DEFAULT_PROMPT,
-        validator=_has_known_fields,
-        metadata={
-            "help": "what is asked for; {meaning} is the word with its language and translation, "
+    api_key: Annotated[str, Meta(description="your key")] = attrs.field(validator=is_key)
+    prompt: Annotated[
+        str,
+        Meta(
+            description="the text sent to the service; {meaning} is the word with its language and translation, "
             "{word}, {translation} and {language} its parts"
-        },
-    )
-    style: str = attrs.field(default="", metadata={"help": "what all pictures should look like"})
-    cost_per_image: float | None = attrs.field(
-        default=None,
-        validator=attrs.validators.optional(attrs.validators.ge(0)),
-        metadata={
-            "help": "US dollars, for estimates; about what the model costs, when not set",
-            "changes_output": False,
-        },
-    )
-    cost_limits: dict[str, Any] = attrs.field(
-        factory=dict,
-        metadata={
-            "help": "daily_limit_usd, which all builds of a day together keep to, and warn_threshold_usd",
-            "changes_output": False,
-        },
-    )
-    # To paint takes its time.
-    timeout: float = timeout(180.0)
+        ),
+    ] = attrs.field(default=DEFAULT_PROMPT, validator=_has_known_fields)
+    style: Annotated[str, Meta(description="what all pictures should look like")] = ""
+    cost_per_image: (
+        Annotated[
+            float, Meta(ge=0, description="US dollars, for estimates; the model's usual price, when not set")
+        ]
+        | None
+    ) = attrs.field(default=None, metadata=SAME_OUTPUT)
+    cost_limits: Annotated[
+        dict[str, Any],
+        Meta(
+            description="daily_limit_usd, the most that all builds of a day may spend, and warn_threshold_usd"
+        ),
+    ] = attrs.field(factory=dict, metadata=SAME_OUTPUT)
+    # Making a picture takes time.
+    timeout: Timeout = attrs.field(default=180.0, metadata=SAME_OUTPUT)
 
 
 class PaintingProvider(HttpMediaProvider, ABC):

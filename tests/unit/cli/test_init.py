@@ -21,9 +21,10 @@ Run = Callable[..., Any]
 
 # A plugin whose settings are hard to write down.
 CHOIR = """
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import attrs
+from msgspec import Meta
 from deckwright import MediaProvider, NotFoundError, ProviderInfo, hookimpl
 
 @attrs.define(kw_only=True)
@@ -166,7 +167,7 @@ def test_providers_of_plugins_can_be_chosen_and_their_section_is_kept(
 
 def test_what_only_its_user_can_tell_is_left_to_fill_in(run: Run, folder: Path) -> None:
     settings = """
-    voices: list[str] = attrs.field(validator=attrs.validators.min_len(1), metadata={"help": "who sings"})
+    voices: Annotated[list[str], Meta(min_length=1, description="who sings")]
     parts: dict[str, str] = attrs.field(validator=attrs.validators.min_len(1))
     size: Literal[1, 2] = attrs.field(metadata={"help": 5})
     songs: list[str]

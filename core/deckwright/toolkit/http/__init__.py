@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING
 
 from deckwright.toolkit.http.provider import HttpMediaProvider, HttpProvider
 from deckwright.toolkit.http.response import Reply, error_for
-from deckwright.toolkit.http.settings import HttpSettings, is_key, is_url, timeout
+from deckwright.toolkit.http.settings import SAME_OUTPUT, HttpSettings, Timeout, is_key, is_url
 
 if TYPE_CHECKING:
     # For annotations only: it needs the packages of the extra `online`, and is had as `provider.http`.
     from deckwright.toolkit.http.client import HttpClient as HttpClient
 
 __all__ = [
+    "SAME_OUTPUT",
     "HttpMediaProvider",
     "HttpProvider",
     "HttpSettings",
     "Reply",
+    "Timeout",
     "error_for",
     "is_key",
     "is_url",
-    "timeout",
 ]

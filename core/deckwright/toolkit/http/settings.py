@@ -1,11 +1,12 @@
-"""The settings that every provider shares which speaks to a service."""
+"""The settings that all providers share that use a service on the network."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import attrs
+from msgspec import Meta
 
 from deckwright._version import __version__
 
@@ -40,57 +41,36 @@ def is_key(instance: object, attribute: attrs.Attribute[str], value: str) -> Non
         raise ValueError("a key has no spaces, line breaks or characters beyond ASCII")
 
 
-def timeout(seconds: float) -> Any:
-    """Return the setting `timeout` with another default, for services that take their time."""
-    return attrs.field(
-        default=seconds,
-        validator=attrs.validators.gt(0),
-        metadata={
-            "help": "seconds without a sign of life after which a request is given up",
-            "changes_output": False,
-        },
-    )
+Timeout = Annotated[float, Meta(gt=0, description="seconds without an answer after which a request fails")]
+# For the metadata of a setting that changes nothing in what a provider delivers.
+SAME_OUTPUT = {"changes_output": False}
 
 
 @attrs.define(kw_only=True)
 class HttpSettings:
     """How to speak to a service. A provider's own settings class derives from this one.
 
-    None of them changes what the service delivers, and the metadata says so: what a build has kept is used again,
-    whichever way it was asked for.
+    None of them changes what the service delivers, and the metadata says so: what is in the cache is still used when
+    one of them is changed.
     """
 
-    timeout: float = timeout(30.0)
-    max_retries: int = attrs.field(
-        default=3,
-        validator=attrs.validators.ge(0),
-        metadata={
-            "help": "how often a request that may yet succeed is made again",
-            "changes_output": False,
-        },
+    timeout: Timeout = attrs.field(default=30.0, metadata=SAME_OUTPUT)
+    max_retries: Annotated[
+        int, Meta(ge=0, description="how often a request that failed, but may succeed later, is sent again")
+    ] = attrs.field(default=3, metadata=SAME_OUTPUT)
+    longest_wait: Annotated[
+        float,
+        Meta(ge=0, description="seconds; if the service asks for a longer wait, the next provider is used"),
+    ] = attrs.field(default=60.0, metadata=SAME_OUTPUT)
+    max_concurrent: Annotated[int, Meta(ge=1, description="how many requests at once")] = attrs.field(
+        default=4, metadata=SAME_OUTPUT
     )
-    longest_wait: float = attrs.field(
-        default=60.0,
-        validator=attrs.validators.ge(0),
-        metadata={
-            "help": "seconds; when the service asks for a longer wait, the next provider is asked",
-            "changes_output": False,
-        },
-    )
-    max_concurrent: int = attrs.field(
-        default=4,
-        validator=attrs.validators.ge(1),
-        metadata={"help": "how many requests at once", "changes_output": False},
-    )
-    requests_per_second: float | None = attrs.field(
-        default=None,
-        validator=attrs.validators.optional(attrs.validators.gt(0)),
-        metadata={
-            "help": "how many requests in any second, rounded down; no limit when not set",
-            "changes_output": False,
-        },
-    )
-    user_agent: str = attrs.field(
-        default=f"Deckwright/{__version__}",
-        metadata={"help": "what the service is told that calls it", "changes_output": False},
+    requests_per_second: (
+        Annotated[
+            float, Meta(gt=0, description="how many requests a second, rounded down; no limit when not set")
+        ]
+        | None
+    ) = attrs.field(default=None, metadata=SAME_OUTPUT)
+    user_agent: Annotated[str, Meta(description="the program's name that the service is given")] = (
+        attrs.field(default=f"Deckwright/{__version__}", metadata=SAME_OUTPUT)
     )

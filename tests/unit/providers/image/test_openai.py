@@ -167,8 +167,8 @@ class TestPicture:
         [
             ({"width": 1024}, "height", "is missing; width and height go together"),
             ({"height": 1024}, "width", "is missing; width and height go together"),
-            ({"width": 0, "height": 0}, "width", "0 is not allowed ('width' must be > 0)"),
-            ({"width": 1024, "height": -1}, "height", "-1 is not allowed ('height' must be > 0)"),
+            ({"width": 0, "height": 0}, "width", "0 is not allowed (must be more than 0)"),
+            ({"width": 1024, "height": -1}, "height", "-1 is not allowed (must be more than 0)"),
             ({"size": "big"}, "size", '\'big\' is not allowed (a size is "auto" or like "1024x1024")'),
             (
                 {"size": "1024x"},
@@ -179,9 +179,9 @@ class TestPicture:
             (
                 {"output_compression": 101},
                 "output_compression",
-                "101 is not allowed ('output_compression' must be <= 100)",
+                "101 is not allowed (must be 0 to 100)",
             ),
-            ({"model": ""}, "model", "'' is not allowed (Length of 'model' must be >= 1)"),
+            ({"model": ""}, "model", "'' is not allowed (must be not empty)"),
             (
                 {"base_url": "api.openai.com"},
                 "base_url",
@@ -197,7 +197,7 @@ class TestPicture:
                 "prompt",
                 "'{word.colour}' is not allowed (known are {meaning}, {word}, {translation} and {language})",
             ),
-            ({"cost_per_image": -1}, "cost_per_image", "-1 is not allowed ('cost_per_image' must be >= 0)"),
+            ({"cost_per_image": -1}, "cost_per_image", "-1 is not allowed (must be at least 0)"),
         ],
     )
     def test_a_setting_that_cannot_be_is_refused(
