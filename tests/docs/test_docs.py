@@ -45,7 +45,7 @@ NOT_RUN = {
     **dict.fromkeys(README_COMMANDS, ".ci/run runs it"),
     "python3 -m venv .venv && .venv/bin/pip install tox-uv && "
     '.venv/bin/uv pip install -e ".[offline,online,dask]" --group dev': "sets up a checkout",
-    ".venv/bin/pytest tests/unit/test_layers.py -k circle": ".ci/run runs this test",
+    ".venv/bin/pytest -n0 tests/unit/test_layers.py -k circle": ".ci/run runs this test",
     ".venv/bin/pytest": ".ci/run runs these tests",
     ".venv/bin/tox run -e lint,types,docs": ".ci/run runs these environments",
     ".ci/run": "runs this test",
