@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,7 @@ from deckwright import (
     SyncResult,
     hookimpl,
 )
-from deckwright.anki.package import WrittenPackage, require_genanki, write_package
+from deckwright.anki.package import require_genanki, write_package
 from deckwright.providers.sync import WholeDeckProvider
 from deckwright.toolkit.install_hints import OFFLINE_EXTRA
 
@@ -66,7 +67,7 @@ class Apkg(WholeDeckProvider):
             Whatever goes wrong is in the result; nothing is raised, and a file that was there stays.
         """
         try:
-            return _result(write_package(self.destination(deck.name, deck.output), [deck], deck.media))
+            return _write(self.destination(deck.name, deck.output), [deck], deck.media)
         except Exception as error:  # noqa: BLE001 - a result in any case is the contract of this method
             return SyncResult(success=False, processed_count=0, error_message=self._told(error))
 
@@ -74,9 +75,9 @@ class Apkg(WholeDeckProvider):
         kept = [*self._cards, *cards]
         decks = self._decks_of(kept, self.settings.deck)
         path = self.destination(decks[0].name if decks else self.settings.deck)
-        package = write_package(path, decks, self._media)
+        result = _write(path, decks, self._media)
         self._cards = kept
-        return attrs.evolve(_result(package), processed_count=len(cards))
+        return attrs.evolve(result, processed_count=len(cards))
 
     def destination(self, deck: str, output: Path | None = None) -> Path:
         """Return the file: the one asked for, else the configured one, else one named after the deck."""
@@ -91,9 +92,10 @@ class Apkg(WholeDeckProvider):
         return path.with_name(f"{path.name}.apkg")  # Anki opens no other
 
 
-def _result(package: WrittenPackage) -> SyncResult:
-    metadata = {"path": package.path, "cards": package.cards, "bytes": package.bytes}
-    return SyncResult(True, package.notes, metadata)
+def _write(path: Path, decks: list[Deck], media: Iterable[Path]) -> SyncResult:
+    cards = write_package(path, decks, media)
+    metadata = {"path": path, "cards": cards, "bytes": path.stat().st_size}
+    return SyncResult(True, sum(len(deck.notes) for deck in decks), metadata)
 
 
 @hookimpl

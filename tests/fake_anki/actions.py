@@ -20,12 +20,11 @@ from typing import Any, Literal
 
 import attrs
 
-from deckwright.providers.deck import CardTemplate
+from deckwright.providers.deck import CardTemplate, NoteType
 from fake_anki.collection import (
     AnkiCollection,
     AnkiError,
     AnkiNote,
-    AnkiNoteType,
     NoteCheck,
     shown,
 )
@@ -370,7 +369,7 @@ class AnkiConnect:
         note_type = self._note_type(model["name"])
         self._collection.change_note_type(note_type.name, note_type.templates, model["css"])
 
-    def _note_type(self, name: str) -> AnkiNoteType:
+    def _note_type(self, name: str) -> NoteType:
         note_type = self._collection.note_types().get(name)
         if not note_type:
             raise AnkiError(f"model was not found: {name}")
@@ -610,7 +609,7 @@ class AnkiConnect:
 class _Draft:
     """A note that is not added yet."""
 
-    note_type: AnkiNoteType
+    note_type: NoteType
     deck: str
     fields: dict[str, str]
     tags: list[str]
@@ -659,7 +658,7 @@ def _fields(note: AnkiNote) -> Json:
     return {name: {"value": value, "order": order} for order, (name, value) in enumerate(note.fields.items())}
 
 
-def _model(note_type: AnkiNoteType) -> Json:
+def _model(note_type: NoteType) -> Json:
     return {
         "id": note_type.id,
         "name": note_type.name,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from deckwright.providers.deck import CardTemplate
+from deckwright.providers.deck import CardTemplate, NoteType
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -24,27 +24,6 @@ if TYPE_CHECKING:
 
 class AnkiError(Exception):
     """What Anki or the add-on objects to; the message is what a client is told."""
-
-
-@attrs.frozen
-class AnkiNoteType:
-    """A note type that is in the collection.
-
-    Attributes:
-        id: Its number.
-        name: Its name.
-        fields: The names of its fields, in order.
-        templates: Its cards.
-        css: Their style.
-        is_cloze: Whether its cards are made of the gaps in a text.
-    """
-
-    id: int
-    name: str
-    fields: tuple[str, ...]
-    templates: tuple[CardTemplate, ...]
-    css: str
-    is_cloze: bool = False
 
 
 @attrs.frozen
@@ -119,13 +98,13 @@ class AnkiCollection(ABC):
         """Make a deck, and those it lies in, unless they are there; return its number."""
 
     @abstractmethod
-    def note_types(self) -> dict[str, AnkiNoteType]:
+    def note_types(self) -> dict[str, NoteType]:
         """Return all note types, by name."""
 
     @abstractmethod
     def add_note_type(
         self, name: str, fields: Sequence[str], templates: Sequence[CardTemplate], css: str, *, is_cloze: bool
-    ) -> AnkiNoteType:
+    ) -> NoteType:
         """Add a note type whose name is not taken."""
 
     @abstractmethod

@@ -19,17 +19,17 @@ from pathlib import Path
 
 import attrs
 
-from deckwright.providers.deck import CardTemplate
+from deckwright.anki.package import Package, PackagedNote, open_package, write_package
+from deckwright.errors import DataError
+from deckwright.providers.deck import CardTemplate, Deck, Note, NoteType
 from fake_anki.collection import (
     AnkiCard,
     AnkiCollection,
     AnkiError,
     AnkiNote,
-    AnkiNoteType,
     NoteCheck,
     shown,
 )
-from fake_anki.package import Package, PackagedNote, read_package, write_package
 from fake_anki.search import matcher
 from fake_anki.templates import cards_of, check_templates, has_gap
 
@@ -55,7 +55,7 @@ class MemoryCollection(AnkiCollection):
         self._remove_folder = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._numbers = itertools.count(_FIRST_NUMBER)
         self._decks = {"Default": 1}
-        self._note_types: dict[int, AnkiNoteType] = {}
+        self._note_types: dict[int, NoteType] = {}
         self._changed: dict[int, int] = {}
         self._notes: dict[int, AnkiNote] = {}
         self._cards: dict[int, int] = {}
@@ -92,15 +92,15 @@ class MemoryCollection(AnkiCollection):
 
     # Note types
 
-    def note_types(self) -> dict[str, AnkiNoteType]:
+    def note_types(self) -> dict[str, NoteType]:
         return {note_type.name: note_type for note_type in self._note_types.values()}
 
     def add_note_type(
         self, name: str, fields: Sequence[str], templates: Sequence[CardTemplate], css: str, *, is_cloze: bool
-    ) -> AnkiNoteType:
+    ) -> NoteType:
         check_templates(name, fields, templates)
         number = next(self._numbers)
-        note_type = AnkiNoteType(number, name, tuple(fields), tuple(templates), css, is_cloze)
+        note_type = NoteType(number, name, tuple(fields), tuple(templates), css, is_cloze)
         self._note_types[number] = note_type
         self._changed[number] = int(time.time())
         return note_type
@@ -114,7 +114,7 @@ class MemoryCollection(AnkiCollection):
             if note.note_type == name:
                 self._keep(self._with_cards(note, note.decks[0]))
 
-    def _note_type(self, name: str) -> AnkiNoteType:
+    def _note_type(self, name: str) -> NoteType:
         return next(note_type for note_type in self._note_types.values() if note_type.name == name)
 
     # Notes
@@ -224,39 +224,50 @@ class MemoryCollection(AnkiCollection):
     # Packages
 
     def import_package(self, path: Path) -> int:
-        package = read_package(path)
-        # As Anki: neither a note type nor a deck nor a file comes with nothing that uses it.
-        used = {note.note_type for note in package.notes}
-        names = {number: self._import_note_type(package, number) for number in sorted(used)}
-        for note in package.notes:
-            self._import_note(note, names[note.note_type])
-        texts = "".join(value for note in package.notes for value in note.values)
-        for name, data in package.media.items():
-            if name in texts or name.startswith("_"):
-                (self.media_folder / media_name(name)).write_bytes(data)
-        return len(package.notes) + len(package.media)
+        if not path.exists():
+            raise AnkiError(f"Failed to open '{path}': No such file or directory (os error 2)")
+        try:
+            with open_package(path) as package:
+                return self._import(package)
+        except DataError as error:
+            raise AnkiError(f"invalid Zip archive: {error}") from error
 
-    def _import_note_type(self, package: Package, number: int) -> str:
-        """Take over a note type; return the name that it has here, which may be another."""
-        packaged = package.note_types[number]
-        new, mine = packaged.note_type, self._note_types.get(number)
+    def _import(self, package: Package) -> int:
+        notes = list(package.notes())
+        # Like Anki: note types, decks and files are only imported with notes that use them.
+        modified: dict[int, int] = {}
+        for note in notes:
+            modified[note.note_type] = max(note.modified, modified.get(note.note_type, 0))
+        names = {id: self._import_note_type(package.note_types[id], modified[id]) for id in sorted(modified)}
+        for note in notes:
+            self._import_note(note, names[note.note_type], package)
+        texts = "".join(value for note in notes for value in note.values)
+        for name in package.media:
+            if name in texts or name.startswith("_"):
+                (self.media_folder / media_name(name)).write_bytes(b"".join(package.read(name)))
+        return len(notes) + len(package.media)
+
+    def _import_note_type(self, new: NoteType, modified: int) -> str:
+        """Import a note type; return its name here, which may be another one."""
+        mine = self._note_types.get(new.id)
         if mine and _shape(mine) != _shape(new):
             new, mine = attrs.evolve(new, id=next(self._numbers)), None
-        if mine and packaged.modified <= self._changed[number]:
+        if mine and modified <= self._changed[new.id]:
             return mine.name
         name = new.name
         while any(other.name == name and other.id != new.id for other in self._note_types.values()):
             name += "+"
         self._note_types[new.id] = attrs.evolve(new, name=name)
-        self._changed[new.id] = packaged.modified
+        self._changed[new.id] = modified
         for note in self.notes() if mine and mine.name != name else ():
             if mine and note.note_type == mine.name:
                 self._keep(attrs.evolve(note, note_type=name))
         return name
 
-    def _import_note(self, packaged: PackagedNote, note_type: str) -> None:
+    def _import_note(self, packaged: PackagedNote, note_type: str, package: Package) -> None:
         fields = dict(zip(self._note_type(note_type).fields, packaged.values, strict=True))
-        for deck in packaged.cards.values():
+        decks = {card.template: package.decks[card.deck] for card in packaged.cards}
+        for deck in decks.values():
             self.add_deck(deck)
         number = self._guids.get(packaged.guid)
         if number is None:
@@ -266,25 +277,30 @@ class MemoryCollection(AnkiCollection):
             note = AnkiNote(
                 number, packaged.guid, note_type, fields, _tags(packaged.tags), (), packaged.modified
             )
-            self._keep(self._with_cards_at(note, packaged.cards))
+            self._keep(self._with_cards_at(note, decks))
             return
         mine = self._notes[number]
-        # A note that is here with another note type, or that is as new as this one, stays as it is.
+        # A note that has another note type here, or that is not older than this one, stays as it is.
         if mine.note_type == note_type and packaged.modified > mine.modified:
             changed = attrs.evolve(mine, fields=fields, tags=_tags(packaged.tags), modified=packaged.modified)
-            self._keep(self._with_cards_at(changed, packaged.cards))
+            self._keep(self._with_cards_at(changed, decks))
 
     def export_package(self, deck: str, path: Path) -> None:
-        notes = []
+        """Write a package. Unlike Anki, it puts all cards of a note into the deck of the first."""
+        by_deck: dict[tuple[str, str], list[Note]] = {}
         for note in self.notes():
-            cards = tuple(card for card in note.cards if f"{card.deck}::".startswith(f"{deck}::"))
-            if cards:
-                notes.append(attrs.evolve(note, cards=cards))
-        used = {note.note_type for note in notes}
-        note_types = [note_type for name, note_type in self.note_types().items() if name in used]
-        texts = "".join(value for note in notes for value in note.fields.values())
-        media = {name: data for name, data in self.media().items() if name in texts or name.startswith("_")}
-        write_package(path, note_types, notes, media)
+            decks = [name for name in note.decks if f"{name}::".startswith(f"{deck}::")]
+            if decks:
+                exported = Note(note.guid, dict(note.fields), note.tags)
+                by_deck.setdefault((decks[0], note.note_type), []).append(exported)
+        made = [Deck(name, self._note_type(kind), notes) for (name, kind), notes in by_deck.items()]
+        texts = "".join(
+            value for notes in by_deck.values() for note in notes for value in note.fields.values()
+        )
+        files = [
+            file for file in self.media_folder.iterdir() if file.name in texts or file.name.startswith("_")
+        ]
+        write_package(path, made, files)
 
 
 def media_name(name: str) -> str:
@@ -313,5 +329,5 @@ def _first_field(note: AnkiNote) -> tuple[str, str]:
     return note.note_type, shown(next(iter(note.fields.values())))
 
 
-def _shape(note_type: AnkiNoteType) -> tuple[object, ...]:
+def _shape(note_type: NoteType) -> tuple[object, ...]:
     return note_type.fields, tuple(template.name for template in note_type.templates), note_type.is_cloze

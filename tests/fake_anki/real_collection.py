@@ -11,12 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from deckwright import CardTemplate
+from deckwright.providers.deck import CardTemplate, NoteType
 from fake_anki.collection import (
     AnkiCard,
     AnkiCollection,
     AnkiNote,
-    AnkiNoteType,
     NoteCheck,
     shown,
 )
@@ -47,7 +46,7 @@ class RealCollection(AnkiCollection):
         assert number
         return number
 
-    def note_types(self) -> dict[str, AnkiNoteType]:
+    def note_types(self) -> dict[str, NoteType]:
         models = self.col.models
         # Python keeps them in a cache, which an import passes by.
         models._clear_cache()
@@ -59,7 +58,7 @@ class RealCollection(AnkiCollection):
 
     def add_note_type(
         self, name: str, fields: Sequence[str], templates: Sequence[CardTemplate], css: str, *, is_cloze: bool
-    ) -> AnkiNoteType:
+    ) -> NoteType:
         models = self.col.models
         model = models.new(name)
         model["css"], model["type"] = css, int(is_cloze)
@@ -168,7 +167,7 @@ class RealCollection(AnkiCollection):
             return None
 
 
-def _note_type(model: Any) -> AnkiNoteType:
+def _note_type(model: Any) -> NoteType:
     fields = tuple(field["name"] for field in model["flds"])
     templates = tuple(CardTemplate(part["name"], part["qfmt"], part["afmt"]) for part in model["tmpls"])
-    return AnkiNoteType(model["id"], model["name"], fields, templates, model["css"], model["type"] == 1)
+    return NoteType(model["id"], model["name"], fields, templates, model["css"], model["type"] == 1)

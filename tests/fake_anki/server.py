@@ -26,6 +26,7 @@ from contextlib import suppress
 
 import attrs
 
+from deckwright.providers.deck import NoteType
 from deckwright.testing.servers.base import Exchange, LocalServer, Received, Reply, head
 from fake_anki.actions import (
     AddOnVersion,
@@ -35,7 +36,7 @@ from fake_anki.actions import (
     Envelope,
     Json,
 )
-from fake_anki.collection import AnkiCollection, AnkiNote, AnkiNoteType
+from fake_anki.collection import AnkiCollection, AnkiNote
 from fake_anki.memory import MemoryCollection
 
 BANNER = b"AnkiConnect v.6"
@@ -162,7 +163,7 @@ class AnkiServer(LocalServer):
         """Return all notes with their fields, tags and cards; each card knows its deck."""
         return self.collection.notes()
 
-    def note_types(self) -> dict[str, AnkiNoteType]:
+    def note_types(self) -> dict[str, NoteType]:
         """Return all note types, by name."""
         return self.collection.note_types()
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
-from deckwright.providers.deck import CardTemplate
-from fake_anki.collection import AnkiError, AnkiNoteType
+from deckwright.providers.deck import CardTemplate, NoteType
+from fake_anki.collection import AnkiError
 
 # What a template may refer to beside the fields of its note type.
 _SPECIAL = {"FrontSide", "Tags", "Type", "Deck", "Subdeck", "Card", "CardFlag", "CardID"}
@@ -42,7 +42,7 @@ def has_gap(fields: Mapping[str, str]) -> bool:
     return any(_GAP.search(value) for value in fields.values())
 
 
-def cards_of(note_type: AnkiNoteType, fields: Mapping[str, str]) -> list[int]:
+def cards_of(note_type: NoteType, fields: Mapping[str, str]) -> list[int]:
     """Return which templates make a card of a note, by their place; of a cloze note, which gaps."""
     if note_type.is_cloze:
         clozes = {

@@ -98,7 +98,7 @@ class TestCards:
             notes = [["{{c1::uno}} y {{c2::dos::number}}", "b", ""], ["{{c1::a {{c2::b}} c}} d", "", "c"]]
         kind = model("ABC", *cards, cloze=cloze, name="Kind & sort")
         package = write_apkg(
-            tmp_path / "deck.apkg", notes, kind, deck="Top::Sub", tags="one two", places=[0, 1]
+            tmp_path / "deck.apkg", notes, kind, deck="Top::Sub", tags="one two", templates=[0, 1]
         )
         shown = _as_rendered(open_page(write_preview(package).path))
         assert len(shown) == 2 * len(notes)
@@ -249,7 +249,7 @@ class TestParts:
     def test_files_that_are_not_there_are_named(self, open_page: OpenPage, tmp_path: Path) -> None:
         kind = model(["A"], ("{{A}}", "{{A}}"))
         note = ["one [sound:lost.mp3] <img src='lost%20too.png'>"]
-        package = write_apkg(tmp_path / "deck.apkg", [note], kind, {"lost.mp3": b""}, left_out=["lost.mp3"])
+        package = write_apkg(tmp_path / "deck.apkg", [note], kind, {"lost.mp3": b""}, missing=["lost.mp3"])
         opened = open_page(write_preview(package).path)
         assert opened.page.get_by_text("Missing: lost.mp3").count() == 2
         assert opened.page.get_by_text("Missing: lost too.png").count() == 2

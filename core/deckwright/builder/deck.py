@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from deckwright.anki.note_type import note_type
-from deckwright.anki.package import Files
+from deckwright.anki.package import LazyPaths
 from deckwright.builder.delivery import hand_over, require_a_target, rescued
 from deckwright.builder.engine import started_engine
 from deckwright.builder.media_chain import KINDS, Medium, Missing
@@ -226,7 +226,7 @@ def _deck(plan: Plan, found: Gathered) -> Deck:
         is_named=plan.is_named,
         note_type=note_type(),
         notes=Notes(plan.deck, plan.words, found.of_word),
-        media=Files(dict.fromkeys(medium.file for medium in media)),
+        media=LazyPaths(dict.fromkeys(medium.file for medium in media)),
         output=plan.output,
         description="<br>".join(map(escape, lines)),
     )

@@ -1,6 +1,6 @@
-"""Previews: one HTML page with every card of a deck, as the learner will see it, before Anki has it."""
+"""Previews: one HTML page with every card of a deck, as the learner will see it in Anki."""
 
+from deckwright.preview.note_content import Origin, Origins
 from deckwright.preview.page import Preview, write_preview
-from deckwright.preview.parts import Origin, Origins
 
 __all__ = ["Origin", "Origins", "Preview", "write_preview"]

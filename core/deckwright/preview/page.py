@@ -1,4 +1,4 @@
-"""Writes the page: `page.html` with the style, the deck as JSON, its media as base64, and the script that shows it."""
+"""Writes the page: `page.html` with its style and script, and the deck as JSON, with its media in base64."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from typing import Any, BinaryIO
 
 import attrs
 
-from deckwright.anki.package_reader import Package, PackagedNote, open_package
+from deckwright.anki.package import Package, PackagedNote, open_package
 from deckwright.errors import DataError
-from deckwright.preview.parts import PARTS, Missing, Origin, Origins, is_empty, media_in, plain
+from deckwright.preview.note_content import PARTS, Missing, Origins, is_empty, media_in, plain
 from deckwright.preview.report import Report, read_report
 
-# By this, in its first bytes, a preview is known as one.
+# In the first bytes of every preview, to recognise one.
 MARK = b'<meta name="generator" content="deckwright preview">'
 
-# Not the module mimetypes, whose answers depend on the system.
+# The module mimetypes would give other answers on other systems.
 _TYPES = {
     ".mp3": "audio/mpeg", ".ogg": "audio/ogg", ".oga": "audio/ogg", ".opus": "audio/ogg", ".wav": "audio/wav",
     ".flac": "audio/flac", ".m4a": "audio/mp4", ".aac": "audio/aac", ".3gp": "audio/3gpp",
@@ -40,13 +40,13 @@ class Preview:
     """A preview that was written.
 
     Attributes:
-        path: Where it is.
+        path: Its file.
         deck: The deck's name.
-        notes: How many notes it has.
-        cards: How many cards.
-        sounds: How many files of sound (and film) it has.
-        pictures: How many pictures.
-        missing: How many notes lack something.
+        notes: The number of notes.
+        cards: The number of cards.
+        sounds: The number of sound and video files.
+        pictures: The number of pictures.
+        missing: The number of notes that lack something.
         bytes: The size of the page.
     """
 
@@ -60,111 +60,85 @@ class Preview:
     bytes: int
 
 
-def _none_known(names: object) -> Mapping[str, Origin]:
-    return {}
-
-
 def write_preview(
-    source: Path, output: Path | None = None, *, origins: Origins = _none_known, force: bool = False
+    source: Path, output: Path | None = None, *, origins: Origins | None = None, force: bool = False
 ) -> Preview:
-    """Write a preview of a deck, beside `output` first and there once it is complete.
+    """Write a preview of a deck. The page appears only when it is complete.
 
     Args:
-        source: An Anki package, or the report of the build that wrote one; with it, the page also says why
+        source: An Anki package, or the report of the build that wrote it. With a report, the page also shows why
             something is missing.
-        output: The page; beside the package, under the same name, when not given. A preview that is there is
-            replaced.
-        origins: Says where media files came from.
-        force: Also replace a file that is no preview.
+        output: The page; by default it has the name of the package. An existing preview is replaced.
+        origins: Returns where media files came from.
+        force: Also replace a file that is not a preview.
 
     Raises:
-        DataError: The source cannot be read, or the page not be written; a file that was there stays.
+        DataError: The source cannot be read, or the page cannot be written; an existing file is not changed.
     """
     report = None if zipfile.is_zipfile(source) or source.suffix == ".apkg" else read_report(source)
     package = report.package if report else source
     output = output or package.with_suffix(".html")
-    _check_output(output, (source, package), force)
-    with open_package(package) as opened:
-        try:
-            with tempfile.TemporaryDirectory(prefix=".preview-", dir=output.parent) as folder:
-                finished = Path(folder, "finished.html")
-                with finished.open("wb") as target:
-                    counts = _write(target, opened, report, origins)
-                size = finished.stat().st_size
-                finished.replace(output)
-        except OSError as error:
-            raise DataError(f"{output} cannot be written: {error.strerror or error}.") from error
+    try:
+        _check_output(output, (source, package), force)
+        with (
+            open_package(package) as opened,
+            tempfile.TemporaryDirectory(prefix=".preview-", dir=output.parent) as folder,
+        ):
+            finished = Path(folder, "finished.html")
+            with finished.open("wb") as target:
+                counts = _write(target, opened, report, origins)
+            size = finished.stat().st_size
+            finished.replace(output)
+    except OSError as error:
+        raise DataError(f"{output} cannot be written: {error.strerror or error}.") from error
     return Preview(path=output, bytes=size, **counts)
 
 
 def _check_output(output: Path, sources: Iterable[Path], force: bool) -> None:
-    try:
-        if output.is_dir():
-            raise DataError(f"{output} is a folder; the preview needs the name of a file.")
-        if not output.parent.is_dir():
-            raise DataError(f"{output} cannot be written: there is no folder {output.parent}.")
-        if not output.exists():
-            return
-        if any(source.exists() and output.samefile(source) for source in sources):
-            raise DataError(f"{output} is what the preview would be made of; -o names another file.")
-        with output.open("rb") as file:
-            if MARK not in file.read(1024) and not force:
-                raise DataError(
-                    f"{output} is there already, and no preview.",
-                    hint="-o names another file; --force replaces it.",
-                )
-    except OSError as error:
-        raise DataError(f"{output} cannot be written: {error.strerror or error}.") from error
+    if output.is_dir():
+        raise DataError(f"{output} is a folder; the preview needs the name of a file.")
+    if not output.parent.is_dir():
+        raise DataError(f"{output} cannot be written: there is no folder {output.parent}.")
+    if not output.exists():
+        return
+    if any(source.exists() and output.samefile(source) for source in sources):
+        raise DataError(f"{output} cannot be replaced: it is the deck to show. Name another file with -o.")
+    with output.open("rb") as file:
+        if MARK not in file.read(1024) and not force:
+            raise DataError(
+                f"{output} already exists and is not a preview.",
+                hint="Name another file with -o, or replace it with --force.",
+            )
 
 
-def _write(target: BinaryIO, package: Package, report: Report | None, origins: Origins) -> dict[str, Any]:
-    """Write the page in the order of its parts, of which only one is in memory at a time; return the counts."""
-    folder = files("deckwright.preview")
-    page, style, script = (
-        # Without the carriage returns of a checkout, which the browser drops before it looks at the hash.
-        (folder / name).read_text(encoding="utf-8").replace("\r\n", "\n")
-        for name in ("page.html", "page.css", "page.js")
-    )
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+def _write(
+    target: BinaryIO, package: Package, report: Report | None, origins: Origins | None
+) -> dict[str, Any]:
+    """Write the page part by part, so that it is never in memory as a whole; return the counts."""
+    page, style, script = map(_resource, ("page.html", "page.css", "page.js"))
     head, tail = page.split("$data")
-    deck = report.deck if report else _deck_name(package)
+    names = list(package.decks.values())
+    deck = report.deck if report else names[0] if len(names) == 1 else package.path.stem
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     head = Template(head).substitute(title=html.escape(deck), style=style, hash=digest)
     target.write(head.encode("utf-8", "replace"))
 
-    counter = _Counter()
-    target.write(b'<script type="application/json" id="notes">[\n')
-    for number, note in enumerate(package.notes()):
-        target.write(b",\n" if number else b"")
-        target.write(_json(_note(note, package, report, counter)))
-    target.write(b"\n]</script>\n")
-    known = origins(list(package.media))
-    media = {
-        name: {
-            "block": f"media-{number}",
-            "type": _type(name),
-            "bytes": entry.file_size,
-            "origin": attrs.asdict(known[name]) if name in known else None,
-        }
-        for number, (name, entry) in enumerate(package.media.items())
-    }
-    for name, file in media.items():
-        target.write(f'<script type="application/json" id="{file["block"]}">"'.encode())
-        for piece in package.read(name):
-            target.write(base64.b64encode(piece))
-        target.write(b'"</script>\n')
     kinds = [_type(name).partition("/")[0] for name in package.media]
-    counts: dict[str, Any] = {
-        "deck": deck,
-        "notes": counter.notes,
-        "cards": counter.cards,
-        "sounds": kinds.count("audio") + kinds.count("video"),
-        "pictures": kinds.count("image"),
-        "missing": counter.missing,
-    }
+    counts: dict[str, Any] = {"deck": deck, "notes": 0, "cards": 0, "missing": 0}
+    counts |= {"sounds": kinds.count("audio") + kinds.count("video"), "pictures": kinds.count("image")}
+    target.write(b'<script type="application/json" id="notes">[\n')
+    for packaged in package.notes():
+        note = _note(packaged, package, report)
+        target.write((b",\n" if counts["notes"] else b"") + _json(note))
+        counts["notes"] += 1
+        counts["cards"] += len(note["cards"])
+        counts["missing"] += bool(note["missing"])
+    target.write(b"\n]</script>\n")
+    media = _write_media(target, package, origins)
     whole = {
         "name": deck,
         "counts": {**counts, "bytes": package.path.stat().st_size},
-        "noteTypes": {number: attrs.asdict(kind) for number, kind in package.note_types.items()},
+        "noteTypes": {id: attrs.asdict(note_type) for id, note_type in package.note_types.items()},
         "decks": package.decks,
         "media": media,
     }
@@ -173,27 +147,31 @@ def _write(target: BinaryIO, package: Package, report: Report | None, origins: O
     return counts
 
 
-@attrs.define
-class _Counter:
-    notes: int = 0
-    cards: int = 0
-    missing: int = 0
+def _write_media(target: BinaryIO, package: Package, origins: Origins | None) -> dict[str, Any]:
+    """Write each media file as a block of its own; return what the page needs to know about each."""
+    known = origins(list(package.media)) if origins else {}
+    media = {}
+    for number, (name, entry) in enumerate(package.media.items()):
+        block = f"media-{number}"
+        origin = attrs.asdict(known[name]) if name in known else None
+        media[name] = {"block": block, "type": _type(name), "bytes": entry.file_size, "origin": origin}
+        target.write(f'<script type="application/json" id="{block}">"'.encode())
+        for chunk in package.read(name):
+            target.write(base64.b64encode(chunk))
+        target.write(b'"</script>\n')
+    return media
 
 
-def _note(note: PackagedNote, package: Package, report: Report | None, counter: _Counter) -> dict[str, Any]:
-    kind = package.note_types[note.note_type]
+def _note(note: PackagedNote, package: Package, report: Report | None) -> dict[str, Any]:
+    fields = dict(zip(package.note_types[note.note_type].fields, note.values, strict=True))
     media = list(dict.fromkeys(name for value in note.values for name in media_in(value)))
-    missing = list(_missing(dict(zip(kind.fields, note.values, strict=True)), media, package, report))
-    counter.notes += 1
-    counter.cards += len(note.cards)
-    counter.missing += bool(missing)
     return {
         "type": note.note_type,
         "fields": note.values,
-        "tags": note.tags,
-        "cards": [(card.place, card.deck, card.id) for card in note.cards],
+        "tags": " ".join(note.tags),
+        "cards": [(card.template, card.deck, card.id) for card in note.cards],
         "media": media,
-        "missing": [attrs.asdict(item) for item in missing],
+        "missing": [attrs.asdict(item) for item in _missing(fields, media, package, report)],
     }
 
 
@@ -201,21 +179,20 @@ def _missing(
     fields: Mapping[str, str], media: Iterable[str], package: Package, report: Report | None
 ) -> Iterator[Missing]:
     if PARTS.keys() <= fields.keys():
-        word = plain(next(iter(fields.values())))
+        reported = report.missing.get(plain(next(iter(fields.values()))), {}) if report else {}
         for field, (part, _) in PARTS.items():
             if is_empty(fields[field]):
-                told = report.missing.get((word, part)) if report else None
-                yield told or Missing(part)
+                yield reported.get(part, Missing(part))
     for name in media:
         if name not in package.media:
-            yield Missing(
-                name, failed=True, reasons={"": "The deck names this file, and it is not in the package."}
-            )
+            reason = "The deck names this file, but the package does not contain it."
+            yield Missing(name, failed=True, reasons={"": reason})
 
 
-def _deck_name(package: Package) -> str:
-    names = list(package.decks.values())
-    return names[0] if len(names) == 1 else package.path.stem
+def _resource(name: str) -> str:
+    # Without carriage returns: a browser removes them before it checks the hash of the script.
+    text = (files("deckwright.preview") / name).read_text(encoding="utf-8")
+    return text.replace("\r\n", "\n")
 
 
 def _type(name: str) -> str:
@@ -223,5 +200,5 @@ def _type(name: str) -> str:
 
 
 def _json(value: Any) -> bytes:
-    """Return JSON in ASCII, in which no text can end the element that it stands in."""
+    """Return ASCII JSON that cannot end the HTML element around it."""
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c").encode("ascii")

@@ -31,6 +31,7 @@ class NoteType:
         fields: The names of its fields, in order; the first is the sort field.
         templates: Its cards.
         css: The style of all of them.
+        is_cloze: Whether its cards are made from the gaps in a text.
     """
 
     id: int
@@ -38,6 +39,7 @@ class NoteType:
     fields: tuple[str, ...]
     templates: tuple[CardTemplate, ...]
     css: str
+    is_cloze: bool = False
 
 
 @attrs.frozen

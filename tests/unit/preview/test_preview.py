@@ -94,7 +94,7 @@ class TestPage:
 
     def test_files_that_the_package_lacks_are_missing(self, tmp_path: Path) -> None:
         note = ["x", "[sound:gone.mp3]", "<img alt='' src=gone%20too.png><img src='https://a.example/b.png'>"]
-        package = write_apkg(tmp_path / "deck.apkg", [note], KIND, {"gone.mp3": b""}, left_out=["gone.mp3"])
+        package = write_apkg(tmp_path / "deck.apkg", [note], KIND, {"gone.mp3": b""}, missing=["gone.mp3"])
         [shown] = blocks(write_preview(package).path)["notes"]
         assert [item["part"] for item in shown["missing"]] == ["gone.mp3", "gone too.png"]
 
@@ -108,13 +108,13 @@ class TestOutput:
     def test_what_is_no_preview_stays_unless_forced(self, deck: Path, tmp_path: Path) -> None:
         page = tmp_path / "deck.html"
         page.write_text("my own")
-        with pytest.raises(DataError, match="no preview"):
+        with pytest.raises(DataError, match="not a preview"):
             write_preview(deck)
         assert page.read_text() == "my own"
         assert write_preview(deck, force=True).path.stat().st_size > 1000
 
     def test_the_deck_itself_is_never_replaced(self, deck: Path) -> None:
-        with pytest.raises(DataError, match="would be made of"):
+        with pytest.raises(DataError, match="is the deck to show"):
             write_preview(deck, deck, force=True)
 
     def test_a_damaged_file_leaves_no_page(self, deck: Path) -> None:

@@ -274,14 +274,14 @@ class TestFailure:
         other.parent.mkdir()
         other.write_bytes(b"something else")
         message = self.failure(attrs.evolve(deck, media=(*deck.media, other)))
-        assert message == f"Two different media files have one name: {deck.media[0]} and {other}."
+        assert message == f"Two different media files have the same name: {deck.media[0]} and {other}."
 
     @pytest.mark.skipif(sys.platform == "win32", reason="such a file cannot be made on Windows")
     def test_a_name_that_anki_would_change_is_refused(self, deck: Deck, tmp_path: Path) -> None:
         (tmp_path / "what?.mp3").touch()
         message = self.failure(attrs.evolve(deck, media=(tmp_path / "what?.mp3",)))
         assert "'what?.mp3'" in message
-        assert "drops '?'" in message
+        assert "removes '?'" in message
 
     def test_a_folder_that_is_not_there(self, deck: Deck, tmp_path: Path) -> None:
         message = self.failure(attrs.evolve(deck, output=tmp_path / "nowhere" / "deck.apkg"))

@@ -1,4 +1,4 @@
-"""What a note is made of: its media files, what it lacks, and where each came from."""
+"""What a note contains: its media files and where they came from, and what it lacks."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import attrs
 
 @attrs.frozen
 class Origin:
-    """Where one media file came from.
+    """Where a media file came from.
 
     Attributes:
-        instance: The configured provider's key.
-        provider: The name by which plugins know it.
-        attribution: Whom it is to be credited to; empty when nobody.
-        cost: US dollars; None when unknown.
+        instance: The key of the configured provider.
+        provider: The provider's name.
+        attribution: Who must be credited; empty if nobody.
+        cost: US dollars; None if unknown.
         made_at: When it was made: an ISO date-time in UTC.
     """
 
@@ -30,18 +30,18 @@ class Origin:
     made_at: str
 
 
-# From the names of media files to what is known of each.
+# Returns the origins of those of the named media files that are known.
 Origins = Callable[[Sequence[str]], Mapping[str, Origin]]
 
 
 @attrs.frozen
 class Missing:
-    """What a note lacks.
+    """Something that a note lacks.
 
     Attributes:
-        part: "sound", "picture" or, of a file that the note names and the package lacks, its name.
-        failed: Whether that is a fault, rather than that nobody has one.
-        reasons: Why, by the key of each provider that was asked.
+        part: "sound", "picture" or, for a file that the note names and the package lacks, its name.
+        failed: Whether this is an error, not just that no provider has one.
+        reasons: The reason of each provider, by its key.
     """
 
     part: str
@@ -49,7 +49,7 @@ class Missing:
     reasons: Mapping[str, str] = attrs.field(factory=dict)
 
 
-# The fields of Deckwright's note type that are to hold media, and what a report calls what is in them.
+# The media fields of Deckwright's note type. For each: the part, and its type in a report.
 PARTS = {"Sound": ("sound", "audio"), "Picture": ("picture", "image")}
 
 _REFERENCE = re.compile(
@@ -58,23 +58,22 @@ _REFERENCE = re.compile(
       (?:"(?P<double>[^"]*)" | '(?P<single>[^']*)' | (?P<bare>[^\s>"']+))""",
     re.IGNORECASE | re.VERBOSE,
 )
-_ELSEWHERE = re.compile(r"(?i)\s*(?:[a-z][a-z0-9+.-]*:|//|$)")
+_EXTERNAL = re.compile(r"(?i)\s*(?:[a-z][a-z0-9+.-]*:|//|$)")
 _EMPTY = re.compile(r"(?i)(?:\s|</?(?:br|div)\s?/?>)*")
 
 
 def is_empty(value: str) -> bool:
-    """Say whether a field is empty, as Anki sees it."""
+    """Return whether Anki considers a field empty."""
     return bool(_EMPTY.fullmatch(value))
 
 
 def media_in(value: str) -> list[str]:
-    """Return the names of the media files that a field refers to; addresses on the network are none."""
+    """Return the names of the media files that a field refers to, without external addresses."""
     names = []
     for match in _REFERENCE.finditer(value):
-        sound = match["sound"]
         name = html.unescape(next(filter(None, match.groups()), ""))
-        if sound is None:
-            if _ELSEWHERE.match(name):
+        if match["sound"] is None:
+            if _EXTERNAL.match(name):
                 continue
             name = unquote(name)
         names.append(unicodedata.normalize("NFC", name))
@@ -82,10 +81,10 @@ def media_in(value: str) -> list[str]:
 
 
 def plain(value: str) -> str:
-    """Return a field as the text that a word list has for it, in one line."""
+    """Return a field as the text in the word list, on one line."""
     return one_line(html.unescape(re.sub(r"(?i)<br\s*/?>", " ", value)))
 
 
 def one_line(text: str) -> str:
-    """Return text with single spaces, and without the joiners that keep Anki from seeing a formula in it."""
+    """Return text with single spaces, without the word joiners that a build adds to brackets."""
     return " ".join(text.replace("\u2060", "").split())
