@@ -9,12 +9,26 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from fake_anki.server import AnkiServer
 
 # Where the helpers of several tests are, such as fake_anki.
 sys.path.insert(0, str(Path(__file__).parent))
+
+# Property tests try few examples, the same every time; with `--hypothesis-profile=thorough` many random ones.
+settings.register_profile(
+    "quick",
+    deadline=None,
+    derandomize=True,
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.register_profile(
+    "thorough", settings.get_profile("quick"), derandomize=False, max_examples=300, print_blob=True
+)
+settings.load_profile("quick")
 
 
 def pytest_configure() -> None:

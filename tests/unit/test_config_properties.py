@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import attrs
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deckwright import Config, DeckwrightError, MediaProvider, ProviderRegistry, SettingError, hookimpl
@@ -21,11 +21,6 @@ from deckwright.config.providers import read_provider_configs
 from deckwright.config.settings import read_settings
 
 pytestmark = pytest.mark.usefixtures("clean_place")
-lenient = settings(
-    deadline=None,
-    max_examples=200,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
 
 WORDS = [
     "providers", "audio", "image", "sync", "data", "apis", "base", "plugins", "build", "audio_generation",
@@ -112,7 +107,6 @@ names_of_plugins = st.lists(
 )
 
 
-@lenient
 @given(
     st.fixed_dictionaries(
         {}, optional=dict.fromkeys(["paths", "modules", "disable", "prefer"], names_of_plugins | values)
@@ -122,7 +116,6 @@ def test_any_plugins_section(plugins: dict[str, Any]) -> None:
     use(Config({"plugins": plugins, "providers": {"audio": {"any": {"pipelines": ["*"]}}}}))
 
 
-@lenient
 @given(configurations | tables)
 def test_any_nested_mapping(data: dict[Any, Any]) -> None:
     use(Config(data))
@@ -169,7 +162,6 @@ toml_like = st.lists(
 json_like = values.map(lambda value: json.dumps(value, default=str)) | toml_like
 
 
-@lenient
 @given(st.sampled_from([".toml", ".json"]), st.binary(max_size=60))
 @pytest.mark.usefixtures("scratch")
 def test_any_bytes(suffix: str, content: bytes) -> None:
@@ -177,7 +169,6 @@ def test_any_bytes(suffix: str, content: bytes) -> None:
         use(Config.load(file_with(content, suffix)))
 
 
-@lenient
 @given(toml_like)
 @pytest.mark.usefixtures("scratch")
 def test_anything_like_toml(text: str) -> None:
@@ -185,7 +176,6 @@ def test_anything_like_toml(text: str) -> None:
         use(Config.load(file_with(text.encode("utf-8", "surrogatepass"), ".toml")))
 
 
-@lenient
 @given(json_like | configurations.map(lambda data: json.dumps(data, default=str)))
 @pytest.mark.usefixtures("scratch")
 def test_anything_like_json(text: str) -> None:
@@ -193,7 +183,6 @@ def test_anything_like_json(text: str) -> None:
         use(Config.load(file_with(text.encode("utf-8", "surrogatepass"), ".json")))
 
 
-@lenient
 @given(tables, st.lists(texts, max_size=4).map(".".join))
 def test_a_dotted_key_leads_to_the_value_or_the_default(data: dict[Any, Any], key: str) -> None:
     default = object()
@@ -205,14 +194,12 @@ def test_a_dotted_key_leads_to_the_value_or_the_default(data: dict[Any, Any], ke
         assert found is default if value is default else type(found) is type(value)
 
 
-@lenient
 @given(tables)
 def test_without_variables_nothing_is_replaced(data: dict[Any, Any]) -> None:
     if "${" not in repr(data):
         assert repr(Config(data).to_dict()) == repr(data)
 
 
-@lenient
 @given(
     before=st.text(alphabet="ab $:{}", max_size=5),
     value=st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8),
@@ -247,7 +234,6 @@ class Everything:
 near = scalars | st.sampled_from(["1", "1.5", "nan", "inf", "1_0", "true", "~x/y", "9" * 5000, "a", 10**400])
 
 
-@lenient
 @given(
     st.dictionaries(
         st.sampled_from([field.name for field in attrs.fields(Everything)]),

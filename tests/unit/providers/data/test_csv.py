@@ -6,7 +6,7 @@ import string
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deckwright import DataError, ReadOnlyError, SettingError
@@ -232,7 +232,6 @@ class TestFaults:
         assert "UTF-8" in caught.value.hint
         assert "encoding" in caught.value.hint
 
-    @settings(deadline=None, derandomize=True, max_examples=300)
     @given(content=st.binary() | st.text(st.sampled_from('ab,;\t|\n\r"# \0=')).map(str.encode))
     @pytest.mark.parametrize("ending", [".csv", ".txt"])
     def test_any_bytes_are_words_or_a_data_error(self, tmp_path_factory, content, ending):
@@ -319,7 +318,6 @@ class TestSaving:
             data.save_data("words.csv", [{"word": "new"}])
         assert data.load_data("words.csv") == [{"word": "old"}]
 
-    @settings(deadline=None, derandomize=True, max_examples=150)
     @given(
         rows=st.lists(
             st.fixed_dictionaries({"word": FIELD.filter(bool), **dict.fromkeys(COLUMNS, FIELD)}), min_size=1
@@ -335,7 +333,6 @@ class TestSaving:
         data.save_data(name, once)
         assert data.load_data(name) == once
 
-    @settings(deadline=None, derandomize=True, max_examples=100)
     @given(
         rows=st.lists(st.fixed_dictionaries({"word": st.text(string.printable).map(str.strip).filter(bool)}))
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deckwright import DataError, ReadOnlyError
@@ -64,7 +64,6 @@ class TestLoading:
         with pytest.raises(DataError, match=what):
             data.load_data("a")
 
-    @settings(deadline=None, derandomize=True, max_examples=300)
     @given(st.binary() | st.text(st.sampled_from('[]{}":,01eE-+. \n\\untrfalsNI')).map(str.encode))
     def test_any_bytes_are_data_or_a_data_error(self, tmp_path_factory, content):
         folder = tmp_path_factory.getbasetemp()
@@ -83,7 +82,6 @@ class TestSaving:
         text = (tmp_path / "sub" / "nouns.json").read_text("utf-8")
         assert text == '{\n  "b": "niño",\n  "a": [\n    1\n  ]\n}\n'
 
-    @settings(deadline=None, derandomize=True, max_examples=150)
     @given(
         st.recursive(
             st.none()
