@@ -7,84 +7,96 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from deckwright.store import Asked, Kept, Limit, Place, Run, Store
+from deckwright.store import (
+    AlreadyCached,
+    CacheEntry,
+    Limit,
+    LimitReached,
+    ProviderRef,
+    Reservation,
+    Run,
+    Scope,
+    Store,
+)
 
-VOICE = ("audio", "voice", "openai")
+VOICE = ProviderRef("audio", "voice", "openai")
 SOUND = b"ID3 sound"
 
 
-def ask(
+def reserve(
     run: Run,
     key: str,
     amount: float | None = 0.5,
     limits: Sequence[Limit] = (),
     *,
-    names: tuple[str, str, str] = VOICE,
+    provider: ProviderRef = VOICE,
     is_resumable: bool = False,
-    is_over: Callable[[], bool] | None = None,
-) -> Asked | Limit | Kept | None:
-    """Ask for a key; return None when it has to wait, unless `is_over` says for how long it may."""
-    looks = iter((False, True))
-    return run.ask(
+    is_stopping: Callable[[], bool] | None = None,
+) -> Reservation | AlreadyCached | LimitReached | None:
+    """Reserve for a key; return None when it has to wait, unless `is_stopping` says for how long it may."""
+    attempts = iter((False, True))
+    return run.reserve(
         key,
-        names,
+        provider,
         lambda: amount,
         limits,
         is_resumable=is_resumable,
-        is_over=is_over or (lambda: next(looks)),
+        is_stopping=is_stopping or (lambda: next(attempts)),
     )
 
 
-def asked(run: Run, key: str, amount: float | None = 0.5, *, is_resumable: bool = False) -> Asked:
-    """Ask for a key of which it is sure that it may be asked for."""
-    request = ask(run, key, amount, is_resumable=is_resumable)
-    assert isinstance(request, Asked)
-    return request
+def reserved(run: Run, key: str, amount: float | None = 0.5, *, is_resumable: bool = False) -> Reservation:
+    """Reserve for a key that certainly may be requested."""
+    reservation = reserve(run, key, amount, is_resumable=is_resumable)
+    assert isinstance(reservation, Reservation)
+    return reservation
 
 
-def keep(
+def record(
     run: Run,
     key: str,
     data: bytes = SOUND,
     *,
-    request: Asked | None = None,
+    reservation: Reservation | None = None,
     cost: float | None = None,
     deck: str = "",
-    names: tuple[str, str, str] = VOICE,
-) -> Kept:
-    """Keep a sound that holds this data."""
+    provider: ProviderRef = VOICE,
+) -> CacheEntry:
+    """Record a sound that holds this data."""
     file = run.new_file(".mp3")
     file.write_bytes(data)
-    return run.keep(
-        file, ".mp3", key, names,
-        content="hola", place=Place(deck), attribution="by Ana", cost=cost, charged=cost, request=request,
+    return run.record(
+        file, ".mp3", key, provider,
+        content="hola", scope=Scope(deck), attribution="by Ana", cost=cost, charged=cost, reservation=reservation,
     )  # fmt: skip
 
 
-def path_of(store: Store, kept: Kept) -> Path:
-    """Return where the file of a result is."""
-    return Path(store.file(kept))
+def path_of(store: Store, entry: CacheEntry) -> Path:
+    """Return the path of the file of an entry."""
+    return Path(store.file(entry))
 
 
-def kill_a_run(store: Store, key: str, *, id: str = "killed", deck: str = "Fruit", is_kept: bool) -> Path:
-    """Leave what a build leaves behind that is killed: as it asked for a key, or right after it kept the result.
+def kill_a_run(store: Store, key: str, *, id: str = "killed", deck: str = "Fruit", is_recorded: bool) -> Path:
+    """Leave what a killed build leaves: killed as it sent a request for a key, or right after it recorded the result.
 
     Returns:
-        The file that it was at.
+        The file that it was making.
     """
     now = datetime.now().astimezone()
     store.ledger.begin(id, deck, now.timestamp())
-    answer = store.ledger.ask(Asked(f"{id} {key}"), key, id, VOICE, 0.5, (), now, is_resumable=False)
-    assert isinstance(answer, Asked)
-    file = store.work_of(id) / "new-1.mp3"
+    reservation = store.ledger.spending.reserve(
+        f"{id} {key}", key, id, VOICE, 0.5, (), now, is_resumable=False
+    )
+    assert isinstance(reservation, Reservation)
+    file = store.run_folder(id) / "new-1.mp3"
     file.parent.mkdir()
-    store.lock_of(id).touch()
+    store.run_lock(id).touch()
     file.write_bytes(SOUND)
-    if is_kept:
-        made = Kept(
+    if is_recorded:
+        entry = CacheEntry(
             key=key, name="deckwright-0123456789abcdef0123.mp3", work=file.relative_to(store.folder).as_posix(),
             bytes=len(SOUND), type="audio", content="hola", instance="voice", provider="openai", deck="",
             attribution="", cost=0.25, made_at=time.time(), run=id,
         )  # fmt: skip
-        store.ledger.keep(made, answer.id, 0.25)
+        store.ledger.record(entry, 0.25, reservation)
     return file

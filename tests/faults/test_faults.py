@@ -202,7 +202,7 @@ def test_a_deck_that_finds_no_room_leaves_the_old_one_and_costs_nothing_more(
     old = workplace.deck(words).read_bytes()
     workplace.words("deck", WORDS)
     filler = fill(workplace.decks)
-    require_error(workplace.build(words), "deck.apkg", "full", "kept in")
+    require_error(workplace.build(words), "deck.apkg", "full", "saved in")
     require_once(till)
     assert workplace.deck(words).read_bytes() == old
     assert sorted(path.name for path in workplace.decks.iterdir()) == ["deck.apkg", "filler"]

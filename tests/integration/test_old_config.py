@@ -179,7 +179,7 @@ def test_a_deck_is_built_with_it(services: Services) -> None:
     assert report.delivered == {"sounds": (2, 2), "pictures": (2, 2)}
     # Nobody has the model any more, so the next provider steps in, and the report says so.
     [problem] = report.problems
-    assert problem.startswith("image.openai was asked no more: The model 'dall-e-3' does not exist.")
+    assert problem.startswith("image.openai was disabled: The model 'dall-e-3' does not exist.")
     # The model is gone: that is found out by those that are asked at once, and the next provider is asked.
     assert len(services.openai.requests) <= 2
     assert set(services.runware.charged.values()) == {1}

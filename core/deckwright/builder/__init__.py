@@ -1,6 +1,7 @@
-"""From words to a deck: words, then media for them, then notes, then the deck goes where decks go."""
+"""The builder: from words to media, to notes, to a deck that is delivered, and a report."""
 
-from deckwright.builder.deck import BuildReport, build_deck
-from deckwright.builder.media_stage import Progress
+from deckwright.builder.deck import build_deck
+from deckwright.builder.progress import Progress
+from deckwright.builder.report import BuildReport
 
 __all__ = ["BuildReport", "Progress", "build_deck"]

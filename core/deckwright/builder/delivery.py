@@ -1,4 +1,4 @@
-"""Where a deck goes to: whether there is such a place, handing it over, and keeping it where nobody takes it."""
+"""Delivery: handing a deck to its targets, and saving it where no target takes it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import logging
 import shutil
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import attrs
 
 from deckwright.anki.package import write_package
 from deckwright.builder.plan import Plan
+from deckwright.builder.progress import Progress, ProgressCallback
 from deckwright.errors import CATCHABLE, BuildError, MissingDependencyError, ProviderError
 from deckwright.plugins.records import problem_of
 from deckwright.providers.deck import Deck
@@ -23,13 +26,30 @@ from deckwright.tracebacks import format_traceback
 logger = logging.getLogger(__name__)
 
 
-def require_a_target(plan: Plan, registry: ProviderRegistry) -> None:
-    """Make sure that the deck has somewhere to go, before anything is made and paid for.
+@attrs.define
+class Delivery:
+    """What the targets of a deck have answered.
+
+    Attributes:
+        outputs: Who has it: each target's instance, and the file that it wrote, if it writes one.
+        summaries: What a target says about it, by instance.
+        problems: Why targets have not taken it.
+        cards: How many cards the deck has; None where no target says.
+    """
+
+    outputs: dict[str, Path | None] = attrs.field(factory=dict)
+    summaries: dict[str, str] = attrs.field(factory=dict)
+    problems: list[str] = attrs.field(factory=list)
+    cards: int | None = None
+
+
+def require_target(plan: Plan, registry: ProviderRegistry) -> None:
+    """Make sure that the deck can be delivered, before anything is generated and paid for.
 
     Raises:
         BuildError: None of the targets can be reached.
     """
-    faults = []
+    reasons = []
     for instance, provider in plan.providers["sync"].items():
         try:
             file = provider.destination(plan.deck, plan.output)
@@ -40,55 +60,19 @@ def require_a_target(plan: Plan, registry: ProviderRegistry) -> None:
             except MissingDependencyError:
                 raise
             except ProviderError as error:
-                # Where it would write by itself is not what matters when another file was asked for.
+                # Its own folder does not matter when another file was named.
                 if not (file and plan.output):
                     raise
                 logger.debug("%s", format_traceback(error))
         except CATCHABLE as error:
-            said = str(problem_of(error))
-            faults.append(f"{instance}: {redact(said, secret_values(getattr(provider, 'config', {})))}")
+            reasons.append(f"{instance}: {_redacted(provider, str(problem_of(error)))}")
         else:
             return
-    raise BuildError("\n".join(["The deck has nowhere to go, so nothing was made.", *faults]))
-
-
-def hand_over(deck: Deck, provider: SyncProvider) -> SyncResult:
-    """Have a provider take the deck; give a result whatever it does."""
-    secrets = list(secret_values(getattr(provider, "config", {})))
-    try:
-        result = provider.sync_deck(deck)
-        if not isinstance(result, SyncResult):
-            message = f"it returned {type(result).__name__}, not a SyncResult"
-        elif result.success and (path := result.metadata.get("path")) and not Path(path).exists():
-            message = f"it says that it wrote {path}, and there is no such file"
-        else:
-            return attrs.evolve(result, error_message=redact(str(result.error_message), secrets))
-    except CATCHABLE as error:
-        logger.debug("%s", format_traceback(error, secrets))
-        message = str(problem_of(error))
-    return SyncResult(success=False, processed_count=0, error_message=redact(message, secrets))
-
-
-def rescued(deck: Deck, refused: list[str]) -> BuildError:
-    """Keep a deck that nobody takes, lest what was made and paid for be lost; return the error that says where."""
-    message = "\n".join(refused)
-    path = Path(f"deckwright-{time.strftime('%Y%m%d-%H%M%S')}.apkg").absolute()
-    try:
-        write_package(path, [deck], deck.media)
-    except CATCHABLE as error:
-        logger.debug("%s", format_traceback(error))
-        try:
-            folder = tempfile.mkdtemp(prefix="deckwright-kept-")
-            for file in deck.media:
-                shutil.copy(file, folder)
-        except OSError as failure:
-            return BuildError(f"{message}\nNor can it be kept: {failure.strerror or failure}.")
-        return BuildError(message, hint=f"Its sounds and pictures are kept in {folder}.")
-    return BuildError(message, hint=f"It is kept in {path}; import that in Anki, or build again.")
+    raise BuildError("\n".join(["The deck cannot be written anywhere, so nothing was generated.", *reasons]))
 
 
 def require_writable(file: Path) -> None:
-    """Make sure that a file can be written in the folder where it is to be.
+    """Make sure that a file can be written in its folder.
 
     Raises:
         BuildError: It cannot.
@@ -98,3 +82,72 @@ def require_writable(file: Path) -> None:
             pass
     except OSError as error:
         raise BuildError(f"{file} cannot be written: {error.strerror or error}.") from None
+
+
+def deliver(
+    deck: Deck, targets: Mapping[str, SyncProvider], on_progress: ProgressCallback, cost: float
+) -> Delivery:
+    """Hand a deck to every target.
+
+    Args:
+        deck: The deck.
+        targets: The targets, by instance.
+        on_progress: Called before each of them and at the end.
+        cost: What the build has cost, for the progress.
+
+    Raises:
+        BuildError: None of them takes it.
+    """
+    delivery = Delivery()
+    for index, (instance, provider) in enumerate(targets.items()):
+        on_progress(Progress("deck", index, len(targets), cost))
+        result = _deliver_to(provider, deck)
+        if result.success or result.processed_count:
+            delivery.outputs[instance] = result.metadata.get("path")
+            if summary := result.metadata.get("told"):
+                delivery.summaries[instance] = str(summary)
+            delivery.cards = result.metadata.get("cards", delivery.cards)
+        if not result.success:
+            how = "only be written in part" if instance in delivery.outputs else "not be written"
+            delivery.problems.append(f"The deck could {how} ({instance}): {result.error_message}")
+    on_progress(Progress("deck", len(targets), len(targets), cost))
+    if not delivery.outputs:
+        raise save_fallback(deck, delivery.problems)
+    return delivery
+
+
+def _deliver_to(provider: SyncProvider, deck: Deck) -> SyncResult:
+    try:
+        result = provider.sync_deck(deck)
+        if not isinstance(result, SyncResult):
+            message = f"it returned {type(result).__name__}, not a SyncResult"
+        elif result.success and (path := result.metadata.get("path")) and not Path(path).exists():
+            message = f"it says that it wrote {path}, and there is no such file"
+        else:
+            return attrs.evolve(result, error_message=_redacted(provider, str(result.error_message)))
+    except CATCHABLE as error:
+        logger.debug("%s", format_traceback(error, secret_values(getattr(provider, "config", {}))))
+        message = str(problem_of(error))
+    return SyncResult(success=False, processed_count=0, error_message=_redacted(provider, message))
+
+
+def _redacted(provider: Any, message: str) -> str:
+    return redact(message, secret_values(getattr(provider, "config", {})))
+
+
+def save_fallback(deck: Deck, problems: list[str]) -> BuildError:
+    """Save a deck that no target takes, since it may have been paid for; return the error that says where."""
+    message = "\n".join(problems)
+    path = Path(f"deckwright-{time.strftime('%Y%m%d-%H%M%S')}.apkg").absolute()
+    try:
+        write_package(path, [deck], deck.media)
+    except CATCHABLE as error:
+        logger.debug("%s", format_traceback(error))
+        try:
+            folder = tempfile.mkdtemp(prefix="deckwright-saved-")
+            for file in deck.media:
+                shutil.copy(file, folder)
+        except OSError as failure:
+            return BuildError(f"{message}\nIt could not be saved either: {failure.strerror or failure}.")
+        return BuildError(message, hint=f"Its sounds and pictures are saved in {folder}.")
+    return BuildError(message, hint=f"It is saved in {path}; import that in Anki, or build again.")

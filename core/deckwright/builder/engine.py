@@ -1,4 +1,4 @@
-"""The engine of a build: the configured instance of that name, or else the provider of that name with no settings."""
+"""The engine of a build: the configured instance of a name, or else the provider of that name with no settings."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def started_engine(name: str | None, registry: ProviderRegistry) -> Iterator[Eng
     """Start an engine with the providers of a registry; close it at the end.
 
     Args:
-        name: Which; None for threads of this process.
+        name: Its name; None for threads of this process.
         registry: The providers.
 
     Raises:
-        UnknownProviderError: There is none of this name.
+        UnknownProviderError: No engine has this name.
         BuildError: It cannot be started.
     """
     engine = Engine()

@@ -1,4 +1,4 @@
-"""What failed in a build, by kind: how often, for which words, and what to do about it."""
+"""The failures of a build, grouped by kind: how often, for which words, and what to do about it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import attrs
 
-from deckwright.builder.media_chain import Missing
+from deckwright.builder.media import MissingMedium
 from deckwright.errors import (
     AuthenticationError,
     BadMediaError,
@@ -27,7 +27,7 @@ _KINDS: dict[type[ProviderError], tuple[str, str]] = {
     BudgetError: ("budget spent", _AGAIN),
     QuotaError: ("quota spent", f"Wait until it is renewed. {_AGAIN}"),
     AuthenticationError: ("key refused", "Check the key; `deckwright check --online` tries it."),
-    MissingDependencyError: ("package missing", "`deckwright doctor` says which."),
+    MissingDependencyError: ("package missing", "`deckwright doctor` names it."),
     RateLimitedError: ("too many requests", f"Lower requests_per_second, or wait. {_AGAIN}"),
     TransientError: ("no answer", _AGAIN),
     NotFoundError: (
@@ -36,23 +36,23 @@ _KINDS: dict[type[ProviderError], tuple[str, str]] = {
     ),
     ContentPolicyError: ("content refused", "Reword the translation; --retry-failed asks again as it is."),
     InvalidRequestError: ("request refused", "Check the settings of the provider."),
-    BadMediaError: ("bad file", f"{_AGAIN} If it stays, tell its author."),
+    BadMediaError: ("bad file", f"{_AGAIN} If it fails again, report it to its author."),
 }
-_FAULT = ("fault of the plugin", "Tell its author, or leave it out: [plugins] disable.")
+_DEFECT = ("fault of the plugin", "Report it to its author, or disable it: [plugins] disable.")
 _OTHER = ("failed", _AGAIN)
 
 
 @attrs.frozen
 class Failure:
-    """One way in which words were left without something.
+    """Media that are missing for the same reason.
 
     Attributes:
-        label: What they are without: `"sounds"`, `"pictures"`.
-        instance: The provider that failed; empty where there is none at all.
-        kind: In which way, in a word or two.
-        words: Those words.
-        message: What the provider said of the first of them.
-        mend: What to do about it.
+        label: What is missing: `"sounds"`, `"pictures"`.
+        instance: The provider that failed; empty where there is none.
+        kind: How it failed, in a word or two.
+        words: The words without it.
+        message: The provider's message for the first of them.
+        hint: What to do about it.
     """
 
     label: str
@@ -60,18 +60,18 @@ class Failure:
     kind: str
     words: tuple[str, ...]
     message: str
-    mend: str
+    hint: str
 
 
-def failures_of(missing: Iterable[Missing]) -> list[Failure]:
-    """Group those of the missing media that are faults; the most frequent first."""
+def failures_of(missing: Iterable[MissingMedium]) -> list[Failure]:
+    """Group those of the missing media that are failures; the most frequent first."""
     groups: dict[tuple[str, str, str], list[tuple[str, ProviderError | None]]] = {}
     for item in missing:
         if not item.failed:
             continue
         if not item.reasons:
             groups.setdefault((item.kind.label, "", "no provider"), []).append((item.word.text, None))
-        # Where one has failed, that another has nothing is not what is to be mended.
+        # Where one provider failed, it does not matter that another has nothing.
         faults = {
             instance: error
             for instance, error in item.reasons.items()
@@ -83,13 +83,13 @@ def failures_of(missing: Iterable[Missing]) -> list[Failure]:
     failures = []
     for (label, instance, kind), items in groups.items():
         first = items[0][1]
-        message = first.message if first else "All of its providers failed to be set up."
-        mend = (first.hint or _kind_of(first)[1]) if first else "`deckwright doctor` says why."
-        failures.append(Failure(label, instance, kind, tuple(word for word, _ in items), message, mend))
+        message = first.message if first else "None of its providers could be set up."
+        hint = (first.hint or _kind_of(first)[1]) if first else "`deckwright doctor` says why."
+        failures.append(Failure(label, instance, kind, tuple(word for word, _ in items), message, hint))
     return sorted(failures, key=lambda failure: -len(failure.words))
 
 
 def _kind_of(error: ProviderError) -> tuple[str, str]:
     if error.is_unforeseen:
-        return _FAULT
+        return _DEFECT
     return next((_KINDS[base] for base in type(error).__mro__ if base in _KINDS), _OTHER)

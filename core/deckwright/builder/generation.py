@@ -1,4 +1,4 @@
-"""Asking one provider for one sound or picture: whatever it does, there is a whole file or an error."""
+"""Generation: one request to one provider, whose outcome is a complete file or an error, whatever the provider does."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ logger = logging.getLogger(__name__)
 
 
 @attrs.frozen
-class Delivered:
-    """What a provider made: a file that is what was asked for.
+class Generated:
+    """A file that a provider has made, and that is what was asked for.
 
     Attributes:
         file: The file.
         ending: The ending for its content, such as `".mp3"`.
-        result: The result, as the provider gave it.
+        result: The result, as the provider returned it.
     """
 
     file: Path
@@ -33,56 +33,57 @@ class Delivered:
     result: MediaResult
 
 
-@attrs.frozen
-class Failed:
-    """What a provider did not make.
+class GenerationError(Exception):
+    """A provider has made no file.
 
     Attributes:
         error: Why.
-        cost: What it charged all the same, in US dollars, where it says so.
+        cost: What it charged all the same, in US dollars, as the provider says; None when it says nothing.
     """
 
-    error: ProviderError
-    cost: Any = None
+    def __init__(self, error: ProviderError, cost: Any = None) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.cost = cost
 
 
-def ask(
+def generate_file(
     generate: Callable[[MediaRequest], Any], request: MediaRequest, secrets: Iterable[str]
-) -> Delivered | Failed:
-    """Have a provider try.
+) -> Generated:
+    """Have a provider make a file.
 
     Args:
         generate: Calls the provider.
         request: What is asked for.
-        secrets: What must not be shown, whatever it says.
+        secrets: What no error may show.
 
     Raises:
-        BuildError: The engine, which calls the provider, can do nothing any more.
+        GenerationError: The provider has not made it.
+        BuildError: The engine, which calls the provider, cannot work any more.
     """
     secrets = list(secrets)
-    failure: ProviderError
+    error: ProviderError
     cost = None
     try:
         result = generate(request)
         if not isinstance(result, MediaResult):
-            failure = BadMediaError(f"it returned {result.__class__.__name__}, not a MediaResult")
+            error = BadMediaError(f"it returned {result.__class__.__name__}, not a MediaResult")
         elif not result.success:
-            failure = ProviderError(str(result.error or "no reason given"))
+            error = ProviderError(str(result.error or "no reason given"))
             if isinstance(result.failure, ProviderError):
-                failure = result.failure
+                error = result.failure
             cost = result.metadata.get("cost") if isinstance(result.metadata, Mapping) else None
         elif result.file_path is None or not result.file_path.is_file():
-            failure = BadMediaError("it says that it made a file, and there is none")
+            error = BadMediaError("it says that it made a file, and there is none")
         else:
-            return Delivered(result.file_path, media_ending(result.file_path, request.type), result)
+            return Generated(result.file_path, media_ending(result.file_path, request.type), result)
     except BuildError:
         raise
-    except OverdueError as error:
-        failure = ProviderError(error.message, hint=error.hint)
-        failure.is_unforeseen = True
-        failure.is_overdue = True
-    except CATCHABLE as error:
-        logger.debug("%s", format_traceback(error, secrets))
-        failure = error if isinstance(error, ProviderError) else as_provider_error(error)
-    failure.redact(secrets)
-    return Failed(failure, cost)
+    except OverdueError as overdue:
+        error = ProviderError(overdue.message, hint=overdue.hint)
+        error.is_unforeseen = error.is_overdue = True
+    except CATCHABLE as raised:
+        logger.debug("%s", format_traceback(raised, secrets))
+        error = raised if isinstance(raised, ProviderError) else as_provider_error(raised)
+    error.redact(secrets)
+    raise GenerationError(error, cost)

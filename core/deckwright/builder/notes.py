@@ -1,4 +1,4 @@
-"""Notes: what stands in each field of a card, and what makes a note the same note in the next build."""
+"""Notes: the fields of each note, what makes it the same note in the next build, and the deck of them all."""
 
 from __future__ import annotations
 
@@ -8,18 +8,38 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import overload
 
-from deckwright.builder.media_chain import Medium
+from deckwright.anki.note_type import note_type
+from deckwright.anki.package import LazyPaths
+from deckwright.builder.media import Medium
+from deckwright.builder.media_stage import MediaSet
+from deckwright.builder.plan import Plan
 from deckwright.builder.words import Word
-from deckwright.providers.deck import Note
+from deckwright.providers.deck import Deck, Note
+
+
+def make_deck(plan: Plan, media: MediaSet) -> Deck:
+    """Return the deck of a plan."""
+    credits = sorted({medium.attribution for medium in media} - {""})
+    count = len(plan.words)
+    lines = [f"{count} {'word' if count == 1 else 'words'}, made with Deckwright.", *credits]
+    return Deck(
+        name=plan.deck,
+        is_named=plan.is_named,
+        note_type=note_type(),
+        notes=Notes(plan.deck, plan.words, media.of_word),
+        media=LazyPaths(dict.fromkeys(medium.file for medium in media)),
+        output=plan.output,
+        description="<br>".join(map(escape, lines)),
+    )
 
 
 class Notes(Sequence[Note]):
-    """One note a word, each made when it is looked at: all at once would fill the memory.
+    """One note for each word, made when it is read: all at once would fill the memory.
 
     Args:
         deck: The deck's name. The same word in a deck of another name is another note.
         words: The words.
-        media_of: Gives the finished files of the word at an index, by type.
+        media_of: Returns the files of the word at an index, by type.
     """
 
     def __init__(
@@ -28,7 +48,7 @@ class Notes(Sequence[Note]):
         self._deck = deck
         self._words = words
         self._media_of = media_of
-        # How many of the same spelling come before a word, where any do.
+        # How many words of the same spelling come before a word, where any do.
         self._before: dict[int, int] = {}
         seen: Counter[int] = Counter()
         for index, word in enumerate(words):
@@ -48,9 +68,9 @@ class Notes(Sequence[Note]):
         if isinstance(index, slice):
             return [self[each] for each in range(*index.indices(len(self)))]
         word = self._words[index]
-        place = range(len(self))[index]
-        guid = _guid(self._deck, *_spelling(word), str(self._before.get(place, 0)))
-        return Note(guid, _fields(word, self._media_of(place)), word.tags)
+        position = range(len(self))[index]
+        guid = _guid(self._deck, *_spelling(word), str(self._before.get(position, 0)))
+        return Note(guid, _fields(word, self._media_of(position)), word.tags)
 
 
 def _spelling(word: Word) -> tuple[str, str, str]:
@@ -58,7 +78,7 @@ def _spelling(word: Word) -> tuple[str, str, str]:
 
 
 def escape(text: str) -> str:
-    """Turn text into HTML that shows it as it is, whatever HTML or Anki would otherwise make of it."""
+    """Turn text into HTML that shows it as it is, also where HTML or Anki would read it as markup."""
     if not text:
         return ""
     # A backslash and a bracket begin a formula, however the bracket is written; a joiner without width parts them.
@@ -68,7 +88,7 @@ def escape(text: str) -> str:
 
 
 def _guid(*parts: str) -> str:
-    """Return an identity that leaves the translation out, so that correcting one updates the note."""
+    """Return an identity without the translation, so that correcting that updates the note."""
     return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
 
@@ -81,15 +101,15 @@ def _fields(word: Word, media: Mapping[str, Medium]) -> dict[str, str]:
         "Example": escape(word.example),
         "Sound": f"[sound:{sound.name}]" if sound else "",
         "Picture": f'<img src="{picture.name}" alt="">' if picture else "",
-        "Extra": _facts(word.facts),
+        "Extra": _extra(word.extra),
         "Credit": escape(" · ".join(sorted({medium.attribution for medium in media.values()} - {""}))),
-        # Tells the card's fonts which glyphs to use: Japanese and Chinese share characters, not their shapes.
+        # Selects the glyphs of the card's fonts: Japanese and Chinese share characters, not their shapes.
         "Language": word.language,
     }
 
 
-def _facts(facts: Mapping[str, str]) -> str:
-    if not facts:
+def _extra(columns: Mapping[str, str]) -> str:
+    if not columns:
         return ""
-    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
+    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in columns.items())
     return f"<dl>{items}</dl>"

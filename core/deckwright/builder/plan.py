@@ -1,4 +1,4 @@
-"""What a build is to do: its settings, the words it reads, the providers it may see, and where the deck goes."""
+"""The plan of a build: its settings, the words, the providers that it may use, and where the deck goes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 import attrs
 
-from deckwright.builder.provider_handles import daily_limits, odd_limits
+from deckwright.builder.cost_limits import cost_limits, unknown_cost_limits
 from deckwright.builder.settings import BuildSettings
-from deckwright.builder.words import Word, language_for, make_words, read_rows
+from deckwright.builder.words import Word, load_words
 from deckwright.config.loader import Config
-from deckwright.errors import BuildError, ConfigError, DataError, SettingError
+from deckwright.errors import BuildError, ConfigError, SettingError
 from deckwright.registry import ProviderRegistry
 from deckwright.store import ENVIRONMENT_VARIABLE, default_folder
 
@@ -26,15 +26,15 @@ class Plan:
         deck: The deck's name.
         is_named: Whether somebody chose that name; else it is made from the word list's.
         words: The words.
-        repeated: How many more the list held that stood in it already.
-        providers: What the build may see: type, then instance, to provider.
-        engine: Where they do their work; None for here.
-        store: The folder for what is made and paid for.
+        repeated: How many more the list held that are among the words already.
+        providers: What the build may use: type, then instance, to provider.
+        engine: The engine that calls the providers; None for threads of this process.
+        store: The folder of the store.
         budget: How many US dollars the build may spend; None for any amount.
         daily_budget: How many all builds of a day may spend together; None for any amount.
         retry_failed: Whether to ask again for what was refused before.
         output: The file to write, when one was named.
-        warnings: What is odd about it, and may not be meant.
+        warnings: What is odd about the plan, and may be a mistake.
     """
 
     deck: str
@@ -62,50 +62,31 @@ def make_plan(
     budget: float | None = None,
     retry_failed: bool = False,
 ) -> Plan:
-    """Read the words and settle what is to be built; arguments and errors as in `build_deck`."""
+    """Read the words and decide what is to be built; arguments and errors as in `build_deck`."""
     config = registry.config
     settings = config.section("build", BuildSettings) if config else BuildSettings()
     pipeline = pipeline or settings.pipeline
-    path = Path(words) if isinstance(words, (str, os.PathLike)) else None
-    if isinstance(words, Mapping):
-        raise DataError("The words are a table; a word list is a list, of text or of tables.")
-    rows = read_rows(path, registry, pipeline) if path else words
-    spoken = language_for(path, language, settings.language)
-    made, repeated = make_words(rows, spoken, str(path or "the word list"))  # type: ignore[arg-type]
-    name = deck or settings.deck or (_title(path) if path else "Deckwright")
+    word_list = load_words(words, registry, pipeline, language=language, default_language=settings.language)
     providers = registry.for_pipeline(pipeline)
-    if not providers["sync"]:
-        reasons = "\n".join(str(failure) for failure in registry.failures if failure.type == "sync")
-        raise BuildError(
-            f"The pipeline {pipeline!r} has no place for a deck to go to: no provider of the type sync."
-            + (f"\n{reasons}" if reasons else ""),
-            hint=f'A configuration adds one with [providers.sync.apkg] and pipelines = ["{pipeline}"].',
-        )
+    _require_sync_provider(registry, pipeline)
+    name = deck or settings.deck or (_title(word_list.path) if word_list.path else "Deckwright")
     target = Path(output) if output else None
+    warnings = list(hidden_types(registry, pipeline))
     if target:
-        _require_writable(target, path)
-    warnings = list(unseen(registry, pipeline))
-    if target and not any(provider.destination(name, target) for provider in providers["sync"].values()):
-        warnings.append(f"{target} is not written: {', '.join(providers['sync'])} writes no file.")
+        _require_possible(target, word_list.path)
+        if not any(provider.destination(name, target) for provider in providers["sync"].values()):
+            warnings.append(f"{target} is not written: {', '.join(providers['sync'])} writes no file.")
     if budget is not None and not budget >= 0:
         raise BuildError(f"A budget is an amount of US dollars, not {budget}.")
-    for type, instances in providers.items():
-        for instance, provider in instances.items():
-            given = getattr(provider, "config", {})
-            where = f"providers.{type}.{instance}"
-            try:
-                daily_limits(given)
-            except SettingError as error:
-                raise ConfigError(f"{where}.{error.key}: {error.problem}") from None
-            warnings += [f"{where}: {remark}" for remark in odd_limits(given)]
+    warnings += _check_cost_limits(providers)
     return Plan(
         deck=name,
         is_named=bool(deck or settings.deck),
-        words=made,
-        repeated=repeated,
+        words=word_list.words,
+        repeated=word_list.repeated,
         providers=providers,
         engine=settings.engine,
-        store=store_of(config, settings),
+        store=store_folder(config, settings),
         budget=settings.budget if budget is None else budget,
         daily_budget=settings.daily_budget,
         retry_failed=retry_failed,
@@ -114,22 +95,50 @@ def make_plan(
     )
 
 
-def store_of(config: Config | None, settings: BuildSettings) -> Path:
-    """Return the folder for what is made and paid for: the configured one, from the configuration's folder on."""
+def store_folder(config: Config | None, settings: BuildSettings) -> Path:
+    """Return the folder of the store; a configured one is relative to the configuration's folder."""
     if settings.store is None or os.environ.get(ENVIRONMENT_VARIABLE):
         return default_folder()
     return (config.folder if config else Path()) / settings.store.expanduser()
 
 
-def unseen(registry: ProviderRegistry, pipeline: str) -> Iterator[str]:
-    """Yield a remark for each type of which there are providers, and none that a pipeline may see."""
+def hidden_types(registry: ProviderRegistry, pipeline: str) -> Iterator[str]:
+    """Yield a warning for each type that has providers, none of which a pipeline may use."""
     for type, seen in registry.for_pipeline(pipeline).items():
         if not seen and (hidden := registry[type]):
             openings = "; ".join(
                 f"{instance} is open to {', '.join(registry.get_pipeline_assignments(type, instance))}"
                 for instance in hidden
             )
-            yield f"The pipeline {pipeline!r} sees no provider of the type {type}: {openings}."
+            yield f"The pipeline {pipeline!r} has no provider of the type {type}: {openings}."
+
+
+def _require_sync_provider(registry: ProviderRegistry, pipeline: str) -> None:
+    if not registry.for_pipeline(pipeline)["sync"]:
+        reasons = [str(failure) for failure in registry.failures if failure.type == "sync"]
+        message = (
+            f"The pipeline {pipeline!r} has no provider of the type sync, so the deck cannot go anywhere."
+        )
+        raise BuildError(
+            "\n".join([message, *reasons]),
+            hint=f'A configuration adds one with [providers.sync.apkg] and pipelines = ["{pipeline}"].',
+        )
+
+
+def _check_cost_limits(providers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a warning for each unknown cost limit.
+
+    Raises:
+        ConfigError: One of them is no amount of money.
+    """
+    for type, instances in providers.items():
+        for instance, provider in instances.items():
+            where = f"providers.{type}.{instance}"
+            try:
+                cost_limits(provider)
+            except SettingError as error:
+                raise ConfigError(f"{where}.{error.key}: {error.problem}") from None
+            yield from (f"{where}: {warning}" for warning in unknown_cost_limits(provider))
 
 
 def _title(path: Path) -> str:
@@ -137,8 +146,8 @@ def _title(path: Path) -> str:
     return name[:1].upper() + name[1:]
 
 
-def _require_writable(output: Path, words: Path | None) -> None:
-    """Find out before any media are made, not after, that the deck would have no place."""
+def _require_possible(output: Path, words: Path | None) -> None:
+    """Find out before any media are generated that the deck's file is impossible."""
     if output.is_dir():
         raise BuildError(f"{output} is a folder; the deck needs the name of a file.")
     if not output.parent.is_dir():

@@ -1,13 +1,12 @@
-"""Sources: the providers of a build, each with all that a build needs to know of it, asked once."""
+"""Provider handles: the providers of a build, each with everything that a build needs to know about it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
-import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,72 +14,68 @@ from typing import Any
 import attrs
 
 from deckwright._version import __version__
-from deckwright.config.settings import unknown_setting
-from deckwright.errors import CATCHABLE, ProviderError, SettingError
+from deckwright.builder.circuit_breaker import CircuitBreaker
+from deckwright.builder.cost_limits import amount_of, cost_limits
+from deckwright.builder.plan import Plan
+from deckwright.errors import CATCHABLE, ProviderError
 from deckwright.hooks import Traits
 from deckwright.plugins import PluginRecord
 from deckwright.providers.media import MediaRequest
 from deckwright.registry import ProviderRegistry
 from deckwright.secrets import secret_values
-from deckwright.store import Limit, Place
+from deckwright.store import Limit, ProviderRef, Scope, current_day
 from deckwright.tracebacks import format_error, format_traceback
 
 logger = logging.getLogger(__name__)
 
-# After so many requests in a row for which a `cache_key` fails, it is not asked for any more.
-_MOST_UNKEYED = 10
-_LIMITS = ("warn_threshold_usd", "daily_limit_usd")
+# After so many failures of `cache_key` in a row, it is not called any more.
+_MAX_CACHE_KEY_ERRORS = 10
 
 
 @attrs.define
-class Source:
+class ProviderHandle:
     """A configured provider of a build.
 
     Attributes:
-        type: What it delivers.
-        instance: Its key in the configuration.
-        name: The name by which plugins know it.
+        ref: Its type and instance, and its name among plugins.
         provider: The provider.
-        traits: What is described of it.
-        place: Whose its results are.
-        code: What its results depend on beside its settings: the plugin, and as the case may be its version; None
-            when that is not known, so that nothing can be kept.
+        traits: What its plugin says about it.
+        scope: Who may use its files.
+        code_version: What its results depend on beside its settings: the plugin, and perhaps the plugin's version;
+            None when that is not known, so that nothing can be cached.
         secrets: What must not be shown.
-        limits: Its own limits on spending: `cost_limits` among its settings.
-        dearest: The most that one request of this build has cost, in US dollars; None before any was answered.
-        fault: Why nothing of it can be kept, where its `cache_key` fails.
-        unkeyed: For how many requests in a row it failed.
-        tells_cost: Whether its `get_cost_estimate` is worth asking.
-        limited: Gives a function of it as one that does not take for ever.
-        lock: For calling those two.
+        limits: Its own money limits, from the `cost_limits` among its settings.
+        with_timeout: Wraps a function of the provider so that it has a time limit.
+        max_cost_seen: The most that one request of this build has cost, in US dollars; None before the first answer.
+        cache_key_error: Why its results cannot be cached, where its `cache_key` fails.
+        breaker: Decides whether it is still asked.
     """
 
-    type: str
-    instance: str
-    name: str
+    ref: ProviderRef
     provider: Any
     traits: Traits
-    place: Place
-    code: str | None
+    scope: Scope
+    code_version: str | None
     secrets: tuple[str, ...]
-    limits: tuple[Limit, ...] = ()
-    dearest: float | None = None
-    fault: ProviderError | None = None
-    unkeyed: int = 0
-    tells_cost: bool = True
-    limited: Callable[[Callable[..., Any]], Callable[..., Any]] = attrs.field(default=lambda call: call)
-    # Most plugins never thought of being called from several threads at once.
-    lock: threading.RLock = attrs.field(factory=threading.RLock)
+    limits: tuple[Limit, ...]
+    with_timeout: Callable[[Callable[..., Any]], Callable[..., Any]]
+    max_cost_seen: float | None = None
+    cache_key_error: ProviderError | None = None
+    breaker: CircuitBreaker = attrs.field(factory=CircuitBreaker)
+    _cache_key_errors: int = 0
+    _can_estimate: bool = True
+    # Most plugins are not written to be called from several threads at once.
+    _lock: threading.RLock = attrs.field(factory=threading.RLock)
 
     @property
-    def key(self) -> tuple[str, str]:
-        """The type and instance."""
-        return self.type, self.instance
+    def type(self) -> str:
+        """What it delivers."""
+        return self.ref.type
 
     @property
-    def names(self) -> tuple[str, str, str]:
-        """What the ledger calls it."""
-        return self.type, self.instance, self.name
+    def instance(self) -> str:
+        """Its key in the configuration."""
+        return self.ref.instance
 
     @property
     def at_once(self) -> int:
@@ -92,137 +87,84 @@ class Source:
             return 1
 
     def key_of(self, request: MediaRequest) -> str | None:
-        """Return what the result of a request is kept under: a digest of all that determines it; None for nothing."""
-        if self.code is None:
+        """Return the cache key of a request: a digest of all that its result depends on. None for no caching."""
+        if self.code_version is None:
             return None
         try:
-            with self.lock:
-                about = self.limited(self.provider.cache_key)(request)
-            text = json.dumps([self.type, self.name, self.code, self.place.deck, about], sort_keys=True)
+            with self._lock:
+                about = self.with_timeout(self.provider.cache_key)(request)
+            parts = [self.ref.type, self.ref.name, self.code_version, self.scope.deck, about]
+            text = json.dumps(parts, sort_keys=True)
         except CATCHABLE as error:
-            self.unkeyed += 1
-            if self.unkeyed >= _MOST_UNKEYED:
-                self.code = None
-            self.fault = ProviderError(
-                f"Nothing that it makes can be kept between builds: cache_key failed ({format_error(error)})."
+            self._cache_key_errors += 1
+            if self._cache_key_errors >= _MAX_CACHE_KEY_ERRORS:
+                self.code_version = None
+            self.cache_key_error = ProviderError(
+                f"Its files cannot be cached between builds: cache_key failed ({format_error(error)})."
             )
-            self.fault.redact(self.secrets)
+            self.cache_key_error.redact(self.secrets)
             return None
-        self.unkeyed = 0
+        self._cache_key_errors = 0
         return hashlib.sha256(text.encode()).hexdigest()[:40]
 
     def expected_cost(self, request: MediaRequest) -> float | None:
-        """Return what to expect a request to cost, in US dollars: the estimate, or more where it did cost more.
+        """Return the expected cost of a request in US dollars: the estimate, or more where a request did cost more.
 
         None when nobody knows yet.
         """
         estimate = None
-        if self.tells_cost:
+        if self._can_estimate:
             try:
-                with self.lock:
-                    estimate = amount_of(
-                        self.limited(self.provider.get_cost_estimate)([request])["per_request"]
-                    )
+                with self._lock:
+                    found = self.with_timeout(self.provider.get_cost_estimate)([request])
+                estimate = amount_of(found["per_request"])
             except CATCHABLE as error:
                 logger.debug("%s", format_traceback(error, self.secrets))
-                self.tells_cost = False
-        known = [amount for amount in (estimate, self.dearest) if amount is not None]
+                self._can_estimate = False
+        known = [amount for amount in (estimate, self.max_cost_seen) if amount is not None]
         return max(known, default=None)
 
 
-def amount_of(value: Any) -> float | None:
-    """Return an amount of money as a number; None for what is none, as a provider may tell it."""
-    try:
-        amount = float(value)
-    except (TypeError, ValueError):
-        return None
-    return amount if math.isfinite(amount) and amount >= 0 else None
-
-
-def sources_of(
-    registry: ProviderRegistry, providers: Mapping[str, Mapping[str, Any]], type: str, deck: str, today: str
-) -> list[Source]:
-    """Return the providers of one type that a build may see, in the order in which they are asked.
-
-    Args:
-        registry: Where they are from.
-        providers: Type, then instance, to provider.
-        type: Which.
-        deck: The deck that is built.
-        today: The day whose spending counts, as an ISO date.
-    """
-    found = []
-    for instance, provider in providers.get(type, {}).items():
+def provider_handles(plan: Plan, registry: ProviderRegistry, type: str) -> list[ProviderHandle]:
+    """Return the providers of one type that a build may use, in the order in which they are asked."""
+    handles = []
+    for instance, provider in plan.providers.get(type, {}).items():
         info = registry.info_of(type, instance)
         traits = info.traits if info else Traits()
-        name = registry.name_of(type, instance)
-        owner = registry.owner(type, instance)
-        config = getattr(provider, "config", {})
-        found.append(
-            Source(
-                type=type,
-                instance=instance,
-                name=name,
+        ref = ProviderRef(type, instance, registry.name_of(type, instance))
+        handles.append(
+            ProviderHandle(
+                ref=ref,
                 provider=provider,
                 traits=traits,
-                place=Place("" if traits.cacheable else deck),
-                code=_code_of(owner, info is not None and traits.requests_per_item > 0),
-                secrets=tuple(secret_values(config)),
-                limits=tuple(_limits_of(config, name, today)),
-                limited=partial(registry.limited, type, instance),
+                scope=Scope("" if traits.cacheable else plan.deck),
+                code_version=_code_version(registry.owner(type, instance), traits.requests_per_item > 0),
+                secrets=tuple(secret_values(getattr(provider, "config", {}))),
+                limits=tuple(_daily_limit(provider, ref.name)),
+                with_timeout=partial(registry.limited, type, instance),
             )
         )
-    return found
+    return handles
 
 
-def daily_limits(config: Mapping[str, Any]) -> dict[str, float]:
-    """Return the `cost_limits` among a provider's settings, in US dollars a day.
-
-    Raises:
-        SettingError: One of them is no amount of money.
-    """
-    found = {}
-    limits = _cost_limits(config)
-    for name in _LIMITS:
-        if name in limits:
-            amount = None if isinstance(limits[name], bool) else amount_of(limits[name])
-            if amount is None:
-                raise SettingError(f"cost_limits.{name}", f"{limits[name]!r} is no amount of US dollars")
-            found[name] = amount
-    return found
-
-
-def odd_limits(config: Mapping[str, Any]) -> list[str]:
-    """Return remarks on what stands among the `cost_limits` of a provider and limits nothing."""
-    known = [f"cost_limits.{name}" for name in _LIMITS]
-    return [
-        unknown_setting(f"cost_limits.{key}", known) for key in _cost_limits(config) if key not in _LIMITS
-    ]
-
-
-def _cost_limits(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    limits = config.get("cost_limits")
-    return limits if isinstance(limits, Mapping) else {}
-
-
-def _limits_of(config: Mapping[str, Any], name: str, today: str) -> list[Limit]:
-    most = daily_limits(config).get("daily_limit_usd")
-    if most is None:
+def _daily_limit(provider: Any, name: str) -> list[Limit]:
+    dollars = cost_limits(provider).get("daily_limit_usd")
+    if dollars is None:
         return []
-    mend = f"cost_limits in [apis.{name}], or of the provider"
-    return [Limit(f"daily_limit_usd of {name}", most, mend, since=today, provider=name)]
+    hint = f"cost_limits in [apis.{name}], or of the provider"
+    return [Limit(f"daily_limit_usd of {name}", dollars, hint, since=current_day(), provider=name)]
 
 
-def _code_of(plugin: PluginRecord | None, asks_a_service: bool) -> str | None:
-    """Return what stands for a plugin's code.
+def _code_version(plugin: PluginRecord | None, uses_service: bool) -> str | None:
+    """Return what stands for a plugin's code in cache keys.
 
-    What is paid for is kept when its plugin is updated; what costs nothing is made anew, since it may be better. And
-    an author at work on a plugin wants to see the change.
+    When a plugin is updated, what was paid for stays cached; what costs nothing is generated again, since it may be
+    better. And the author of a plugin wants to see each change.
     """
     if plugin is None or plugin.provenance.kind == "object":
         return None
     owner = plugin.provenance.distribution or plugin.name
-    if asks_a_service:
+    if uses_service:
         return owner
     if plugin.is_built_in:
         return f"{owner} {__version__}"

@@ -1,8 +1,9 @@
-"""Words: from a file, through the data provider that reads its kind, or from a program's own list."""
+"""Words: from a word list, read by the data provider for its kind of file, or from a program's own list."""
 
 from __future__ import annotations
 
 import logging
+import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -20,8 +21,8 @@ from deckwright.tracebacks import format_traceback
 
 logger = logging.getLogger(__name__)
 
-# Columns with a place of their own on the card; all others are shown as further facts.
-_KNOWN = ("word", "translation", "reading", "example", "tags", "language")
+# Columns that have a field of their own on the card; all others are extra columns.
+_KNOWN_COLUMNS = ("word", "translation", "reading", "example", "tags", "language")
 
 
 @attrs.frozen
@@ -32,10 +33,10 @@ class Word:
         text: The word itself.
         language: Its language, as a BCP 47 tag.
         translation: What it means.
-        reading: How it is read, where its script does not tell.
+        reading: How it is read, where its script does not show that.
         example: A sentence with it.
         tags: Tags, without spaces.
-        facts: Further columns of its list, by their headers.
+        extra: The extra columns of its list, by their headers.
     """
 
     text: str
@@ -44,15 +45,56 @@ class Word:
     reading: str = ""
     example: str = ""
     tags: tuple[str, ...] = ()
-    facts: dict[str, str] = attrs.field(factory=dict)
+    extra: dict[str, str] = attrs.field(factory=dict)
 
 
-def read_rows(path: Path, registry: ProviderRegistry, pipeline: str) -> Iterator[Any]:
-    """Read a word list with the first of the pipeline's data providers that reads such files.
+@attrs.frozen
+class WordList:
+    """The words of a list.
+
+    Attributes:
+        path: The file; None for a program's own list.
+        words: The words, in order, each once.
+        repeated: How many more there were that are in `words` already.
+    """
+
+    path: Path | None
+    words: list[Word]
+    repeated: int
+
+
+def load_words(
+    words: str | os.PathLike[str] | Iterable[Any],
+    registry: ProviderRegistry,
+    pipeline: str,
+    *,
+    language: str | None,
+    default_language: str | None,
+) -> WordList:
+    """Load words from a file or a program's own list.
+
+    Args:
+        words: The file, or the rows.
+        registry: Where the data providers are.
+        pipeline: Which of them may be used.
+        language: The language of words that have none of their own; by default that of the settings, or of the file's
+            name.
+        default_language: That of the settings.
 
     Raises:
-        DataError: There is no such file, none of them reads it, or it cannot be read.
+        DataError: The file cannot be read, or its words are wrong.
     """
+    path = Path(words) if isinstance(words, (str, os.PathLike)) else None
+    if isinstance(words, Mapping):
+        raise DataError("The words are a table; a word list is a list, of text or of tables.")
+    rows: Iterable[Any] = _read_rows(path, registry, pipeline) if path else words  # type: ignore[assignment]
+    named = language or default_language
+    tag = language_tag(named) if named else language_in_name(path) if path else None
+    return WordList(path, *make_words(rows, tag, str(path or "the word list")))
+
+
+def _read_rows(path: Path, registry: ProviderRegistry, pipeline: str) -> Iterator[Any]:
+    """Read a word list with the first of the pipeline's data providers that reads such files."""
     if not path.exists():
         raise DataError(f"There is no word list {path}.")
     suffix = path.suffix.lower()
@@ -60,32 +102,17 @@ def read_rows(path: Path, registry: ProviderRegistry, pipeline: str) -> Iterator
     for instance, provider in registry.for_pipeline(pipeline)["data"].items():
         info = registry.info_of("data", instance)
         endings = info.traits.reads if info else ()
-        readable.update(endings)
         if suffix in endings:
             # The instance's own settings, for the folder of this file.
             settings = {**provider.config, "base_path": str(path.parent), "files": []}
-            try:
-                reader = registry.plugins.make("data", registry.name_of("data", instance), settings)
-                with ExitStack() as stack:
-                    stack.callback(registry.limited("data", instance, reader.close))
-                    rows = registry.limited("data", instance, reader.load_data, times=PAINTING_TAKES)(
-                        path.name
-                    )
-            except CATCHABLE as error:
-                secrets = list(secret_values(settings))
-                logger.debug("%s", format_traceback(error, secrets))
-                if isinstance(error, DataError):
-                    error.redact(secrets)
-                    raise error from None
-                problem = problem_of(error, f"the data provider {instance} cannot read it")
-                mend = redact(problem.mend, secrets)
-                raise DataError(f"{path}: {redact(problem.what, secrets)}.", hint=mend or None) from None
+            rows = _read_with(registry, instance, settings, path)
             if not isinstance(rows, list):
                 raise DataError(
                     f"{path}: a word list is a list; this is a {type(rows).__name__}.",
                     hint='Write ["one", "two"], or [{"word": "one", "translation": "..."}].',
                 )
-            return _taken(rows)
+            return _consume(rows)
+        readable.update(endings)
     on_offer = [info for info, _ in registry.plugins.describe() if info.type == "data"]
     if readers := [info.name for info in on_offer if suffix in info.traits.reads]:
         hint = f'Add [providers.data.{readers[0]}] with pipelines = ["{pipeline}"] to the configuration.'
@@ -96,8 +123,26 @@ def read_rows(path: Path, registry: ProviderRegistry, pipeline: str) -> Iterator
     )
 
 
-def _taken(rows: list[Any]) -> Iterator[Any]:
-    """Yield the rows, and let go of each."""
+def _read_with(registry: ProviderRegistry, instance: str, settings: dict[str, Any], path: Path) -> Any:
+    """Read a word list with a new data provider like that of an instance."""
+    try:
+        reader = registry.plugins.make("data", registry.name_of("data", instance), settings)
+        with ExitStack() as stack:
+            stack.callback(registry.limited("data", instance, reader.close))
+            return registry.limited("data", instance, reader.load_data, times=PAINTING_TAKES)(path.name)
+    except CATCHABLE as error:
+        secrets = list(secret_values(settings))
+        logger.debug("%s", format_traceback(error, secrets))
+        if isinstance(error, DataError):
+            error.redact(secrets)
+            raise error from None
+        problem = problem_of(error, f"the data provider {instance} cannot read it")
+        hint = redact(problem.mend, secrets)
+        raise DataError(f"{path}: {redact(problem.what, secrets)}.", hint=hint or None) from None
+
+
+def _consume(rows: list[Any]) -> Iterator[Any]:
+    """Yield the rows, and free the memory of each."""
     rows.reverse()
     while rows:
         yield rows.pop()
@@ -108,58 +153,55 @@ def make_words(rows: Iterable[Any], language: str | None, source: str) -> tuple[
 
     Args:
         rows: The rows.
-        language: The language of those that do not tell theirs.
-        source: What to call the list in messages.
+        language: The language of rows that have none of their own.
+        source: The list's name in messages.
 
     Returns:
-        The words, in order, and how many were left out because they stand in the list already.
+        The words, in order, each once; and how many more there were.
 
     Raises:
-        DataError: A row is not a word, nothing tells its language, or there is no word at all.
+        DataError: A row is not a word, or has no language; or there is no word at all.
     """
     words: dict[tuple[str, ...], Word] = {}
     count = 0
     for count, row in enumerate(rows, 1):
-        columns = {"word": row} if isinstance(row, str) else row
-        if not isinstance(columns, Mapping) or not _text(columns.get("word")):
-            raise DataError(
-                f"{source}: item {count} is not a word: {row!r:.60}.",
-                hint='A word is text, or a table with a "word" in it.',
-            )
-        own = _text(columns.get("language"))
-        if not own and not language:
-            raise DataError(
-                f"{source}: nothing tells the language of item {count}, {_text(columns['word'])!r:.40}.",
-                hint="Give the language of all, such as --language es, or fill a column `language` in the list.",
-            )
-        try:
-            tag = language_tag(own or language or "")
-        except DataError as error:
-            raise DataError(f"{source}: item {count}: {error.message}", hint=error.hint) from None
-        word = Word(
-            text=_text(columns["word"]),
-            language=tag,
-            translation=_text(columns.get("translation")),
-            reading=_text(columns.get("reading")),
-            example=_text(columns.get("example")),
-            tags=_tags(columns.get("tags")),
-            facts={
-                _text(key): _text(value)
-                for key, value in columns.items()
-                if key not in _KNOWN and _text(value)
-            },
-        )
+        word = _make_word(row, language, source, count)
         words.setdefault((word.language, word.text, word.reading, word.translation), word)
     if not words:
         raise DataError(f"{source}: there is no word in it.")
     return list(words.values()), count - len(words)
 
 
-def language_for(path: Path | None, asked: str | None, configured: str | None) -> str | None:
-    """Return the language that was asked for, or configured, or that the file's name tells."""
-    if asked or configured:
-        return language_tag(asked or configured or "")
-    return language_in_name(path) if path else None
+def _make_word(row: Any, language: str | None, source: str, number: int) -> Word:
+    columns = {"word": row} if isinstance(row, str) else row
+    if not isinstance(columns, Mapping) or not _text(columns.get("word")):
+        raise DataError(
+            f"{source}: item {number} is not a word: {row!r:.60}.",
+            hint='A word is text, or a table with a "word" in it.',
+        )
+    own_language = _text(columns.get("language"))
+    if not own_language and not language:
+        raise DataError(
+            f"{source}: item {number}, {_text(columns['word'])!r:.40}, has no language.",
+            hint="Give the language of all, such as --language es, or fill a column `language` in the list.",
+        )
+    try:
+        tag = language_tag(own_language or language or "")
+    except DataError as error:
+        raise DataError(f"{source}: item {number}: {error.message}", hint=error.hint) from None
+    return Word(
+        text=_text(columns["word"]),
+        language=tag,
+        translation=_text(columns.get("translation")),
+        reading=_text(columns.get("reading")),
+        example=_text(columns.get("example")),
+        tags=_tags(columns.get("tags")),
+        extra={
+            _text(key): _text(value)
+            for key, value in columns.items()
+            if key not in _KNOWN_COLUMNS and _text(value)
+        },
+    )
 
 
 def _text(value: Any) -> str:
@@ -168,7 +210,7 @@ def _text(value: Any) -> str:
     if value is None:
         return ""
     # Half a surrogate pair, which JSON can hold, is no character: nothing could store or speak it. And "é" may
-    # be one character or two; as Anki does, take the one, lest two spellings make two notes.
+    # be one character or two; like Anki, take the one, so that two spellings do not make two notes.
     text = str(value).encode("utf-8", "replace").decode()
     return unicodedata.normalize("NFC", text).strip()
 

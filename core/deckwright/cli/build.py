@@ -81,7 +81,7 @@ def command(
       3  a deck was made, but a sound, a provider or a plugin failed
     130  the build was stopped (Ctrl-C); the same command goes on from there
     """  # noqa: D301
-    from deckwright.builder.deck import closed, run
+    from deckwright.builder.deck import close_registry, run_plan
     from deckwright.builder.delivery import require_writable
     from deckwright.builder.estimate import estimate_cost
     from deckwright.builder.plan import make_plan
@@ -105,9 +105,9 @@ def command(
             estimate = estimate_cost(plan, registry)
             _show_plan(plan, estimate, [*registry.problems(), *registry.warnings, *plan.warnings], as_json)
             return
-        with stopped_by_signals(), shown_progress() as progress:
-            report = run(plan, registry, progress=progress)
-        report = closed(registry, report)
+        with stopped_by_signals(), shown_progress() as on_progress:
+            report = run_plan(plan, registry, on_progress=on_progress)
+        report = close_registry(registry, report)
     if report_file:
         write_json(report_file, report_as_dict(report))
     if as_json:
@@ -119,7 +119,7 @@ def command(
 
 
 def _show_plan(plan: Plan, estimate: Estimate, problems: list[str], as_json: bool) -> None:
-    from deckwright.cli.report import count_of, facts_of
+    from deckwright.cli.report import count_of, extra_columns
 
     providers = {type: list(instances) for type, instances in plan.providers.items() if instances}
     shown: dict[str, Any] = {
@@ -129,7 +129,7 @@ def _show_plan(plan: Plan, estimate: Estimate, problems: list[str], as_json: boo
     }
     files = [provider.destination(plan.deck, plan.output) for provider in plan.providers["sync"].values()]
     shown["outputs"] = [{"path": file, "replaced": file.exists()} for file in files if file]
-    shown["kept"] = dict(estimate.kept)
+    shown["kept"] = dict(estimate.cached)
     shown["expected"], shown["most"] = round(estimate.expected, 6), round(estimate.most, 6)
     problems += budget_remarks(estimate)
     if as_json:
@@ -139,11 +139,11 @@ def _show_plan(plan: Plan, estimate: Estimate, problems: list[str], as_json: boo
     table.add_row("deck", plan.deck)
     table.add_row("words", count_of(len(plan.words), plan.repeated))
     table.add_row("language", ", ".join(shown["languages"]))
-    if facts := facts_of(plan.words):
-        table.add_row("also shown", ", ".join(facts))
+    if extra := extra_columns(plan.words):
+        table.add_row("also shown", ", ".join(extra))
     for type, instances in providers.items():
         table.add_row(type, (", " if type == "sync" else ", then ").join(instances))
-    if kept := [f"{count} {label}" for label, count in estimate.kept.items() if count]:
+    if kept := [f"{count} {label}" for label, count in estimate.cached.items() if count]:
         table.add_row("kept already", ", ".join(kept))
     if estimate.most:
         expected, most = dollars(estimate.expected), dollars(estimate.most)

@@ -26,7 +26,8 @@ from deckwright.cli.common import (
 
 if TYPE_CHECKING:
     from deckwright.store import Store
-    from deckwright.store.pruning import Building, Choice, Leftovers, Prunable
+    from deckwright.store.ledger import RunRecord
+    from deckwright.store.pruning import Choice, Leftovers, Prunable
 
 _DAY = 24 * 3600
 
@@ -47,7 +48,7 @@ def command(context: click.Context, config: Path | None, as_json: bool) -> None:
     from deckwright.store import Store
 
     folder = store_folder(config)
-    if not Store.is_at(folder):
+    if not Store.exists(folder):
         _tell_none(folder, as_json)
         return
     with Store(folder) as store:
@@ -114,7 +115,7 @@ def prune_command(
     config, as_json = config or group["config"], as_json or group["as_json"]
     choice = _choice(older_than, provider, deck, refusals, orphans, everything)
     folder = store_folder(config)
-    if not Store.is_at(folder):
+    if not Store.exists(folder):
         _tell_none(folder, as_json)
         return
     with Store(folder) as store:
@@ -146,7 +147,7 @@ def _choice(
     everything: bool,
 ) -> Choice:
     """Return what the options select."""
-    from deckwright.builder.media_chain import REFUSALS_LAST
+    from deckwright.builder.accounting import NEGATIVE_ENTRIES_LAST
     from deckwright.store.pruning import Choice
 
     if "" in (provider, deck):
@@ -156,16 +157,16 @@ def _choice(
     if everything:
         if filters or refusals or orphans:
             raise click.UsageError("--all is everything: it goes with no other selection.")
-        return Choice(files=True, refusals=True, leftovers=True)
+        return Choice(files=True, negative=True, leftovers=True)
     if orphans and filters:
         raise click.UsageError(
             "Of a file that nothing refers to, neither provider nor deck nor age is known."
         )
     if not (filters or refusals or orphans):
-        return Choice(refusals=True, leftovers=True, before=time.time() - REFUSALS_LAST)
+        return Choice(negative=True, leftovers=True, before=time.time() - NEGATIVE_ENTRIES_LAST)
     return Choice(
         files=filters and not refusals,
-        refusals=refusals or filters,
+        negative=refusals or filters,
         leftovers=orphans,
         before=None if older_than is None else time.time() - older_than * _DAY,
         provider=provider or "",
@@ -185,14 +186,14 @@ def _tell_none(folder: Path, as_json: bool) -> None:
 
 def _overview(store: Store) -> dict[str, Any]:
     """Return all that is shown of a store."""
-    from deckwright.builder.media_stage import today
-    from deckwright.store.pruning import building, find_leftovers
+    from deckwright.store import current_day
+    from deckwright.store.pruning import find_leftovers, running_builds
 
     leftovers = find_leftovers(store)
-    with store.told("cannot be read"):
+    with store.wrap_errors("cannot be read"):
         kept: list[dict[str, Any]] = [
             dict(zip(("type", "provider", "deck", "files", "bytes", "cost"), row, strict=True))
-            for row in store.ledger.tally()
+            for row in store.ledger.entries.totals()
         ]
         return {
             "folder": store.folder,
@@ -200,19 +201,19 @@ def _overview(store: Store) -> dict[str, Any]:
             "files": sum(each["files"] for each in kept),
             "bytes": sum(each["bytes"] for each in kept),
             "kept": kept,
-            "refusals": store.ledger.count_refusals(),
-            "providers": _spending(store, today()),
+            "refusals": store.ledger.entries.count_negative(),
+            "providers": _spending(store, current_day()),
             **_leftovers_as_json(leftovers),
-            "building": [_building_as_json(build) for build in building(store)],
+            "building": [_build_as_json(build) for build in running_builds(store)],
         }
 
 
 def _spending(store: Store, day: str) -> list[dict[str, Any]]:
     """Return the requests to each provider, and the money: what was charged apart from what may have been."""
-    ledger = store.ledger
-    requests = ledger.count_requests()
-    spent, spent_today = ledger.spent_by_provider(), ledger.spent_by_provider(since=day)
-    lost, lost_today = ledger.lost_by_provider(), ledger.lost_by_provider(since=day)
+    spending = store.ledger.spending
+    requests = spending.count_requests()
+    spent, spent_today = spending.by_provider(), spending.by_provider(since=day)
+    lost, lost_today = spending.lost_by_provider(), spending.lost_by_provider(since=day)
     names = sorted(
         {name for name, _ in requests} | {name for name, amount in spent.items() if _amount(amount)}
     )
@@ -239,10 +240,10 @@ def _leftovers_as_json(leftovers: Leftovers) -> dict[str, Any]:
     return {"orphans": {"files": len(orphans), "bytes": sum(orphans.values())}, "gone": len(leftovers.gone)}
 
 
-def _building_as_json(build: Building) -> dict[str, Any]:
+def _build_as_json(build: RunRecord) -> dict[str, Any]:
     return {
         "deck": build.deck,
-        "since": datetime.fromtimestamp(build.since).astimezone().isoformat("T", "seconds"),
+        "since": datetime.fromtimestamp(build.started_at).astimezone().isoformat("T", "seconds"),
     }
 
 
@@ -275,7 +276,7 @@ def _show(shown: dict[str, Any]) -> None:
     if refusals := shown["refusals"]:
         tell(f"{_count(refusals, 'refusal')} of providers that have nothing for a word.")
     for build in shown["building"]:
-        tell(f"A build of {build['deck']!r} is at work on it, since {build['since'].replace('T', ' ')[:16]}.")
+        tell(f"A build of {build['deck']!r} is using it, since {build['since'].replace('T', ' ')[:16]}.")
     orphans, gone = shown["orphans"], shown["gone"]
     if orphans["files"]:
         tell(f"{_files(orphans['files'], orphans['bytes'])}, to which nothing refers.")
@@ -299,7 +300,7 @@ def _as_json(found: Prunable) -> dict[str, Any]:
         "cost": _amount(found.cost),
         "of_unknown_cost": found.unpriced,
         "kept": rows,
-        "refusals": found.refusals,
+        "refusals": found.negative,
         **_leftovers_as_json(found.leftovers),
     }
 
@@ -308,10 +309,10 @@ def _by_provider(found: Prunable) -> dict[tuple[str, str, str], dict[str, Any]]:
     """Return how much of what is removed is whose."""
     counts: dict[tuple[str, str, str], Counter[str]] = {}
     costs: dict[tuple[str, str, str], float] = {}
-    for result in found.results:
-        whose = result.type, result.provider, result.deck
-        counts.setdefault(whose, Counter()).update(files=bool(result.bytes), bytes=result.bytes)
-        costs[whose] = costs.get(whose, 0.0) + (result.cost or 0.0)
+    for each in found.entries:
+        whose = each.entry.type, each.entry.provider, each.entry.deck
+        counts.setdefault(whose, Counter()).update(files=bool(each.bytes), bytes=each.bytes)
+        costs[whose] = costs.get(whose, 0.0) + (each.entry.cost or 0.0)
     return {
         whose: {"files": count["files"], "bytes": count["bytes"], "cost": _amount(costs[whose])}
         for whose, count in sorted(counts.items())
@@ -332,8 +333,8 @@ def _show_found(found: Prunable, dry_run: bool) -> None:
         table.add_row("files that nothing refers to", f"{len(orphans):,}", _size(sum(orphans.values())), "")
     if found.leftovers.gone:
         table.add_row("records of files that are gone", f"{len(found.leftovers.gone):,}", "", "")
-    if found.refusals:
-        table.add_row("refusals", f"{found.refusals:,}", "", "")
+    if found.negative:
+        table.add_row("refusals", f"{found.negative:,}", "", "")
     console().print(table)
     if found.cost or found.unpriced:
         tell(f"To make it anew would cost what it has cost: {_price(found)}.")
@@ -360,7 +361,7 @@ def _confirm(found: Prunable) -> None:
 
 def _remark(store: Store, choice: Choice) -> None:
     """Say it when a name is not known at all, and may be a slip."""
-    rows = store.ledger.tally()
+    rows = store.ledger.entries.totals()
     for name, known, what in (
         (choice.provider, {provider for _, provider, *_ in rows}, "from a provider {}"),
         (choice.deck, {deck for _, _, deck, *_ in rows if deck}, "for a deck {} alone"),

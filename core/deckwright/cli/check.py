@@ -30,7 +30,7 @@ def command(config: Path | None, online: bool, as_json: bool) -> None:
       2  the configuration is wrong in itself
       3  a provider or a plugin failed, or a setting is unknown, or a connection does not work
     """  # noqa: D301
-    from deckwright.builder.plan import unseen
+    from deckwright.builder.plan import hidden_types
     from deckwright.builder.settings import BuildSettings
     from deckwright.plugins.records import problem_of
 
@@ -39,7 +39,7 @@ def command(config: Path | None, online: bool, as_json: bool) -> None:
         if registry.config:
             pipeline = registry.config.section("build", BuildSettings).pipeline
         problems = [*registry.problems(), *registry.warnings]
-        remarks = [*registry.plugins.remarks(), *unseen(registry, pipeline)]
+        remarks = [*registry.plugins.remarks(), *hidden_types(registry, pipeline)]
         made = {
             f"{type}.{name}": (type, name, provider)
             for type in registry.plugins.types

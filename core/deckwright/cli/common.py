@@ -181,11 +181,11 @@ def read_config(path: Path | None) -> Config:
 
 def store_folder(path: Path | None) -> Path:
     """Return where the store is, by the configuration that a command is to use."""
-    from deckwright.builder.plan import store_of
+    from deckwright.builder.plan import store_folder as folder_of_store
     from deckwright.builder.settings import BuildSettings
 
     config = read_config(path)
-    return store_of(config, config.section("build", BuildSettings)).absolute()
+    return folder_of_store(config, config.section("build", BuildSettings)).absolute()
 
 
 def find_plugins(config: Config) -> Plugins:

@@ -59,19 +59,23 @@ def command(
     ]
     problems += budget_remarks(estimate)
     if as_json:
-        providers: list[dict[str, Any]] = [attrs.asdict(found) for found in estimate.providers]
-        shown = {"words": len(plan.words), "kept": dict(estimate.kept)}
+        # `place` is what programs know the position by.
+        providers: list[dict[str, Any]] = [
+            {"place": found.position, **attrs.asdict(found, filter=lambda field, _: field.name != "position")}
+            for found in estimate.providers
+        ]
+        shown = {"words": len(plan.words), "kept": dict(estimate.cached)}
         shown |= {"expected": round(estimate.expected, 6), "most": round(estimate.most, 6)}
         print_json({**shown, "providers": providers, "problems": problems})
         return
     table = plain_table("type", "provider", "asked", "for", "requests", "each", "in all")
     for found in estimate.providers:
-        asked = "first" if found.place == 0 else "then"
+        asked = "first" if found.position == 0 else "then"
         counts = str(found.items), str(found.requests)
         table.add_row(found.type, found.instance, asked, *counts, dollars(found.each), dollars(found.total))
     console().print(table)
     show_problems(problems)
-    if kept := [f"{count} {label}" for label, count in estimate.kept.items() if count]:
+    if kept := [f"{count} {label}" for label, count in estimate.cached.items() if count]:
         tell(f"Kept from builds before: {', '.join(kept)}.")
     least = "at least " if any(found.total is None for found in estimate.providers) else ""
     tell(

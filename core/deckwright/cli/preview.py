@@ -60,24 +60,24 @@ def _origins(store: Path) -> Origins:
     from deckwright.store import Store, StoreError
 
     def origins(names: Sequence[str]) -> dict[str, Origin]:
-        if not Store.is_at(store):
+        if not Store.exists(store):
             return {}
         try:
             with Store(store) as opened:
-                found = {name: opened.ledger.kept_as(name) for name in names}
+                found = {name: opened.ledger.entries.find_name(name) for name in names}
         except StoreError as error:
             show_problems([], [f"The page does not say where sounds and pictures came from. {error}"])
             return {}
         return {
             name: Origin(
-                instance=kept.instance,
-                provider=kept.provider,
-                attribution=kept.attribution,
-                cost=kept.cost,
-                made_at=datetime.fromtimestamp(kept.made_at, timezone.utc).isoformat(timespec="seconds"),
+                instance=entry.instance,
+                provider=entry.provider,
+                attribution=entry.attribution,
+                cost=entry.cost,
+                made_at=datetime.fromtimestamp(entry.made_at, timezone.utc).isoformat(timespec="seconds"),
             )
-            for name, kept in found.items()
-            if kept
+            for name, entry in found.items()
+            if entry
         }
 
     return origins

@@ -1,4 +1,4 @@
-"""How far a build is, on a terminal; and how it is told to stop."""
+"""Shows how far a build is, and lets signals stop it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _SECONDS_A_LINE = 10
 
 if TYPE_CHECKING:
     from deckwright.builder import Progress
-    from deckwright.builder.media_stage import Tell
+    from deckwright.builder.progress import ProgressCallback
 
 
 @contextmanager
-def shown_progress() -> Iterator[Tell]:
+def shown_progress() -> Iterator[ProgressCallback]:
     """Show a bar for each stage on standard error, where that is a terminal; anywhere, that a build is stopping."""
     from rich.console import Console
     from rich.file_proxy import FileProxy
@@ -32,15 +32,15 @@ def shown_progress() -> Iterator[Tell]:
 
     output = click.get_current_context().find_object(PluginOutput)
     err = Console(file=output.stream if output else sys.stderr)
-    was_told = threading.Event()
+    was_reported = threading.Event()
 
-    def tell_stopping(progress: Progress) -> None:
-        if progress.is_stopping and not was_told.is_set():
-            was_told.set()
+    def report_stopping(progress: Progress) -> None:
+        if progress.is_stopping and not was_reported.is_set():
+            was_reported.set()
             err.print("Stopping: what is in flight is finished first. Press Ctrl-C again to stop at once.")
 
     if output is None or not err.is_terminal:
-        yield _Lines(tell_stopping)
+        yield _Lines(report_stopping)
         return
     columns = (
         TextColumn("{task.description:>9}"),
@@ -55,7 +55,7 @@ def shown_progress() -> Iterator[Tell]:
         tasks: dict[str, Any] = {}
 
         def show(progress: Progress) -> None:
-            tell_stopping(progress)
+            report_stopping(progress)
             stage = progress.stage
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage, total=progress.total, rate="", cost="")
@@ -80,13 +80,13 @@ def shown_progress() -> Iterator[Tell]:
 class _Lines:
     """Shows progress where there is no terminal: in a line now and then, as for a log."""
 
-    def __init__(self, tell_stopping: Tell) -> None:
-        self._tell_stopping = tell_stopping
+    def __init__(self, report_stopping: ProgressCallback) -> None:
+        self._report_stopping = report_stopping
         self._latest = time.monotonic()
         self._stages: dict[str, Progress] = {}
 
     def __call__(self, progress: Progress) -> None:
-        self._tell_stopping(progress)
+        self._report_stopping(progress)
         self._stages[progress.stage] = progress
         if time.monotonic() - self._latest >= _SECONDS_A_LINE:
             self._latest = time.monotonic()
@@ -103,7 +103,7 @@ def stopped_by_signals() -> Iterator[None]:
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
-        yield  # whoever runs commands in a thread has the signals
+        yield  # a program that runs commands in a thread handles signals itself
         return
     before = signal.signal(signal.SIGTERM, stop)
     try:

@@ -1,27 +1,26 @@
-"""What came of a build, for people and for programs."""
+"""The report of a build, for people and for programs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import click
 
 from deckwright.builder.failures import Failure, failures_of
-from deckwright.builder.media_chain import KINDS
+from deckwright.builder.media import KINDS
 from deckwright.cli.common import console, dollars, plain_table, show_problems, tell
 
 if TYPE_CHECKING:
-    from deckwright.builder.deck import BuildReport
-    from deckwright.builder.media_chain import Missing
+    from deckwright.builder.media import MissingMedium
     from deckwright.builder.plan import Plan
+    from deckwright.builder.report import BuildReport
     from deckwright.builder.words import Word
 
 
-def facts_of(words: list[Word]) -> list[str]:
-    """Return the further columns of a word list: one of them may be a known one, misspelled."""
-    return list(dict.fromkeys(name for word in words for name in word.facts))
+def extra_columns(words: list[Word]) -> list[str]:
+    """Return the extra columns of a word list: one of them may be a known one, misspelled."""
+    return list(dict.fromkeys(name for word in words for name in word.extra))
 
 
 def show_report(report: BuildReport, plan: Plan) -> None:
@@ -38,28 +37,28 @@ def show_report(report: BuildReport, plan: Plan) -> None:
         table.add_row("cards", str(report.cards))
     for label, (count, total) in report.delivered.items():
         whose = report.sources.get(label, {})
-        told = (
+        details = (
             [f"{instance} {its}" for instance, its in whose.items()]
             if label in chains or len(whose) > 1
             else []
         )
-        if kept := report.kept.get(label):
-            told.append(f"{kept} kept from before")
-        table.add_row(label, f"{count} of {total}{_bracketed(told)}")
+        if cached := report.cached.get(label):
+            details.append(f"{cached} cached")
+        table.add_row(label, f"{count} of {total}{_bracketed(details)}")
     table.add_row("failed", str(len(report.failed)))
     if report.cost:
         by = ", ".join(f"{name} {dollars(cost)}" for name, cost in report.costs.items())
         table.add_row("cost", f"{dollars(report.cost)} ({by})")
     out.print(table)
-    if facts := facts_of(plan.words):
-        tell(f"On the cards as further facts: {', '.join(facts)}")
+    if extra := extra_columns(plan.words):
+        tell(f"Extra columns shown on the cards: {', '.join(extra)}")
     _show_missing(report.missing)
     _show_failures(failures_of(report.missing))
     show_problems(report.problems, report.warnings)
     for instance, path in report.outputs.items():
-        said = f" ({report.told[instance]})" if instance in report.told else ""
+        summary = f" ({report.summaries[instance]})" if instance in report.summaries else ""
         where = f"is in {click.style(path, bold=True)}" if path else f"went to {instance}"
-        tell(f"The deck {where}{said}{'' if path else '.'}")
+        tell(f"The deck {where}{summary}{'' if path else '.'}")
 
 
 def _bracketed(remarks: list[str]) -> str:
@@ -71,7 +70,7 @@ def count_of(words: int, repeated: int) -> str:
     return f"{words} (and {repeated} repeated)" if repeated else str(words)
 
 
-def _show_missing(missing: tuple[Missing, ...]) -> None:
+def _show_missing(missing: tuple[MissingMedium, ...]) -> None:
     """Say of which words no provider has something, with a few of them as examples."""
     for label in dict.fromkeys(item.kind.label for item in missing):
         items = [item.word.text for item in missing if item.kind.label == label and not item.failed]
@@ -90,7 +89,7 @@ def _show_failures(failures: list[Failure]) -> None:
     console().print(table)
     for failure in failures:
         who = f"{failure.instance}, {failure.kind}" if failure.instance else failure.kind
-        lines = f"{who}: {failure.message}\n{failure.mend}".splitlines()
+        lines = f"{who}: {failure.message}\n{failure.hint}".splitlines()
         tell("\n    ".join(lines))
 
 
@@ -108,13 +107,13 @@ def report_as_dict(report: BuildReport) -> dict[str, Any]:
     return {
         "deck": report.deck,
         "outputs": report.outputs,
-        "told": report.told,
+        "told": report.summaries,
         "words": report.words,
         "repeated": report.repeated,
         "cards": report.cards,
         **{label: count for label, (count, _) in report.delivered.items()},
         "sources": report.sources,
-        "kept": report.kept,
+        "kept": report.cached,
         "cost": round(report.cost, 6),
         "costs": {name: round(cost, 6) for name, cost in report.costs.items()},
         "missing": [
@@ -127,7 +126,16 @@ def report_as_dict(report: BuildReport) -> dict[str, Any]:
             for item in report.missing
         ],
         "failures": [
-            {**attrs.asdict(failure), "count": len(failure.words)} for failure in failures_of(report.missing)
+            {
+                "label": failure.label,
+                "instance": failure.instance,
+                "kind": failure.kind,
+                "words": failure.words,
+                "message": failure.message,
+                "mend": failure.hint,
+                "count": len(failure.words),
+            }
+            for failure in failures_of(report.missing)
         ],
         "seconds": {stage: round(seconds, 3) for stage, seconds in report.seconds.items()},
         "problems": report.problems,

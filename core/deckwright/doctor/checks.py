@@ -11,9 +11,9 @@ from typing import Any
 
 import attrs
 
-from deckwright.builder.generation import Failed, ask
-from deckwright.builder.media_chain import KINDS, request_for
-from deckwright.builder.plan import unseen
+from deckwright.builder.generation import GenerationError, generate_file
+from deckwright.builder.media import KINDS
+from deckwright.builder.plan import hidden_types
 from deckwright.builder.settings import BuildSettings
 from deckwright.builder.words import Word
 from deckwright.config.loader import Config
@@ -92,7 +92,7 @@ def examine(config: Config, *, time_limit: float | None = None) -> Iterator[Find
         of_providers = [*_of_providers(registry, settings), *_of_closing(registry)]
         yield from _of_plugins(registry.plugins, {failure.error for failure in registry.failures})
         yield from of_providers
-        for remark in unseen(registry, settings.pipeline):
+        for remark in hidden_types(registry, settings.pipeline):
             yield Finding("configuration", remark, is_problem=False)
 
 
@@ -206,10 +206,14 @@ def _tried(
     # What was left behind may still write there.
     with tempfile.TemporaryDirectory(prefix="deckwright-", ignore_cleanup_errors=True) as folder:
         file = Path(folder, f"new{kind.suffix}")
-        request = attrs.evolve(request_for(word, kind), output_path=file)
-        made = ask(partial(registry.generate, type, instance), request, secrets)
-    if isinstance(made, Failed) and not _has_nothing(made.error):
-        yield _fault(registry, type, instance, f"has no {kind.label} for {word.text!r}", made.error)
+        request = attrs.evolve(kind.request_for(word), output_path=file)
+        try:
+            generate_file(partial(registry.generate, type, instance), request, secrets)
+        except GenerationError as failure:
+            if not _has_nothing(failure.error):
+                yield _fault(
+                    registry, type, instance, f"has no {kind.label} for {word.text!r}", failure.error
+                )
 
 
 def _has_nothing(reason: ProviderError) -> bool:

@@ -1,16 +1,15 @@
-"""The folder of a store: where it is, what lies where in it, and what builds that were killed have left behind.
+"""The folder of a store: where it is, which files it holds, and how it recovers from builds that were killed.
 
-lock              held for the moments in which builds begin, and in which dead ones are cleared away
-ledger.sqlite     what is known of everything else
+lock              held for the moments in which builds begin, and in which killed ones are cleared away
+ledger.sqlite     what is known about everything else
 media/3f/         sounds and pictures, by the beginning of their digests
-decks/9c0d/       those that may be used for one deck only
-runs/ID.lock      held by a build for as long as it runs, which shows others that it does
-runs/ID/          what that build has not finished yet
+decks/9c0d/       those that only one deck may use
+runs/ID.lock      held by a build for as long as it runs, so that others see that it does
+runs/ID/          the files that the build has not finished yet
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import sqlite3
@@ -19,15 +18,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
-import attrs
 from filelock import FileLock, Timeout
 
 from deckwright.errors import BuildError
-from deckwright.store.ledger import Kept, Ledger
+from deckwright.store.cache_entries import CacheEntry
+from deckwright.store.ledger import Ledger
 
 ENVIRONMENT_VARIABLE = "DECKWRIGHT_STORE"
-# Bytes that must be free before anything is asked for, lest what comes cannot be kept.
-ROOM = 32_000_000
+# So many bytes must be free before a request is sent, so that its result can be saved.
+MIN_FREE_BYTES = 32_000_000
 
 
 class StoreError(BuildError):
@@ -35,10 +34,10 @@ class StoreError(BuildError):
 
 
 def default_folder() -> Path:
-    """Return where the store is, unless a configuration says otherwise.
+    """Return where the store is, unless a configuration names another folder.
 
-    That is the folder that the environment variable `DECKWRIGHT_STORE` names, or the system's folder for the data of
-    a user's programs; not that for caches, which may be emptied at any time: a store holds what was paid for.
+    That is the folder in the environment variable `DECKWRIGHT_STORE`, or the system's folder for the data of a user's
+    programs. It is not the one for caches, which may be emptied at any time: a store holds what was paid for.
     """
     if named := os.environ.get(ENVIRONMENT_VARIABLE):
         return Path(named).expanduser()
@@ -47,29 +46,15 @@ def default_folder() -> Path:
     return user_data_path("deckwright", appauthor=False)
 
 
-@attrs.frozen
-class Place:
-    """Whose a result is: any deck's, or that of one deck alone."""
-
-    deck: str = ""
-
-    def path(self, name: str) -> str:
-        """Return where a file of this name is, from the store's folder on."""
-        if self.deck:
-            return f"decks/{hashlib.sha256(self.deck.encode()).hexdigest()[:16]}/{name}"
-        # deckwright-3f0c....mp3
-        return f"media/{name.partition('-')[2][:2]}/{name}"
-
-
 class Store:
     """An open store.
 
     Args:
-        folder: Where it is, or is to be.
+        folder: Where it is, or is to be created.
 
     Attributes:
         folder: The same, as an absolute path.
-        ledger: What is known of everything in it.
+        ledger: What is known about everything in it.
 
     Raises:
         StoreError: It cannot be used.
@@ -77,9 +62,9 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
-        with self.told("cannot be used"):
+        with self.wrap_errors("cannot be used"):
             (self.folder / "runs").mkdir(parents=True, exist_ok=True)
-            with self.gate():
+            with self.startup_lock():
                 self.ledger = Ledger(self.folder / "ledger.sqlite")
         try:
             self.recover()
@@ -88,13 +73,13 @@ class Store:
             raise
 
     @staticmethod
-    def is_at(folder: Path) -> bool:
-        """Say whether there is a store at a folder already."""
+    def exists(folder: Path) -> bool:
+        """Say whether a folder already holds a store."""
         return (folder / "ledger.sqlite").is_file()
 
     def close(self) -> None:
         """Close the ledger."""
-        self.ledger.close()
+        self.ledger.database.close()
 
     def __enter__(self) -> Store:
         return self
@@ -104,59 +89,57 @@ class Store:
     ) -> None:
         self.close()
 
-    def gate(self) -> FileLock:
+    def startup_lock(self) -> FileLock:
         """Return the lock under which runs begin and are cleared away, as a context."""
         return FileLock(self.folder / "lock")
 
     @contextmanager
-    def told(self, what: str) -> Iterator[None]:
-        """Turn what goes wrong with the file system or the database into a `StoreError`."""
+    def wrap_errors(self, what: str) -> Iterator[None]:
+        """Turn errors of the file system and the database into a `StoreError`."""
         try:
             yield
         except (OSError, sqlite3.Error) as error:
-            said = getattr(error, "strerror", None) or str(error)
-            hint = f"Name another folder, by `store` in [build] or the variable {ENVIRONMENT_VARIABLE}."
-            if "full" in said or "space" in said:
-                hint = (
-                    "Make room on that disk, and run the same command again: it goes on where this one ended."
-                )
-            raise StoreError(f"The store {self.folder} {what}: {said}.", hint=hint) from None
+            reason = getattr(error, "strerror", None) or str(error)
+            hint = f"Choose another folder: `store` in [build], or the variable {ENVIRONMENT_VARIABLE}."
+            if "full" in reason or "space" in reason:
+                hint = "Make room on that disk and run the same command again: it goes on from here."
+            raise StoreError(f"The store {self.folder} {what}: {reason}.", hint=hint) from None
 
     def require_room(self) -> None:
-        """Make sure that a result could be written, before it is paid for.
+        """Make sure that a result can be saved, before it is paid for.
 
         Raises:
             StoreError: The disk is full.
         """
-        with self.told("cannot be written"):
-            if (free := shutil.disk_usage(self.folder).free) < ROOM:
+        with self.wrap_errors("cannot be written"):
+            if (free := shutil.disk_usage(self.folder).free) < MIN_FREE_BYTES:
                 raise OSError(None, f"there is no space left on the disk ({free / 1e6:.0f} MB)")
 
-    def find(self, key: str) -> Kept | None:
-        """Return what is kept for a key, having made sure that its file is there."""
-        kept = self.ledger.kept(key)
-        if kept is None or self._is_whole(kept) or (kept.work and self.move(kept)):
-            return kept
-        # Somebody deleted it, or the machine has crashed and lost what was in it.
-        self.ledger.lost(kept)
+    def find(self, key: str) -> CacheEntry | None:
+        """Return the cache entry for a key, having made sure that its file exists."""
+        entry = self.ledger.entries.find(key)
+        if entry is None or self._size_matches(entry) or (entry.work and self.move(entry)):
+            return entry
+        # Somebody deleted it, or the machine has crashed and lost its content.
+        self.ledger.entries.remove(entry)
         return None
 
-    def _is_whole(self, kept: Kept) -> bool:
+    def _size_matches(self, entry: CacheEntry) -> bool:
         try:
-            return os.stat(self.file(kept)).st_size == kept.bytes  # noqa: PTH116 - of a hundred thousand
+            return os.stat(self.file(entry)).st_size == entry.bytes  # noqa: PTH116 - of a hundred thousand
         except OSError:
             return False
 
-    def file(self, kept: Kept) -> str:
-        """Return where the file of a result is."""
-        return f"{self.folder}{os.sep}{Place(kept.deck).path(kept.name)}"
+    def file(self, entry: CacheEntry) -> str:
+        """Return the final path of a file."""
+        return f"{self.folder}{os.sep}{entry.path}"
 
-    def move(self, kept: Kept) -> bool:
-        """Move the file of a result to its place, if nobody has yet; say whether it is there."""
-        work, file = self.folder / kept.work, Path(self.file(kept))
-        if not kept.work:  # somebody has
-            return self._is_whole(kept)
-        if self._is_whole(kept):  # the same was made before, perhaps for another word
+    def move(self, entry: CacheEntry) -> bool:
+        """Move a file to its final path, if nobody has yet; say whether it is there."""
+        work, file = self.folder / entry.work, Path(self.file(entry))
+        if not entry.work:  # somebody has
+            return self._size_matches(entry)
+        if self._size_matches(entry):  # the same was made before, perhaps for another word
             with suppress(OSError):
                 work.unlink()
             return True
@@ -167,38 +150,38 @@ class Store:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 work.replace(file)
             return True
-        return self._is_whole(kept)
+        return self._size_matches(entry)
 
     def recover(self) -> None:
-        """Finish what builds have left behind that were killed."""
-        with self.told("cannot be put in order"), self.gate():
-            begun = set(self.ledger.runs())
-            left = {path.name.removesuffix(".lock") for path in (self.folder / "runs").iterdir()}
-            for run in begun | left:
+        """Finish the runs of builds that were killed."""
+        with self.wrap_errors("cannot be repaired"), self.startup_lock():
+            begun = {run.id for run in self.ledger.runs()}
+            remaining = {path.name.removesuffix(".lock") for path in (self.folder / "runs").iterdir()}
+            for run in begun | remaining:
                 with suppress(Timeout):
-                    with FileLock(self.lock_of(run), blocking=False):
+                    with FileLock(self.run_lock(run), blocking=False):
                         self.finish(run)
-                    self.unlock(run)
+                    self.remove_lock(run)
 
     def finish(self, run: str) -> None:
-        """Move what a run has made to its place, remove what it has not finished, and record that it is over."""
-        work = self.work_of(run)
+        """Move the finished files of a run, remove the unfinished ones, and record that it is over."""
+        work = self.run_folder(run)
         for file in work.iterdir() if work.is_dir() else ():
-            if kept := self.ledger.kept_in(run, f"runs/{run}/{file.name}"):
-                self.move(kept)
-        self.ledger.moved(run)
+            if entry := self.ledger.entries.find_unmoved(run, f"runs/{run}/{file.name}"):
+                self.move(entry)
+        self.ledger.entries.mark_moved(run)
         shutil.rmtree(work, ignore_errors=True)
         self.ledger.end(run)
 
-    def unlock(self, run: str) -> None:
+    def remove_lock(self, run: str) -> None:
         """Remove the lock of a run that is over, which nobody holds any more."""
-        with suppress(OSError):  # who just looks whether it is held; the next one will remove it
-            self.lock_of(run).unlink()
+        with suppress(OSError):  # another process is testing whether it is held; the next one will remove it
+            self.run_lock(run).unlink()
 
-    def work_of(self, run: str) -> Path:
-        """Return the folder for what a run has not finished yet."""
+    def run_folder(self, run: str) -> Path:
+        """Return the folder for the unfinished files of a run."""
         return self.folder / "runs" / run
 
-    def lock_of(self, run: str) -> Path:
+    def run_lock(self, run: str) -> Path:
         """Return the file that a run holds locked."""
         return self.folder / "runs" / f"{run}.lock"

@@ -1,7 +1,7 @@
 """Pruning: finding what a store could do without, and removing it.
 
-First a record is removed, and then its file. Whoever is killed in between leaves a file that nothing refers to, which
-is found the next time. What was spent stays in the ledger, whatever becomes of what it was spent for.
+First an entry is removed, and then its file. A kill in between leaves a file without an entry, which is found the next
+time. The ledger remembers what was spent in any case.
 """
 
 from __future__ import annotations
@@ -9,72 +9,59 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import attrs
 from filelock import FileLock, Timeout
 
-from deckwright.store.folder import Place, Store, StoreError
+from deckwright.store.cache_entries import CacheEntry, Selection
+from deckwright.store.folder import Store, StoreError
+from deckwright.store.ledger import RunRecord
 
-# What a store calls its files. Whatever else somebody may have put there is not ours to remove.
+# The names and folders of a store's files. Other files there are somebody else's, and stay.
 _NAME = re.compile(r"deckwright-[0-9a-f]{20}(\.\w+)?")
+_FOLDERS = (f"media/{'[0-9a-f]' * 2}", f"decks/{'[0-9a-f]' * 16}")
 
 
-@attrs.frozen
-class Choice:
+@attrs.frozen(kw_only=True)
+class Choice(Selection):
     """What to remove.
 
     Attributes:
-        files: Whether files are removed that were made.
-        refusals: Whether refusals are forgotten.
-        leftovers: Whether files are removed that nothing refers to, and records of files that are gone.
-        before: Of the first two, only what is older than this time, in seconds since 1970; None for any age.
-        provider: Of the first two, only what is from this provider; empty for any.
-        deck: Of the first two, only what is for this deck alone; empty for any.
+        files: Whether to remove the selected files with their entries.
+        negative: Whether to remove the selected negative entries.
+        leftovers: Whether to remove files without entries, and entries without files.
     """
 
     files: bool = False
-    refusals: bool = False
+    negative: bool = False
     leftovers: bool = False
-    before: float | None = None
-    provider: str = ""
-    deck: str = ""
 
 
 @attrs.frozen
-class Result:
-    """A finished sound or picture, as far as it matters here.
+class PrunableEntry:
+    """An entry that would be removed.
 
     Attributes:
-        key: What it is kept under.
-        path: Where its file is, from the store's folder on.
-        type: What it is.
-        provider: The name by which plugins know its provider.
-        deck: The only deck that it may be used for; empty when it may be used for any.
-        bytes: The size of the file; 0 when another result needs the same file.
-        cost: US dollars; None when that is not known.
-        was_asked_for: Whether it came from a service, or may have cost something.
+        entry: The entry.
+        bytes: The size of its file; 0 when there is none, or another entry needs the same file.
+        was_requested: Whether it came from a service, or may have cost something.
     """
 
-    key: str
-    path: str
-    type: str
-    provider: str
-    deck: str
+    entry: CacheEntry
     bytes: int
-    cost: float | None
-    was_asked_for: bool
+    was_requested: bool
 
 
 @attrs.frozen
 class Leftovers:
-    """What is surely of no use.
+    """What is certainly of no use.
 
     Attributes:
-        orphans: Files that nothing refers to, from the store's folder on, and their sizes in bytes.
-        gone: The keys of results whose files somebody has deleted.
+        orphans: The sizes of files without entries, in bytes, by path relative to the store's folder.
+        gone: The keys of entries whose files somebody has deleted.
     """
 
     orphans: dict[str, int] = attrs.field(factory=dict)
@@ -83,55 +70,47 @@ class Leftovers:
 
 @attrs.frozen
 class Prunable:
-    """What a choice comes to.
+    """What a choice would remove.
 
     Attributes:
         choice: The choice.
-        results: The results whose records are removed, and their files.
-        refusals: How many refusals are forgotten.
-        leftovers: What is of no use to anybody.
+        entries: The entries, with their files.
+        negative: How many negative entries.
+        leftovers: What is of no use.
     """
 
     choice: Choice
-    results: tuple[Result, ...] = ()
-    refusals: int = 0
+    entries: tuple[PrunableEntry, ...] = ()
+    negative: int = 0
     leftovers: Leftovers = Leftovers()
 
     @property
     def cost(self) -> float:
-        """What the results have cost, as far as that is known, in US dollars."""
-        return sum(result.cost or 0.0 for result in self.results)
+        """The known cost of the entries, in US dollars."""
+        return sum(each.entry.cost or 0.0 for each in self.entries)
 
     @property
     def unpriced(self) -> int:
-        """How many of the results may have cost something that nobody knows."""
-        return sum(result.was_asked_for and result.cost is None for result in self.results)
+        """How many of the entries may have cost something that nobody knows."""
+        return sum(each.was_requested and each.entry.cost is None for each in self.entries)
 
     @property
     def files(self) -> int:
-        """How many files go."""
-        return len({result.path for result in self.results if result.bytes}) + len(self.leftovers.orphans)
+        """How many files would be removed."""
+        return len({each.entry.path for each in self.entries if each.bytes}) + len(self.leftovers.orphans)
 
     @property
     def bytes(self) -> int:
-        """What becomes free on the disk."""
-        return sum(result.bytes for result in self.results) + sum(self.leftovers.orphans.values())
+        """How many bytes of the disk would become free."""
+        return sum(each.bytes for each in self.entries) + sum(self.leftovers.orphans.values())
 
     def __bool__(self) -> bool:
-        return bool(self.results or self.refusals or self.leftovers.orphans or self.leftovers.gone)
+        return bool(self.entries or self.negative or self.leftovers.orphans or self.leftovers.gone)
 
 
-@attrs.frozen
-class Building:
-    """A build that is at work on a store: its deck, and when it began, in seconds since 1970."""
-
-    deck: str
-    since: float
-
-
-def building(store: Store) -> list[Building]:
-    """Return the builds that are at work on a store. Those that were killed are not."""
-    return [Building(deck, at) for run, deck, at in store.ledger.running() if _is_held(store.lock_of(run))]
+def running_builds(store: Store) -> list[RunRecord]:
+    """Return the runs of builds that are using a store. Those of killed builds are not among them."""
+    return [run for run in store.ledger.runs() if _is_held(store.run_lock(run.id))]
 
 
 def _is_held(lock: Path) -> bool:
@@ -145,120 +124,106 @@ def _is_held(lock: Path) -> bool:
 
 
 def find_prunable(store: Store, choice: Choice) -> Prunable:
-    """Find what a choice comes to; nothing is changed.
+    """Find what a choice would remove; nothing is changed.
 
     Raises:
         StoreError: The store cannot be read.
     """
-    with store.told("cannot be read"):
+    with store.wrap_errors("cannot be read"):
         leftovers = find_leftovers(store) if choice.leftovers else Leftovers()
-        refusals = 0
-        if choice.refusals:
-            refusals = store.ledger.count_refusals_of(
-                before=choice.before, provider=choice.provider, deck=choice.deck
-            )
-        results = tuple(_results(store, choice, set(leftovers.gone))) if choice.files else ()
-    return Prunable(choice, results, refusals, leftovers)
+        entries = tuple(_selected(store, choice, set(leftovers.gone))) if choice.files else ()
+        negative = store.ledger.entries.count_negative(choice) if choice.negative else 0
+    return Prunable(choice, entries, negative, leftovers)
 
 
-def _results(store: Store, choice: Choice, gone: set[str]) -> Iterator[Result]:
-    rows = store.ledger.made_for(before=choice.before, provider=choice.provider, deck=choice.deck)
-    chosen = {key for key, *_ in rows}
-    # Two results may be the same to the byte, and share their file; it goes when the last of them does.
-    counted = {(name, deck) for key, name, deck in store.ledger.keys_of_files() if key not in chosen}
-    for key, name, type, provider, deck, size, cost, was_asked_for in rows:
-        if (name, deck) in counted or key in gone:
-            size = 0
-        counted.add((name, deck))
-        path = Place(deck).path(name)
-        yield Result(key, path, type, provider, deck, size, cost, bool(was_asked_for))
+def _selected(store: Store, choice: Choice, gone: Container[str]) -> Iterator[PrunableEntry]:
+    selected = store.ledger.entries.select(choice)
+    keys = {entry.key for entry, _ in selected}
+    # Files with the same content are one file, which is removed with the last of their entries.
+    counted = {path for key, path in store.ledger.entries.moved_files() if key not in keys}
+    for entry, was_requested in selected:
+        removes_file = entry.path not in counted and entry.key not in gone
+        counted.add(entry.path)
+        yield PrunableEntry(entry, entry.bytes if removes_file else 0, was_requested)
 
 
 def find_leftovers(store: Store) -> Leftovers:
-    """Find what is of no use to anybody; builds may be at work meanwhile.
+    """Find what is of no use; builds may be running meanwhile.
 
     Raises:
         StoreError: The store cannot be read.
     """
-    with store.told("cannot be read"):
-        # In this order: a file comes after its record, and so each that is seen has one, unless it is an orphan.
-        files = set(_files(store.folder))
-        orphans = files - _paths_in_use(store)
-        sizes = {}
-        for path in sorted(orphans):
+    with store.wrap_errors("cannot be read"):
+        # In this order: an entry comes before its file, so that a file seen now has its entry by then.
+        files = _stored_files(store.folder)
+        orphans = {}
+        for path in sorted(files - store.ledger.entries.paths()):
             with suppress(FileNotFoundError):
-                sizes[path] = (store.folder / path).lstat().st_size
-        kept = [(key, Place(deck).path(name)) for key, name, deck in store.ledger.keys_of_files()]
-        # One that was not there a moment ago may have come since.
-        gone = (key for key, path in kept if path not in files and not (store.folder / path).exists())
-        return Leftovers(sizes, tuple(gone))
+                orphans[path] = (store.folder / path).lstat().st_size
+        # A file that was not there a moment ago may have come since.
+        gone = (
+            key
+            for key, path in store.ledger.entries.moved_files()
+            if path not in files and not (store.folder / path).exists()
+        )
+        return Leftovers(orphans, tuple(gone))
 
 
-def _files(folder: Path) -> Iterator[str]:
-    """Yield the files of a store that are in their places, as paths from the store's folder on."""
-    for shelf in _shelves(folder):
-        with os.scandir(folder / shelf) as entries:
-            for entry in entries:
-                if _NAME.fullmatch(entry.name) and not entry.is_dir():
-                    yield f"{shelf}/{entry.name}"
+def _stored_files(folder: Path) -> set[str]:
+    """Return the files of a store that have their final paths, relative to its folder."""
+    return {
+        f"{subfolder.relative_to(folder).as_posix()}/{file.name}"
+        for subfolder in _subfolders(folder)
+        for file in os.scandir(subfolder)
+        if _NAME.fullmatch(file.name) and not file.is_dir()
+    }
 
 
-def _shelves(folder: Path) -> Iterator[str]:
-    """Yield the folders that files are in."""
-    for part, name in (("media", "[0-9a-f]{2}"), ("decks", "[0-9a-f]{16}")):
-        with suppress(FileNotFoundError), os.scandir(folder / part) as entries:
-            for entry in entries:
-                if re.fullmatch(name, entry.name) and entry.is_dir():
-                    yield f"{part}/{entry.name}"
-
-
-def _paths_in_use(store: Store) -> set[str]:
-    return {Place(deck).path(name) for name, deck in store.ledger.names_in_use()}
+def _subfolders(folder: Path) -> list[Path]:
+    return [path for pattern in _FOLDERS for path in folder.glob(pattern) if path.is_dir()]
 
 
 def prune(store: Store, found: Prunable) -> list[str]:
     """Remove what was found, and nothing that has come since; return what could not be removed, and why.
 
     Raises:
-        StoreError: A build is at work on the store, or the store cannot be written.
+        StoreError: A build is using the store, or the store cannot be written.
     """
+    entries = store.ledger.entries
     # While this is held, no build begins.
-    with store.told("cannot be written"), store.gate():
+    with store.wrap_errors("cannot be written"), store.startup_lock():
         _require_idle(store)
-        keys = [result.key for result in found.results]
-        store.ledger.forget([*keys, *_still_gone(store, found.leftovers)])
-        if found.refusals:
-            choice = found.choice
-            store.ledger.forget_refusals(before=choice.before, provider=choice.provider, deck=choice.deck)
-        in_use = _paths_in_use(store)
-        paths = dict.fromkeys([*(result.path for result in found.results), *found.leftovers.orphans])
-        problems = _remove(store.folder, (path for path in paths if path not in in_use))
-        for shelf in _shelves(store.folder):
+        entries.remove_keys(
+            [*(each.entry.key for each in found.entries), *_still_gone(store, found.leftovers)]
+        )
+        if found.negative:
+            entries.remove_negative(found.choice)
+        needed = entries.paths()
+        paths = dict.fromkeys([*(each.entry.path for each in found.entries), *found.leftovers.orphans])
+        problems = _remove(store.folder, (path for path in paths if path not in needed))
+        for subfolder in _subfolders(store.folder):
             with suppress(OSError):  # it is not empty
-                (store.folder / shelf).rmdir()
-        with suppress(sqlite3.OperationalError):  # there is no room for it, or somebody reads
-            store.ledger.compact()
+                subfolder.rmdir()
+        with suppress(sqlite3.OperationalError):  # there is no room for it, or another process reads
+            store.ledger.database.compact()
     return problems
 
 
 def _require_idle(store: Store) -> None:
-    if builds := building(store):
-        decks = " and ".join(dict.fromkeys(repr(build.deck) for build in builds))
+    if runs := running_builds(store):
+        decks = " and ".join(dict.fromkeys(repr(run.deck) for run in runs))
         raise StoreError(
-            f"Nothing was removed from the store {store.folder}: a build of {decks} is at work on it.",
+            f"Nothing was removed from the store {store.folder}: a build of {decks} is using it.",
             hint="Wait until it is done, or stop it, and run the same command again.",
         )
 
 
-def _still_gone(store: Store, leftovers: Leftovers) -> set[str]:
-    """Return the keys whose files are gone now as well: a build may have made them anew since."""
-    found = set(leftovers.gone)
-    rows = store.ledger.keys_of_files() if found else []
-    return {
-        key
-        for key, name, deck in rows
-        if key in found and not (store.folder / Place(deck).path(name)).exists()
-    }
+def _still_gone(store: Store, leftovers: Leftovers) -> list[str]:
+    """Return the keys whose files are still gone: a build may have generated them again."""
+    if not leftovers.gone:
+        return []
+    paths = dict(store.ledger.entries.moved_files())
+    return [key for key in leftovers.gone if key in paths and not (store.folder / paths[key]).exists()]
 
 
 def _remove(folder: Path, paths: Iterable[str]) -> list[str]:
@@ -267,6 +232,6 @@ def _remove(folder: Path, paths: Iterable[str]) -> list[str]:
         try:
             (folder / path).unlink(missing_ok=True)
         except OSError as error:
-            # A program shows it, perhaps. It is an orphan now, and goes with the next pruning.
+            # Another program shows it, perhaps. It is an orphan now, and the next pruning removes it.
             problems.append(f"{folder / path} cannot be removed: {error.strerror or error}.")
     return problems

@@ -1,4 +1,4 @@
-"""A run: one build at work on a store, with the requests it makes, the results it keeps, and the money it may spend."""
+"""A run: the session of one build on a store, with its requests, its results and the money that it may spend."""
 
 from __future__ import annotations
 
@@ -16,23 +16,31 @@ from types import TracebackType
 
 from filelock import FileLock
 
-from deckwright.store.folder import Place, Store
-from deckwright.store.ledger import Asked, Kept, Limit, Refusal
+from deckwright.store.cache_entries import CacheEntry, NegativeEntry, Scope
+from deckwright.store.folder import Store
+from deckwright.store.spending import (
+    AlreadyCached,
+    Limit,
+    LimitReached,
+    MustWait,
+    ProviderRef,
+    Reservation,
+)
 
-# Seconds after which to look again whether a request of another process is answered.
-_LOOK_AGAIN = 0.2
+# Seconds between checks whether a request of another process is settled.
+_POLL_INTERVAL = 0.2
 
 
 class Run:
-    """A build at work on a store. It is used as a context, and from several threads.
+    """The session of one build on a store. It is used as a context, and from several threads.
 
     Args:
         store: The store.
-        deck: What is built.
+        deck: The deck that is built.
 
     Attributes:
-        id: What the ledger calls it.
-        folder: For files that are not finished.
+        id: Its id in the ledger.
+        folder: The folder for unfinished files.
 
     Raises:
         StoreError: The store cannot be written.
@@ -42,15 +50,15 @@ class Run:
         self.store = store
         self.deck = deck
         self.id = uuid.uuid4().hex
-        self.folder = store.work_of(self.id)
-        self._lock = FileLock(store.lock_of(self.id), thread_local=False)
+        self.folder = store.run_folder(self.id)
+        self._lock = FileLock(store.run_lock(self.id), thread_local=False)
         self._settled = threading.Condition()
         self._recovering = threading.Lock()
         self._numbers = itertools.count(1)
-        self._cost: float | None = None  # until something more is settled
+        self._cost: float | None = None  # until more is settled
 
     def __enter__(self) -> Run:
-        with self.store.told("cannot be written"), self.store.gate():
+        with self.store.wrap_errors("cannot be written"), self.store.startup_lock():
             self._lock.acquire(blocking=False)
             try:
                 self.store.ledger.begin(self.id, self.deck, time.time())
@@ -64,133 +72,133 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            with self.store.told("cannot be written"):
+            with self.store.wrap_errors("cannot be written"):
                 self.store.finish(self.id)
         finally:
             self._lock.release()
-            self.store.unlock(self.id)
+            self.store.remove_lock(self.id)
 
     @property
     def cost(self) -> float:
         """What this run has cost so far, in US dollars."""
         if self._cost is None:
-            self._cost = self.store.ledger.spent(Limit("", 0.0, run=self.id)).settled
+            self._cost = self.store.ledger.spending.usage(run=self.id).settled
         return self._cost
 
     def new_file(self, suffix: str) -> Path:
-        """Return a name for a file that is not finished, which no other has."""
+        """Return a path for an unfinished file, which no other file has."""
         return self.folder / f"new-{next(self._numbers)}{suffix}"
 
-    def ask(
+    def find(self, key: str) -> CacheEntry | None:
+        """Return the cache entry for a key, if its file exists."""
+        with self.store.wrap_errors("cannot be read"):
+            return self.store.find(key)
+
+    def find_negative(self, key: str, since: float) -> NegativeEntry | None:
+        """Return the negative entry for a key, if it was made at this time or later."""
+        with self.store.wrap_errors("cannot be read"):
+            return self.store.ledger.entries.find_negative(key, since)
+
+    def reserve(
         self,
         key: str,
-        names: tuple[str, str, str],
-        amount: Callable[[], float | None],
+        provider: ProviderRef,
+        expected_cost: Callable[[], float | None],
         limits: Sequence[Limit],
         *,
         is_resumable: bool,
-        is_over: Callable[[], bool],
-    ) -> Asked | Limit | Kept | None:
-        """Record that a request is about to be made, as soon as there is money for it.
+        is_stopping: Callable[[], bool],
+    ) -> Reservation | AlreadyCached | LimitReached | None:
+        """Record that a request is about to be sent, as soon as there is money for it.
 
         Args:
-            key: What it is for.
-            names: The type and instance, and the provider's name.
-            amount: Says what it is expected to cost, in US dollars; None when nobody knows yet.
+            key: The cache key.
+            provider: Who gets it.
+            expected_cost: Returns the expected cost in US dollars; None when nobody knows yet.
             limits: What must not be exceeded.
-            is_resumable: Whether a request of which nobody knows what became may be made once more at no cost.
-            is_over: Says whether to wait no longer.
+            is_resumable: Whether a request whose outcome is not known may be sent once more at no cost.
+            is_stopping: Whether to wait no longer.
 
         Returns:
-            The request to make; the limit that forbids it; what another has made for the same key meanwhile; or
-            None, when the waiting is over.
+            The outcome; None when the build is stopping.
         """
         self.store.require_room()
-        new = Asked(str(uuid.uuid4()))
-        while not is_over():
-            expected = amount()
+        id = str(uuid.uuid4())
+        while not is_stopping():
+            amount = expected_cost()
             with self._settled:
-                if expected is None:
-                    expected = amount()  # which another may have found out
-                with self.store.told("cannot be written"):
-                    answer = self.store.ledger.ask(
-                        new, key, self.id, names, expected, limits, datetime.now().astimezone(),
+                if amount is None:
+                    amount = expected_cost()  # another thread may have found out
+                with self.store.wrap_errors("cannot be written"):
+                    outcome = self.store.ledger.spending.reserve(
+                        id, key, self.id, provider, amount, limits, datetime.now().astimezone(),
                         is_resumable=is_resumable,
                     )  # fmt: skip
-                if answer is None:
-                    self._settled.wait(_LOOK_AGAIN)
-            if isinstance(answer, Kept):
-                # Unless its file was deleted, of which `find` takes note.
-                if kept := self.find(key):
-                    return kept
-            elif answer is not None:
-                return answer
-            elif self._recovering.acquire(blocking=False):
-                # Whoever makes it may have been killed. That one of those who wait looks is enough.
-                try:
-                    self.store.recover()
-                finally:
-                    self._recovering.release()
+                if isinstance(outcome, MustWait):
+                    self._settled.wait(_POLL_INTERVAL)
+            if isinstance(outcome, MustWait):
+                self._recover_others()
+            # If the file of an entry was deleted, `find` removes the entry, and the next attempt may succeed.
+            elif not isinstance(outcome, AlreadyCached) or self.find(key):
+                return outcome
         return None
 
-    def find(self, key: str) -> Kept | None:
-        """Return what is kept for a key."""
-        with self.store.told("cannot be read"):
-            return self.store.find(key)
+    def _recover_others(self) -> None:
+        """Finish other runs that were killed: they may hold a reservation. One waiting thread is enough for that."""
+        if self._recovering.acquire(blocking=False):
+            try:
+                self.store.recover()
+            finally:
+                self._recovering.release()
 
-    def refusal(self, key: str, since: float) -> Refusal | None:
-        """Return what a provider said in place of a result, if it did so since a time."""
-        with self.store.told("cannot be read"):
-            return self.store.ledger.refusal(key, since)
-
-    def take(self, file: Path, ending: str) -> Path:
-        """Return a file as one within this run's folder: one that is elsewhere is the provider's own, and copied.
+    def import_file(self, file: Path, ending: str) -> Path:
+        """Return a file within this run's folder; one from elsewhere is copied, since it is the provider's own.
 
         Raises:
             OSError: It cannot be read.
         """
         return file if file.parent == self.folder else Path(shutil.copyfile(file, self.new_file(ending)))
 
-    def keep(
+    def record(
         self,
         file: Path,
         ending: str,
         key: str,
-        names: tuple[str, str, str],
+        provider: ProviderRef,
         *,
         content: str,
-        place: Place,
+        scope: Scope,
         attribution: str,
         cost: float | None,
         charged: float | None,
-        request: Asked | None,
-    ) -> Kept:
-        """Keep a finished file; return what is kept for its key now, should another have been faster.
+        reservation: Reservation | None,
+    ) -> CacheEntry:
+        """Record a finished file; return the entry of its key, which may be that of a faster run.
 
         Args:
             file: The file, within this run's folder.
             ending: The ending of its name, such as `".mp3"`.
-            key: What it is the result of.
-            names: The type and instance, and the provider's name.
+            key: The cache key of the request that it answers.
+            provider: Who made it.
             content: The word.
-            place: Whose it is.
+            scope: Who may use it.
             attribution: The credit that is due.
-            cost: What it cost, in US dollars; None when that is not known.
-            charged: What counts as spent for it; None for what was reserved.
-            request: The request that it answers; None when none was recorded.
+            cost: In US dollars; None when it is not known.
+            charged: What counts as spent; None for what was reserved.
+            reservation: The request that it answers; None for none.
         """
-        type, instance, provider = names
-        with self.store.told("cannot be written"):
-            made = Kept(
+        ledger = self.store.ledger
+        with self.store.wrap_errors("cannot be written"):
+            new = CacheEntry(
                 key=key,
                 name=_name_of(file, ending),
                 work=f"runs/{self.id}/{file.name}",
                 bytes=file.stat().st_size,
-                type=type,
+                type=provider.type,
                 content=content,
-                instance=instance,
-                provider=provider,
-                deck=place.deck,
+                instance=provider.instance,
+                provider=provider.name,
+                deck=scope.deck,
                 attribution=attribution,
                 cost=cost,
                 made_at=time.time(),
@@ -199,39 +207,33 @@ class Run:
             if cost != 0:
                 with file.open("rb") as paid:
                     os.fsync(paid.fileno())
-            kept = self.store.ledger.keep(made, request.id if request else None, charged)
-            if not self.store.move(kept):
-                # It was another's, and its file is gone.
-                self.store.ledger.lost(kept)
-                kept = self.store.ledger.keep(made, None, 0.0)
-                self.store.move(kept)
-        self._tell_settled()
-        return kept
+            entry = ledger.record(new, charged, reservation)
+            if not self.store.move(entry):
+                # It was another run's, and its file does not exist any more.
+                ledger.entries.remove(entry)
+                entry = ledger.record(new, 0.0)
+                self.store.move(entry)
+        self._notify_settled()
+        return entry
 
-    def keep_for_now(self, file: Path, ending: str) -> Path:
-        """Keep a finished file within this run's folder for as long as the run goes on; return where."""
-        with self.store.told("cannot be written"):
+    def keep_temporarily(self, file: Path, ending: str) -> Path:
+        """Give a finished file its name within this run's folder, which ends with the run; return its path."""
+        with self.store.wrap_errors("cannot be written"):
             return file.replace(file.with_name(_name_of(file, ending)))
 
-    def refused(self, key: str, refusal: Refusal, provider: str, place: Place) -> None:
+    def record_negative(self, key: str, entry: NegativeEntry, provider: str, scope: Scope) -> None:
         """Record that a provider has nothing for a key."""
-        with self.store.told("cannot be written"):
-            self.store.ledger.refuse(key, refusal, provider, place.deck, time.time())
+        with self.store.wrap_errors("cannot be written"):
+            self.store.ledger.entries.insert_negative(key, entry, provider, scope.deck, time.time())
 
-    def answered(self, request: Asked, cost: float | None, *, is_lost: bool) -> None:
-        """Record that a request was answered without a result, or that nobody knows what became of it.
+    def settle(self, reservation: Reservation, cost: float | None, *, is_lost: bool) -> None:
+        """Record the end of a request that brought no file; arguments as in `Spending.settle`."""
+        if reservation.is_recorded:
+            with self.store.wrap_errors("cannot be written"):
+                self.store.ledger.spending.settle(reservation.id, cost, is_lost=is_lost)
+            self._notify_settled()
 
-        Args:
-            request: The request.
-            cost: What was charged all the same, in US dollars; None when that is not known: then what was expected
-                counts.
-            is_lost: Whether nobody knows what became of it.
-        """
-        with self.store.told("cannot be written"):
-            self.store.ledger.answered(request.id, cost, is_lost=is_lost)
-        self._tell_settled()
-
-    def _tell_settled(self) -> None:
+    def _notify_settled(self) -> None:
         self._cost = None
         with self._settled:
             self._settled.notify_all()

@@ -19,7 +19,7 @@ from deckwright import (
     Traits,
     TransientError,
 )
-from deckwright.builder.deck import run
+from deckwright.builder.deck import run_plan
 from deckwright.builder.plan import make_plan
 from deckwright.testing.servers import ForvoServer
 
@@ -35,14 +35,14 @@ def test_nobody_is_asked_twice(workshop: Workshop) -> None:
     again = workshop.build(WORDS)
     assert (voice.asked(), artist.asked()) == ([], [])
     assert workshop.files == files
-    assert (first.kept, again.kept) == ({"sounds": 0, "pictures": 0}, {"sounds": 2, "pictures": 2})
+    assert (first.cached, again.cached) == ({"sounds": 0, "pictures": 0}, {"sounds": 2, "pictures": 2})
     assert (first.sources, first.delivered) == (again.sources, again.delivered)
 
 
 def test_what_is_kept_serves_another_deck(workshop: Workshop) -> None:
     voice = workshop.voice()
     workshop.build(WORDS, deck="One")
-    assert workshop.build(WORDS, deck="Other").kept == {"sounds": 2}
+    assert workshop.build(WORDS, deck="Other").cached == {"sounds": 2}
     assert voice.asked() == ["pan", "vino"]
 
 
@@ -52,7 +52,7 @@ def test_a_new_word_is_asked_for_alone(workshop: Workshop) -> None:
     voice.asked()
     report = workshop.build([*WORDS, "sal"])
     assert voice.asked() == ["sal"]
-    assert report.kept == {"sounds": 2}
+    assert report.cached == {"sounds": 2}
 
 
 def test_a_setting_that_changes_what_is_made_has_it_made_anew_and_only_there(workshop: Workshop) -> None:
@@ -122,7 +122,7 @@ def test_a_file_that_somebody_deleted_is_made_again(workshop: Workshop) -> None:
     [deleted] = [file for file in workshop.store.rglob("*.mp3") if b"vino" in file.read_bytes()]
     deleted.unlink()
     report = workshop.build(WORDS)
-    assert (voice.asked(), report.kept, workshop.files) == (["vino"], {"sounds": 1}, files)
+    assert (voice.asked(), report.cached, workshop.files) == (["vino"], {"sounds": 1}, files)
 
 
 # A changed translation: what each provider looks at
@@ -267,7 +267,7 @@ def test_what_a_programs_own_objects_make_is_never_kept(workshop: Workshop) -> N
     exec(plugin, module.__dict__)
     for _ in range(2):
         report = workshop.build(WORDS, plugins=[module])
-        assert (voice.asked(), report.kept) == (["pan", "vino"], {"sounds": 0})
+        assert (voice.asked(), report.cached) == (["pan", "vino"], {"sounds": 0})
         assert len(workshop.files) == 2
     assert list(workshop.store.rglob("*.mp3")) == []
 
@@ -282,8 +282,8 @@ def test_what_is_registered_by_hand_is_never_kept(workshop: Workshop, name: str)
         with ProviderRegistry.from_config(config) as registry:
             provider = registry.get("audio", "voice")
             registry.register_audio_provider(name, provider)
-            report = run(make_plan(WORDS, registry, language="es"), registry)
-        assert (voice.asked(), report.kept) == (["pan", "vino"], {"sounds": 0})
+            report = run_plan(make_plan(WORDS, registry, language="es"), registry)
+        assert (voice.asked(), report.cached) == (["pan", "vino"], {"sounds": 0})
 
 
 # What may be used for one deck only
@@ -297,7 +297,7 @@ def test_what_is_for_one_deck_is_kept_for_that_and_asked_for_anew_for_another(wo
     workshop.build(WORDS, deck="Other")
     assert voice.asked() == ["pan", "vino"]
     for deck in ("One", "Other"):
-        assert workshop.build(WORDS, deck=deck).kept == {"sounds": 2}
+        assert workshop.build(WORDS, deck=deck).cached == {"sounds": 2}
     assert voice.asked() == []
 
 
@@ -356,7 +356,7 @@ def test_what_fails_is_asked_for_again_and_what_was_made_is_not(workshop: Worksh
     assert workshop.build(WORDS).delivered == {"sounds": (1, 2)}
     voice.asked()
     voice.make = sound
-    assert workshop.build(WORDS).kept == {"sounds": 1}
+    assert workshop.build(WORDS).cached == {"sounds": 1}
     assert voice.asked() == ["vino"]
 
 
@@ -369,7 +369,7 @@ class TestRetryFailed:
         assert workshop.build(WORDS, retry_failed=True).delivered == {"sounds": (2, 2)}
         assert voice.asked() == ["pan"]
         # Now it is there, and the refusal is forgotten.
-        assert workshop.build(WORDS).kept == {"sounds": 2}
+        assert workshop.build(WORDS).cached == {"sounds": 2}
         assert voice.asked() == []
 
     def test_does_not_ask_for_pictures_that_nobody_has(self, workshop: Workshop) -> None:
@@ -400,7 +400,7 @@ def test_what_is_kept_is_used_also_where_its_provider_is_asked_no_more(workshop:
     workshop.build(WORDS)
     artist.make = refusing(QuotaError("spent"))
     report = workshop.build(["sal", *WORDS, "miel"])
-    assert report.kept == {"pictures": 2}
+    assert report.cached == {"pictures": 2}
     assert report.delivered == {"pictures": (2, 4)}
     assert artist.asked() == ["pan", "sal", "vino"]
 

@@ -161,7 +161,7 @@ def test_one_that_is_out_is_asked_for_little_more_than_was_in_flight(
     report = workshop.build(words)
     assert len(out.asked()) <= most
     assert report.sources == {"sounds": {"second": 200}}
-    assert report.problems == (f"audio.out was asked no more: {error}",)
+    assert report.problems == (f"audio.out was disabled: {error}",)
 
 
 # What onlookers are told
@@ -226,4 +226,4 @@ def test_a_fault_of_an_onlooker_of_the_programs_own_is_raised_and_what_was_made_
     with pytest.raises(ZeroDivisionError, match="in the program"):
         workshop.build(WORDS, progress=tell)
     assert voice.asked() == sorted(WORDS[:2])
-    assert workshop.build(WORDS).kept == {"sounds": 2}
+    assert workshop.build(WORDS).cached == {"sounds": 2}

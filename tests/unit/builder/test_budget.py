@@ -151,9 +151,7 @@ def test_when_the_money_is_spent_the_next_provider_takes_over_and_the_report_say
     assert built.report.sources["pictures"] == {"seller": 10, "gift": 50}
     assert built.report.missing == ()
     [problem] = built.report.problems
-    assert problem.startswith(
-        "image.seller was asked no more: One more might exceed the budget of this build"
-    )
+    assert problem.startswith("image.seller was disabled: One more might exceed the budget of this build")
 
 
 def test_what_costs_nothing_is_had_also_when_a_budget_was_exceeded(build: Build) -> None:

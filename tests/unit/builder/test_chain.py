@@ -43,7 +43,7 @@ class Asked:
 
     @property
     def is_out(self) -> bool:
-        return any("first was asked no more" in problem for problem in self.report.problems)
+        return any("first was disabled" in problem for problem in self.report.problems)
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_one_beyond_the_budget_is_out(workshop: Workshop) -> None:
     report = workshop.build(WORDS, budget=1.0)
     assert (len(dear.asked()), len(free.asked())) == (2, 4)
     [problem] = report.problems
-    assert problem.startswith("audio.dear was asked no more: One more might exceed the budget")
+    assert problem.startswith("audio.dear was disabled: One more might exceed the budget")
 
 
 def test_one_that_takes_longer_than_its_time_limit_is_out(workshop: Workshop) -> None:

@@ -82,7 +82,7 @@ def test_what_is_kept_does_not_depend_on_it(workshop: Workshop, build: Callable[
     voice = workshop.voice()
     workshop.build(WORDS)
     voice.asked()
-    assert build().kept == {"sounds": 4}
+    assert build().cached == {"sounds": 4}
     assert (voice.asked(), shared.NOTES[:2]) == ([], ["start", "close"])
 
 
@@ -120,7 +120,7 @@ def test_an_engine_that_can_do_nothing_any_more_ends_the_build_and_what_was_made
     assert shared.NOTES[-1] == "close"
     assert "audio.voice cuatro" not in shared.NOTES
     voice.asked()
-    assert workshop.build(WORDS).kept == {"sounds": 2}
+    assert workshop.build(WORDS).cached == {"sounds": 2}
     assert voice.asked() == ["cuatro", "tres"]
     assert list((workshop.store / "runs").iterdir()) == []
 

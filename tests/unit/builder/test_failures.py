@@ -42,7 +42,7 @@ class _OfAPluginError(RateLimitedError):
         (NotFoundError("x"), "nothing found", "--retry-failed"),
         (ContentPolicyError("x"), "content refused", "Reword"),
         (InvalidRequestError("x"), "request refused", "settings"),
-        (BadMediaError("x"), "bad file", "tell its author"),
+        (BadMediaError("x"), "bad file", "report it to its author"),
         (ProviderError("x"), "failed", "Run the same command again"),
         (ZeroDivisionError("x"), "fault of the plugin", "It arose at "),
     ],
@@ -58,7 +58,7 @@ def test_each_kind_has_a_name_and_a_mend(workshop: Workshop, error: Exception, k
         tuple(WORDS),
     )
     assert "x" in failure.message
-    assert mend in failure.mend
+    assert mend in failure.hint
 
 
 def test_a_spent_budget_is_a_kind_of_its_own(workshop: Workshop) -> None:
@@ -66,13 +66,13 @@ def test_a_spent_budget_is_a_kind_of_its_own(workshop: Workshop) -> None:
     [failure] = failures_of(workshop.build(WORDS, budget=2).missing)
     assert (failure.kind, failure.words) == ("budget spent", ("tres", "cuatro"))
     assert "budget of this build, $2.00" in failure.message
-    assert failure.mend.startswith("Raise it")
+    assert failure.hint.startswith("Raise it")
 
 
 def test_the_mend_of_the_provider_comes_before_the_usual_one(workshop: Workshop) -> None:
     workshop.voice(make=refusing(QuotaError("spent", hint="Buy more of it.")))
     [failure] = failures_of(workshop.build(WORDS).missing)
-    assert (failure.message, failure.mend) == ("spent", "Buy more of it.")
+    assert (failure.message, failure.hint) == ("spent", "Buy more of it.")
 
 
 def test_the_most_frequent_is_first_and_of_a_chain_only_who_failed(workshop: Workshop) -> None:
@@ -109,7 +109,7 @@ def test_where_no_provider_could_be_set_up_that_is_the_failure(workshop: Worksho
     [failure] = failures_of(workshop.build(WORDS).missing)
     assert (failure.label, failure.instance, failure.kind) == ("sounds", "", "no provider")
     assert failure.words == tuple(WORDS)
-    assert "doctor" in failure.mend
+    assert "doctor" in failure.hint
 
 
 def test_the_numbers_of_a_report_add_up(workshop: Workshop) -> None:
@@ -122,10 +122,10 @@ def test_the_numbers_of_a_report_add_up(workshop: Workshop) -> None:
     for label, (count, total) in report.delivered.items():
         assert total == report.words == len(WORDS)
         assert sum(report.sources[label].values()) == count
-        assert report.kept[label] <= count
+        assert report.cached[label] <= count
         assert sum(item.kind.label == label for item in report.missing) == total - count
     assert report.delivered == {"sounds": (3, 4), "pictures": (3, 4)}
-    assert report.kept == {"sounds": 2, "pictures": 1}
+    assert report.cached == {"sounds": 2, "pictures": 1}
     assert report.sources["pictures"] == {"dear": 3}
     assert report.cost == sum(report.costs.values()) == pytest.approx(0.5)
     assert set(report.seconds) == {"sounds", "pictures", "deck"}

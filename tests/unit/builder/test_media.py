@@ -155,7 +155,7 @@ class TestWhenAProviderFails:
         built = build(["uno", "dos", "tres", "cuatro", "cinco"], audio={"down": down, "voice": voice})
         assert len(down.requests) == 3
         assert built.report.delivered == {"sounds": (5, 5)}
-        assert built.report.problems == ("audio.down was asked no more: down",)
+        assert built.report.problems == ("audio.down was disabled: down",)
 
     def test_one_that_stumbles_now_and_then_goes_on(self, build: Build, maker: Any) -> None:
         def stumble(request: MediaRequest) -> bytes:
@@ -176,7 +176,7 @@ class TestWhenAProviderFails:
         built = build(["uno", "dos", "tres"], audio={"first": maker(only_uno), "second": maker(sound_of)})
         assert built.report.sources == {"sounds": {"first": 1, "second": 2}}
         assert built.report.failed == ()
-        assert built.report.problems == ("audio.first was asked no more: spent\n  Tomorrow.",)
+        assert built.report.problems == ("audio.first was disabled: spent\n  Tomorrow.",)
 
     @pytest.mark.parametrize(
         "error", [NotFoundError("no"), RateLimitedError("slow"), ZeroDivisionError("oh")]
@@ -370,7 +370,7 @@ def test_a_type_that_the_pipeline_sees_nothing_of_is_a_warning(build: Build, mak
     }
     built = build(["uno"], audio={"voice": maker(sound_of)}, config={"providers": providers})
     assert built.report.warnings == (
-        "The pipeline 'vocabulary' sees no provider of the type audio: voice is open to vocabluary.",
+        "The pipeline 'vocabulary' has no provider of the type audio: voice is open to vocabluary.",
     )
 
 
@@ -399,7 +399,7 @@ class TestWhereTheDeckGoes:
             build()
         assert voice.requests == []
         assert str(caught.value).splitlines() == [
-            "The deck has nowhere to go, so nothing was made.",
+            "The deck cannot be written anywhere, so nothing was generated.",
             "away: it cannot be reached",
             f"broken: ZeroDivisionError: division by zero, at {__file__}:{LINE_OF_FAULT}",
         ]
@@ -419,7 +419,7 @@ class TestWhereTheDeckGoes:
         liar = Place()
         liar.sync_deck = lambda deck: SyncResult(True, 1, {"path": "nowhere.txt"})  # type: ignore[method-assign]
         _, build = self.building({"liar": liar}, maker)
-        with pytest.raises(BuildError, match=r"handed to liar: it says that it wrote nowhere.txt, and"):
+        with pytest.raises(BuildError, match=r"\(liar\): it says that it wrote nowhere.txt, and"):
             build()
         assert list(tmp_path.glob("deckwright-*.apkg"))
 
@@ -431,7 +431,7 @@ class TestWhereTheDeckGoes:
         place._sync_cards_impl = lambda cards: {}["Translatoin"]  # type: ignore[method-assign]
         _, build = self.building({"txt": place}, maker)
         with pytest.raises(
-            BuildError, match=rf"to txt: KeyError: 'Translatoin', at {re.escape(__file__)}:\d+"
+            BuildError, match=rf"\(txt\): KeyError: 'Translatoin', at {re.escape(__file__)}:\d+"
         ):
             build()
 
@@ -446,7 +446,7 @@ class TestWhereTheDeckGoes:
         _, build = self.building({"away": Place(reachable=False, takes=False), "here": Place()}, maker)
         report = build()
         assert list(report.outputs) == ["here"]
-        assert report.problems == ("The deck could not be handed to away: full",)
+        assert report.problems == ("The deck could not be written (away): full",)
 
     def test_the_file_that_was_asked_for_is_what_matters(
         self, build: Build, maker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -469,7 +469,7 @@ class TestWhereTheDeckGoes:
         _, build = self.building({"small": Place(takes=False, holds=1)}, maker)
         report = build()
         assert list(report.outputs) == ["small"]
-        assert report.problems == ("The deck could be handed only in part to small: full",)
+        assert report.problems == ("The deck could only be written in part (small): full",)
 
     def test_without_a_way_to_write_it_its_media_are_kept(
         self, maker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -480,7 +480,7 @@ class TestWhereTheDeckGoes:
         _, build = self.building({"full": Place(takes=False)}, maker)
         with pytest.raises(BuildError, match="full") as caught:
             build()
-        [kept] = tmp_path.glob("deckwright-kept-*/*.mp3")
+        [kept] = tmp_path.glob("deckwright-saved-*/*.mp3")
         assert kept.read_bytes() == b"ID3 uno spoken"
         assert str(kept.parent) in str(caught.value.hint)
 
@@ -498,8 +498,8 @@ class TestWhereTheDeckGoes:
         with pytest.raises(BuildError) as caught:
             build()
         assert str(caught.value).splitlines() == [
-            "The deck could not be handed to full: full",
-            "Nor can it be kept: No space left on device.",
+            "The deck could not be written (full): full",
+            "It could not be saved either: No space left on device.",
         ]
 
     @pytest.mark.parametrize("cost", ["n/a", float("nan"), {}, None])
@@ -516,7 +516,7 @@ class TestWhereTheDeckGoes:
     ) -> None:
         monkeypatch.chdir(tmp_path)
         _, build = self.building({"full": Place(takes=False)}, maker)
-        with pytest.raises(BuildError, match="The deck could not be handed to full: full") as caught:
+        with pytest.raises(BuildError, match=r"The deck could not be written \(full\): full") as caught:
             build()
         [kept] = tmp_path.glob("deckwright-*.apkg")
         assert str(kept) in str(caught.value.hint)

@@ -51,12 +51,12 @@ def test_what_is_in_flight_is_finished_and_kept_and_no_more_is_begun(workshop: W
         return sound(request, settings)
 
     voice = workshop.voice(make=work, at_once=4)
-    with pytest.raises(KeyboardInterrupt, match=r"8 of 12 sounds and pictures are kept: the same command"):
+    with pytest.raises(KeyboardInterrupt, match=r"8 of 12 sounds and pictures are saved: the same command"):
         workshop.build(WORDS, progress=stopping)
     assert len(voice.asked()) == 8
     assert list((workshop.store / "runs").iterdir()) == []
     voice.make = sound
-    assert workshop.build(WORDS).kept == {"sounds": 8}
+    assert workshop.build(WORDS).cached == {"sounds": 8}
     assert len(voice.asked()) == 4
 
 
@@ -70,10 +70,10 @@ def test_so_it_is_when_it_has_hardly_begun(workshop: Workshop) -> None:
             assert stopping.told.wait(DEADLINE)
 
     voice = workshop.voice(at_once=64)
-    with pytest.raises(KeyboardInterrupt, match="of 12 sounds and pictures are kept: the same command"):
+    with pytest.raises(KeyboardInterrupt, match="of 12 sounds and pictures are saved: the same command"):
         workshop.build(WORDS, progress=tell)
     made = len(voice.asked())
-    assert workshop.build(WORDS).kept == {"sounds": made}
+    assert workshop.build(WORDS).cached == {"sounds": made}
 
 
 def test_each_stage_is_told_once_that_it_stops(workshop: Workshop) -> None:
@@ -90,7 +90,7 @@ def test_each_stage_is_told_once_that_it_stops(workshop: Workshop) -> None:
 
     workshop.voice(make=waiting(sound))
     workshop.artist(make=waiting(picture))
-    with pytest.raises(KeyboardInterrupt, match=r"2 of 24 sounds and pictures are kept"):
+    with pytest.raises(KeyboardInterrupt, match=r"2 of 24 sounds and pictures are saved"):
         workshop.build(WORDS, progress=stopping)
     assert sorted(stopping.stages) == ["pictures", "sounds"]
 
@@ -155,5 +155,5 @@ def test_a_second_time_it_ends_at_once_and_what_was_in_flight_may_have_been_char
     artist.asked()
     artist.make = picture
     report = workshop.build(WORDS[:2])
-    assert (artist.asked(), report.kept) == (sorted(WORDS[:2]), {"pictures": 0})
+    assert (artist.asked(), report.cached) == (sorted(WORDS[:2]), {"pictures": 0})
     assert report.cost == pytest.approx(1.0)

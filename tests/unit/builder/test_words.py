@@ -92,7 +92,7 @@ def test_no_words_are_no_deck(build: Build) -> None:
 
 
 def test_words_without_a_language_are_refused_with_a_way_to_tell_it(build: Build) -> None:
-    with pytest.raises(DataError, match="nothing tells the language") as caught:
+    with pytest.raises(DataError, match="has no language") as caught:
         build(["uno"], language=None)
     assert "--language" in (caught.value.hint or "")
 
@@ -216,7 +216,7 @@ class _VersesPlugin:
 
 def test_a_plugin_adds_a_kind_of_word_list(tmp_path: Path) -> None:
     from deckwright import ProviderRegistry
-    from deckwright.builder.deck import make_plan
+    from deckwright.builder.plan import make_plan
 
     (tmp_path / "a.verse").touch()
     config = {"providers": {"data": {"verses": {"pipelines": ["*"]}}, "sync": {"apkg": {"pipelines": ["*"]}}}}
@@ -234,5 +234,5 @@ def test_a_pipeline_without_a_target_is_refused_before_anything_is_made() -> Non
             "sync": {"apkg": {"pipelines": ["*"], "path": 3}},
         }
     }
-    with pytest.raises(BuildError, match=r"(?s)no place for a deck to go to.*path: should be a path"):
+    with pytest.raises(BuildError, match=r"(?s)no provider of the type sync.*path: should be a path"):
         build_deck(["hola"], language="es", config=config)

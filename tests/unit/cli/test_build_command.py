@@ -174,7 +174,7 @@ def test_a_second_target_that_refuses_does_not_cost_the_first(run: Run, words: P
     done = run("build", words, "-c", "two.toml")
     assert done.code == 3
     assert "The deck is in words.apkg" in done.out
-    assert "The deck could not be handed to elsewhere" in done.err
+    assert "The deck could not be written (elsewhere)" in done.err
     assert "no folder" in done.err
 
 
@@ -247,7 +247,7 @@ def test_an_interrupt_ends_it_with_a_word_and_leaves_nothing_half_made(run: Run,
     Path("words.apkg").write_bytes(b"the deck of yesterday")
     done = run("build", "words.txt", "-c", "bell.toml")
     assert (done.code, done.out) == (130, "")
-    assert "1 of 3 sounds and pictures are kept: the same command goes on from there." in done.err
+    assert "1 of 3 sounds and pictures are saved: the same command goes on from there." in done.err
     assert Path("words.apkg").read_bytes() == b"the deck of yesterday"
     assert {path.name for path in folder.iterdir()} - {"__pycache__"} == {
         "bell.py",
@@ -461,7 +461,7 @@ def test_ctrl_c_ends_a_real_process_with_a_word(folder: Path) -> None:
         out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (130, "")
     assert err.startswith("Stopping: what is in flight is finished first.")
-    assert "1 of 2 sounds and pictures are kept: the same command goes on from there." in err
+    assert "1 of 2 sounds and pictures are saved: the same command goes on from there." in err
     assert not Path("words.apkg").exists()
 
 
@@ -571,7 +571,7 @@ def test_a_file_gets_the_ending_that_anki_needs(run: Run, words: Path) -> None:
 def test_further_columns_are_told_since_one_may_be_a_known_one_misspelled(run: Run, folder: Path) -> None:
     write("words.csv", "word,translaton\nhola,hi\n")
     done = run("build", "words.csv", "-l", "es")
-    assert "On the cards as further facts: translaton" in done.out
+    assert "Extra columns shown on the cards: translaton" in done.out
 
 
 def test_a_type_of_which_no_provider_works_is_in_the_report(run: Run, folder: Path) -> None:

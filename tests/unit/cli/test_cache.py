@@ -9,24 +9,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stores import asked, keep, path_of
+from stores import path_of, record, reserved
 
-from deckwright.store import Place, Refusal, Run, Store
+from deckwright.store import NegativeEntry, ProviderRef, Run, Scope, Store
 
 Command = Callable[..., Any]
+PAINTED = ProviderRef("image", "painted", "openai")
 
 
 @pytest.fixture
 def filled(store: Path) -> Store:
     """The store, with a picture for $0.25, a free sound, one for a deck alone, and a refusal; it is closed."""
     with Store(store) as opened, Run(opened, "Fruit") as run:
-        keep(
-            run, "paid", b"ID3 1", request=asked(run, "paid"), cost=0.25, names=("image", "painted", "openai")
+        record(
+            run,
+            "paid",
+            b"ID3 1",
+            reservation=reserved(run, "paid"),
+            cost=0.25,
+            provider=PAINTED,
         )
-        keep(run, "free", b"ID3 2", names=("audio", "robot", "espeak"))
-        keep(run, "own", b"ID3 3", deck="Fruit", names=("audio", "forvo", "forvo"))
-        run.refused("no", Refusal("NotFoundError", "None.", ""), "forvo", Place())
-        run.answered(asked(run, "lost", 0.125), None, is_lost=True)
+        record(run, "free", b"ID3 2", provider=ProviderRef("audio", "robot", "espeak"))
+        record(run, "own", b"ID3 3", deck="Fruit", provider=ProviderRef("audio", "forvo", "forvo"))
+        run.record_negative("no", NegativeEntry("NotFoundError", "None.", ""), "forvo", Scope())
+        run.settle(reserved(run, "lost", 0.125), None, is_lost=True)
     return opened
 
 
@@ -43,7 +49,7 @@ def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 def kept(store: Path) -> set[str]:
     with Store(store) as opened:
-        return {each.key for each in opened.ledger.all_kept() if path_of(opened, each).is_file()}
+        return {each.key for each in opened.ledger.entries.all() if path_of(opened, each).is_file()}
 
 
 def table(text: str) -> list[list[str]]:
@@ -104,12 +110,12 @@ def test_a_build_that_is_at_work_is_shown_and_nothing_is_removed(
     run: Command, store: Path, filled: Store
 ) -> None:
     with Store(store) as opened, Run(opened, "Trees: oak"):
-        assert "A build of 'Trees: oak' is at work on it, since 20" in run("cache").out
+        assert "A build of 'Trees: oak' is using it, since 20" in run("cache").out
         [build] = json.loads(run("cache", "--json").out)["building"]
         assert build["deck"] == "Trees: oak"
         done = run("cache", "prune", "--all", "--yes")
         assert done.code == 1
-        assert "a build of 'Trees: oak' is at work on it" in done.err
+        assert "a build of 'Trees: oak' is using it" in done.err
         assert run("cache", "prune", "--all", "--dry-run").code == 0
     assert kept(store) == {"paid", "free", "own"}
 
@@ -118,8 +124,8 @@ def test_leftovers_are_shown_with_the_command_that_removes_them(
     run: Command, store: Path, filled: Store
 ) -> None:
     with Store(store) as opened:
-        opened.ledger.forget(["paid"])
-        found = opened.ledger.kept("free")
+        opened.ledger.entries.remove_keys(["paid"])
+        found = opened.ledger.entries.find("free")
         assert found is not None
         path_of(opened, found).unlink()
     out = run("cache").out
@@ -170,7 +176,9 @@ def test_without_a_selection_nothing_goes_that_may_be_of_use(
     done = run("cache", "prune")
     assert (done.code, done.out, done.err) == (0, "There is nothing to remove.\n", "")
     with Store(store) as opened:
-        opened.ledger.refuse("old", Refusal("NotFoundError", "None.", ""), "forvo", "", 1.0)
+        opened.ledger.entries.insert_negative(
+            "old", NegativeEntry("NotFoundError", "None.", ""), "forvo", "", 1.0
+        )
     assert ["refusals", "1"] in table(run("cache", "prune").out)
     assert kept(store) == {"paid", "free", "own"}
     assert json.loads(run("cache", "--json").out)["refusals"] == 1
@@ -231,7 +239,12 @@ def test_what_was_paid_for_goes_only_when_that_is_said(
 
 def test_what_a_service_told_no_price_for_goes_only_when_that_is_said(run: Command, store: Path) -> None:
     with Store(store) as opened, Run(opened, "Fruit") as at_work:
-        keep(at_work, "k", request=asked(at_work, "k", 0.0), names=("audio", "forvo", "forvo"))
+        record(
+            at_work,
+            "k",
+            reservation=reserved(at_work, "k", 0.0),
+            provider=ProviderRef("audio", "forvo", "forvo"),
+        )
     done = run("cache", "prune", "--all")
     assert done.code == 2
     assert "1 result of a service that told no price" in done.err
@@ -281,7 +294,7 @@ def test_a_selection_that_may_be_a_slip_is_wrong_input(
 
 def test_a_file_that_cannot_be_removed_is_told(run: Command, store: Path, filled: Store) -> None:
     with Store(store) as opened:
-        found = opened.ledger.kept("free")
+        found = opened.ledger.entries.find("free")
         assert found is not None
         file = path_of(opened, found)
     file.unlink()

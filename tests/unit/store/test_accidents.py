@@ -14,14 +14,14 @@ from pathlib import Path
 
 import attrs
 import pytest
-from stores import SOUND, VOICE, ask, asked, keep, path_of
+from stores import SOUND, VOICE, path_of, record, reserve, reserved
 
-from deckwright.store import Asked, Kept, Limit, Run, Store, StoreError
+from deckwright.store import CacheEntry, Limit, LimitReached, Reservation, Run, Store, StoreError
 
 Open = Callable[[], Store]
 
 
-def is_whole(store: Store, kept: Kept) -> bool:
+def is_whole(store: Store, kept: CacheEntry) -> bool:
     """Say whether the file of a result is what its name says."""
     return sha256(path_of(store, kept).read_bytes()).hexdigest()[:20] in kept.name
 
@@ -36,7 +36,7 @@ def steps_of_a_build(folder: Path) -> Iterator[tuple[str, int, float, int]]:
         yield "the store is opened", 0, 0.0, 0
         with Run(store, "Fruit") as run:
             yield "the run has begun", 0, 0.0, 0
-            request = asked(run, "one", 0.5)
+            request = reserved(run, "one", 0.5)
             yield "one is asked for", 0, 0.0, 1
             new = run.new_file(".mp3")
             new.with_name(".part").write_bytes(SOUND[:3])
@@ -45,21 +45,21 @@ def steps_of_a_build(folder: Path) -> Iterator[tuple[str, int, float, int]]:
             new.write_bytes(SOUND)
             yield "one is there", 0, 0.0, 1
             move, store.move = store.move, lambda kept: False  # type: ignore[method-assign]
-            keep(run, "one", request=request, cost=0.4)
+            record(run, "one", reservation=request, cost=0.4)
             yield "one is in the ledger", 1, 0.4, 0
             store.move = move  # type: ignore[method-assign]
-            another = asked(run, "two", 0.5)
-            keep(run, "two", SOUND + b" of two", request=another, cost=0.3)
+            another = reserved(run, "two", 0.5)
+            record(run, "two", SOUND + b" of two", reservation=another, cost=0.3)
             yield "two is in its place", 2, 0.7, 0
-            refused = asked(run, "three", 0.5)
-            run.answered(refused, 0.0, is_lost=False)
+            refused = reserved(run, "three", 0.5)
+            run.settle(refused, 0.0, is_lost=False)
             yield "three is refused", 2, 0.7, 0
-            asked(run, "four", 0.5)
+            reserved(run, "four", 0.5)
             yield "four is asked for", 2, 0.7, 1
-            store.ledger.moved("no run")
-            assert all(store.move(kept) for kept in store.ledger.all_kept())
+            store.ledger.entries.mark_moved("no run")
+            assert all(store.move(kept) for kept in store.ledger.entries.all())
             yield "all are in their places", 2, 0.7, 1
-            store.ledger.moved(run.id)
+            store.ledger.entries.mark_moved(run.id)
             shutil.rmtree(run.folder)
             yield "the run's folder is gone", 2, 0.7, 1
             store.ledger.end(run.id)
@@ -74,15 +74,15 @@ def test_a_kill_at_any_step_loses_nothing_that_was_kept_and_accounts_for_every_d
         # As a kill would leave it: nobody has closed anything.
         shutil.copytree(tmp_path / "store", left)
         with Store(left) as store:
-            found = list(store.ledger.all_kept())
+            found = list(store.ledger.entries.all())
             assert len(found) == kept, step
             assert all(is_whole(store, each) for each in found), step
             assert os.listdir(left / "runs") == [], step
             assert store.ledger.runs() == [], step
-            spent = store.ledger.spent(Limit("", 0.0))
+            spent = store.ledger.spending.usage()
             assert spent.settled == pytest.approx(cost + 0.5 * in_flight), step
             assert spent.reserved == pytest.approx(0), step
-            states = store.ledger.count_requests()
+            states = store.ledger.spending.count_requests()
             assert sum(count for (_, state), count in states.items() if state == "lost") == in_flight, step
             assert sum(count for (_, state), count in states.items() if state == "asked") == 0, step
             assert not [path for path in left.rglob("*") if path.name.endswith(".part")], step
@@ -90,9 +90,9 @@ def test_a_kill_at_any_step_loses_nothing_that_was_kept_and_accounts_for_every_d
 
 def test_of_two_that_keep_the_same_the_second_gets_what_the_first_has_kept(open_store: Open) -> None:
     with Run(open_store(), "Fruit") as first, Run(open_store(), "Trees") as second:
-        one = keep(first, "k")
+        one = record(first, "k")
         first.store.finish(first.id)  # so that it is known to be in its place
-        two = keep(second, "k", SOUND + b" of another")
+        two = record(second, "k", SOUND + b" of another")
         assert two.name == one.name
         assert path_of(second.store, two).read_bytes() == SOUND
     assert path_of(first.store, one).read_bytes() == SOUND
@@ -103,8 +103,8 @@ def test_a_request_that_is_resumed_tells_when_it_was_last_made(opened: Store) ->
     for number, before in enumerate([None, 0, 1, 2]):
         run = f"run {number}"
         opened.ledger.begin(run, "Fruit", time.time())
-        again = opened.ledger.ask(
-            Asked(f"id {number}"),
+        again = opened.ledger.spending.reserve(
+            f"id {number}",
             "k",
             run,
             VOICE,
@@ -113,23 +113,23 @@ def test_a_request_that_is_resumed_tells_when_it_was_last_made(opened: Store) ->
             began + timedelta(hours=number),
             is_resumable=True,
         )
-        assert isinstance(again, Asked)
+        assert isinstance(again, Reservation)
         assert again.id == "id 0"
-        assert again.before == (None if before is None else (began + timedelta(hours=before)).timestamp())
+        assert again.sent_before == (
+            None if before is None else (began + timedelta(hours=before)).timestamp()
+        )
         opened.ledger.end(run)
-    assert opened.ledger.spent(Limit("", 0.0)).settled == pytest.approx(0.5)
+    assert opened.ledger.spending.usage().settled == pytest.approx(0.5)
 
 
 def test_a_clock_that_is_put_back_grants_no_money_anew(opened: Store) -> None:
     now = datetime.now(timezone.utc)
     opened.ledger.begin("run", "Fruit", time.time())
-    opened.ledger.ask(Asked("id"), "k", "run", VOICE, 0.5, [], now, is_resumable=False)
+    opened.ledger.spending.reserve("id", "k", "run", VOICE, 0.5, [], now, is_resumable=False)
     for earlier in (timedelta(), timedelta(days=1), timedelta(days=365)):
-        spent = opened.ledger.spent(Limit("", 1.0, since=(now - earlier).date().isoformat()))
+        spent = opened.ledger.spending.usage(since=(now - earlier).date().isoformat())
         assert spent.reserved == pytest.approx(0.5)
-    assert (
-        opened.ledger.spent(Limit("", 1.0, since=(now + timedelta(days=1)).date().isoformat())).reserved == 0
-    )
+    assert opened.ledger.spending.usage(since=(now + timedelta(days=1)).date().isoformat()).reserved == 0
 
 
 @pytest.mark.parametrize(
@@ -147,9 +147,9 @@ def test_what_somebody_deletes_of_a_killed_build_breaks_nothing_else(tmp_path: P
     else:
         gone.unlink(missing_ok=True)
     with Store(left) as store, Run(store, "Fruit") as run:
-        found = [kept for kept in store.ledger.all_kept() if store.find(kept.key)]
+        found = [kept for kept in store.ledger.entries.all() if store.find(kept.key)]
         assert all(is_whole(store, kept) for kept in found)
-        assert isinstance(ask(run, "five", 0.5), Asked)
+        assert isinstance(reserve(run, "five", 0.5), Reservation)
         with closing(sqlite3.connect(left / "ledger.sqlite")) as ledger:
             assert ledger.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
@@ -159,9 +159,9 @@ def test_no_room_is_told_before_anything_is_asked_for(opened: Store, monkeypatch
     with Run(opened, "Fruit") as run:
         monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(100_000_000, 99_000_000, 1_000_000))
         with pytest.raises(StoreError, match="no space left on the disk") as caught:
-            ask(run, "k")
+            reserve(run, "k")
         assert "Make room" in str(caught.value.hint)
-        assert opened.ledger.count_requests() == {}
+        assert opened.ledger.spending.count_requests() == {}
 
 
 def test_a_request_that_is_resumed_is_held_against_the_limits_of_today(opened: Store) -> None:
@@ -171,19 +171,17 @@ def test_a_request_that_is_resumed_is_held_against_the_limits_of_today(opened: S
     def resume(by: str, dollars: float, **limit: str) -> object:
         opened.ledger.begin(by, "Fruit", time.time())
         limits = [Limit("limit", dollars, **limit)]
-        return opened.ledger.ask(Asked(by), "k", by, VOICE, 0.5, limits, tomorrow, is_resumable=True)
+        return opened.ledger.spending.reserve(by, "k", by, VOICE, 0.5, limits, tomorrow, is_resumable=True)
 
     opened.ledger.begin("killed", "Fruit", time.time())
-    opened.ledger.ask(Asked("id"), "k", "killed", VOICE, 0.5, [], now, is_resumable=True)
+    opened.ledger.spending.reserve("id", "k", "killed", VOICE, 0.5, [], now, is_resumable=True)
     opened.ledger.end("killed")
-    assert isinstance(resume("poor", 0.1, run="poor"), Limit)
-    assert isinstance(resume("late", 0.1, since=tomorrow.date().isoformat()), Limit)
+    assert isinstance(resume("poor", 0.1, run="poor"), LimitReached)
+    assert isinstance(resume("late", 0.1, since=tomorrow.date().isoformat()), LimitReached)
     # Whom it was refused for, it has cost nothing; and it is not counted twice.
-    assert opened.ledger.spent(Limit("", 0.0)) == opened.ledger.spent(Limit("", 0.0, run="killed"))
+    assert opened.ledger.spending.usage() == opened.ledger.spending.usage(run="killed")
     again = resume("rich", 0.5)
-    assert isinstance(again, Asked)
+    assert isinstance(again, Reservation)
     assert again.id == "id"
-    assert opened.ledger.spent(Limit("", 0.0, since=tomorrow.date().isoformat())).reserved == pytest.approx(
-        0.5
-    )
-    assert opened.ledger.spent(Limit("", 0.0)).settled == pytest.approx(0)
+    assert opened.ledger.spending.usage(since=tomorrow.date().isoformat()).reserved == pytest.approx(0.5)
+    assert opened.ledger.spending.usage().settled == pytest.approx(0)

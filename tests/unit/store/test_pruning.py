@@ -10,19 +10,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from stores import VOICE, asked, keep, kill_a_run, path_of
+from stores import VOICE, kill_a_run, path_of, record, reserved
 
-from deckwright.store import Kept, Limit, Place, Refusal, Run, Store, StoreError
-from deckwright.store.pruning import Choice, building, find_leftovers, find_prunable, prune
+from deckwright.store import CacheEntry, NegativeEntry, ProviderRef, Run, Scope, Store, StoreError
+from deckwright.store.pruning import Choice, find_leftovers, find_prunable, prune, running_builds
 
 Open = Callable[[], Store]
-EVERYTHING = Choice(files=True, refusals=True, leftovers=True)
-LOCAL = ("audio", "robot", "espeak")
+EVERYTHING = Choice(files=True, negative=True, leftovers=True)
+LOCAL = ProviderRef("audio", "robot", "espeak")
+FORVO = ProviderRef("audio", "forvo", "forvo")
 PATIENCE = 30
 
 
 def put_orphan(store: Store, name: str = "deckwright-ff000000000000000000.mp3") -> Path:
-    file = store.folder / Place().path(name)
+    file = store.folder / Scope().path(name)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(b"12345")
     return file
@@ -33,47 +34,47 @@ def remove(store: Store, choice: Choice) -> None:
 
 
 def keys(store: Store) -> set[str]:
-    return {kept.key for kept in store.ledger.all_kept()}
+    return {kept.key for kept in store.ledger.entries.all()}
 
 
 @pytest.fixture
-def filled(opened: Store) -> dict[str, Kept]:
+def filled(opened: Store) -> dict[str, CacheEntry]:
     """Results in the test's store by their keys: paid, free, for one deck alone, and of an unknown price."""
     with Run(opened, "Fruit") as run:
         made = {
-            "paid": keep(run, "paid", b"ID3 1", request=asked(run, "paid"), cost=0.25),
-            "free": keep(run, "free", b"ID3 2", names=LOCAL),
-            "own": keep(run, "own", b"ID3 3", deck="Fruit", names=("audio", "forvo", "forvo"), cost=0.5),
-            "untold": keep(run, "untold", b"ID3 4", request=asked(run, "untold", 0.125)),
+            "paid": record(run, "paid", b"ID3 1", reservation=reserved(run, "paid"), cost=0.25),
+            "free": record(run, "free", b"ID3 2", provider=LOCAL),
+            "own": record(run, "own", b"ID3 3", deck="Fruit", provider=FORVO, cost=0.5),
+            "untold": record(run, "untold", b"ID3 4", reservation=reserved(run, "untold", 0.125)),
         }
-        run.refused("no", Refusal("NotFoundError", "None.", ""), "openai", Place())
-        run.refused("never", Refusal("NotFoundError", "None.", ""), "forvo", Place("Fruit"))
+        run.record_negative("no", NegativeEntry("NotFoundError", "None.", ""), "openai", Scope())
+        run.record_negative("never", NegativeEntry("NotFoundError", "None.", ""), "forvo", Scope("Fruit"))
     return made
 
 
 @pytest.mark.parametrize(
     ("choice", "left", "refusals"),
     [
-        (Choice(files=True, refusals=True, provider="openai"), {"free", "own"}, 1),
+        (Choice(files=True, negative=True, provider="openai"), {"free", "own"}, 1),
         (Choice(files=True, provider="openai"), {"free", "own"}, 2),
-        (Choice(files=True, refusals=True, deck="Fruit"), {"paid", "free", "untold"}, 1),
+        (Choice(files=True, negative=True, deck="Fruit"), {"paid", "free", "untold"}, 1),
         (
-            Choice(files=True, refusals=True, provider="openai", deck="Fruit"),
+            Choice(files=True, negative=True, provider="openai", deck="Fruit"),
             {"paid", "free", "own", "untold"},
             2,
         ),
-        (Choice(refusals=True), {"paid", "free", "own", "untold"}, 0),
+        (Choice(negative=True), {"paid", "free", "own", "untold"}, 0),
         (Choice(leftovers=True), {"paid", "free", "own", "untold"}, 2),
         (EVERYTHING, set(), 0),
     ],
 )
 def test_what_is_chosen_goes_with_its_files_and_the_rest_stays(
-    opened: Store, filled: dict[str, Kept], choice: Choice, left: set[str], refusals: int
+    opened: Store, filled: dict[str, CacheEntry], choice: Choice, left: set[str], refusals: int
 ) -> None:
     remove(opened, choice)
     assert keys(opened) == left
     assert {key for key, kept in filled.items() if path_of(opened, kept).exists()} == left
-    assert opened.ledger.count_refusals() == refusals
+    assert opened.ledger.entries.count_negative() == refusals
     assert not find_leftovers(opened).orphans
     folders = {path_of(opened, filled[key]).parent for key in left}
     assert {
@@ -82,44 +83,40 @@ def test_what_is_chosen_goes_with_its_files_and_the_rest_stays(
 
 
 def test_what_is_found_says_what_it_is_worth_and_changes_nothing(
-    opened: Store, filled: dict[str, Kept]
+    opened: Store, filled: dict[str, CacheEntry]
 ) -> None:
     put_orphan(opened)
     found = find_prunable(opened, EVERYTHING)
-    assert (found.cost, found.unpriced, found.files, found.refusals) == (0.75, 1, 5, 2)
+    assert (found.cost, found.unpriced, found.files, found.negative) == (0.75, 1, 5, 2)
     assert found.bytes == 4 * len(b"ID3 1") + len(b"12345")
     assert keys(opened) == set(filled)
-    assert not find_prunable(opened, Choice(files=True, refusals=True, provider="nobody"))
+    assert not find_prunable(opened, Choice(files=True, negative=True, provider="nobody"))
 
 
-def test_age_is_counted_from_when_it_was_made(opened: Store, filled: dict[str, Kept]) -> None:
-    assert not find_prunable(opened, Choice(files=True, refusals=True, before=filled["paid"].made_at))
-    found = find_prunable(opened, Choice(files=True, refusals=True, before=time.time() + 1))
-    assert ({result.key for result in found.results}, found.refusals) == (set(filled), 2)
+def test_age_is_counted_from_when_it_was_made(opened: Store, filled: dict[str, CacheEntry]) -> None:
+    assert not find_prunable(opened, Choice(files=True, negative=True, before=filled["paid"].made_at))
+    found = find_prunable(opened, Choice(files=True, negative=True, before=time.time() + 1))
+    assert ({each.entry.key for each in found.entries}, found.negative) == (set(filled), 2)
 
 
-def test_what_was_spent_is_remembered(opened: Store, filled: dict[str, Kept]) -> None:
+def test_what_was_spent_is_remembered(opened: Store, filled: dict[str, CacheEntry]) -> None:
+    spending = opened.ledger.spending
     with Run(opened, "Fruit") as run:
-        run.answered(asked(run, "lost", 0.0625), None, is_lost=True)
-    before = (
-        opened.ledger.spent_by_provider(),
-        opened.ledger.count_requests(),
-        opened.ledger.lost_by_provider(),
-    )
+        run.settle(reserved(run, "lost", 0.0625), None, is_lost=True)
+    before = spending.by_provider(), spending.count_requests(), spending.lost_by_provider()
     remove(opened, EVERYTHING)
-    ledger = opened.ledger
-    assert (ledger.spent_by_provider(), ledger.count_requests(), ledger.lost_by_provider()) == before
-    assert ledger.spent(Limit("", 0.0, since=time.strftime("%Y-%m-%d"))).settled == pytest.approx(0.9375)
+    assert (spending.by_provider(), spending.count_requests(), spending.lost_by_provider()) == before
+    assert spending.usage(since=time.strftime("%Y-%m-%d")).settled == pytest.approx(0.9375)
 
 
 def test_a_file_goes_with_the_last_result_that_needs_it(opened: Store) -> None:
     with Run(opened, "Fruit") as run:
-        file = path_of(opened, keep(run, "a", names=LOCAL))
-        keep(run, "b")
-        keep(run, "c")
-        own = path_of(opened, keep(run, "d", deck="Fruit", names=LOCAL))
+        file = path_of(opened, record(run, "a", provider=LOCAL))
+        record(run, "b")
+        record(run, "c")
+        own = path_of(opened, record(run, "d", deck="Fruit", provider=LOCAL))
     found = find_prunable(opened, Choice(files=True, provider="espeak"))
-    assert (found.files, [result.bytes for result in found.results if result.key == "a"]) == (1, [0])
+    assert (found.files, [each.bytes for each in found.entries if each.entry.key == "a"]) == (1, [0])
     prune(opened, found)
     assert (file.exists(), own.exists()) == (True, False)
     found = find_prunable(opened, EVERYTHING)
@@ -131,9 +128,11 @@ def test_a_file_goes_with_the_last_result_that_needs_it(opened: Store) -> None:
 # Leftovers
 
 
-def test_a_file_that_nothing_refers_to_is_found_and_removed(opened: Store, filled: dict[str, Kept]) -> None:
+def test_a_file_that_nothing_refers_to_is_found_and_removed(
+    opened: Store, filled: dict[str, CacheEntry]
+) -> None:
     # As a pruning leaves it that is killed between a record and its file.
-    opened.ledger.forget(["own"])
+    opened.ledger.entries.remove_keys(["own"])
     orphan, own = put_orphan(opened), path_of(opened, filled["own"])
     assert find_leftovers(opened).orphans.keys() == {
         file.relative_to(opened.folder).as_posix() for file in (orphan, own)
@@ -144,7 +143,9 @@ def test_a_file_that_nothing_refers_to_is_found_and_removed(opened: Store, fille
     assert all(path_of(opened, filled[key]).exists() for key in ("paid", "free", "untold"))
 
 
-def test_records_of_files_that_somebody_deleted_are_removed(opened: Store, filled: dict[str, Kept]) -> None:
+def test_records_of_files_that_somebody_deleted_are_removed(
+    opened: Store, filled: dict[str, CacheEntry]
+) -> None:
     for key in ("paid", "free"):
         path_of(opened, filled[key]).unlink()
     found = find_prunable(opened, Choice(leftovers=True))
@@ -171,7 +172,7 @@ def test_what_others_have_put_there_is_let_alone(opened: Store) -> None:
 
 
 def test_a_file_that_cannot_be_removed_is_told_and_found_again(
-    opened: Store, filled: dict[str, Kept]
+    opened: Store, filled: dict[str, CacheEntry]
 ) -> None:
     file = path_of(opened, filled["own"])
     found = find_prunable(opened, Choice(files=True, deck="Fruit"))
@@ -197,41 +198,43 @@ def test_links_are_removed_and_not_what_they_lead_to(opened: Store, tmp_path: Pa
 # Builds at the same time
 
 
-def test_nothing_is_removed_while_a_build_is_at_work(open_store: Open, filled: dict[str, Kept]) -> None:
+def test_nothing_is_removed_while_a_build_is_at_work(open_store: Open, filled: dict[str, CacheEntry]) -> None:
     store = open_store()
     found = find_prunable(store, EVERYTHING)
     with Run(open_store(), "Trees: oak") as run:
-        assert [build.deck for build in building(store)] == ["Trees: oak"]
-        keep(run, "new", b"ID3 5")
+        assert [build.deck for build in running_builds(store)] == ["Trees: oak"]
+        record(run, "new", b"ID3 5")
         assert not find_leftovers(store).orphans
-        with pytest.raises(StoreError, match="a build of 'Trees: oak' is at work") as told:
+        with pytest.raises(StoreError, match="a build of 'Trees: oak' is using it") as told:
             prune(store, found)
         assert "Wait" in (told.value.hint or "")
         assert keys(store) == {*filled, "new"}
-    assert building(store) == []
+    assert running_builds(store) == []
     # What was made after it was found is not removed: nobody was told of it.
     assert prune(store, found) == []
     assert keys(store) == {"new"}
-    assert [file.name for file in store.folder.glob("media/*/*")] == [k.name for k in store.ledger.all_kept()]
+    assert [file.name for file in store.folder.glob("media/*/*")] == [
+        k.name for k in store.ledger.entries.all()
+    ]
 
 
 def test_a_build_that_was_killed_does_not_stand_in_the_way(opened: Store, open_store: Open) -> None:
-    kill_a_run(opened, "k", is_kept=True)
-    assert building(opened) == []
+    kill_a_run(opened, "k", is_recorded=True)
+    assert running_builds(opened) == []
     remove(opened, EVERYTHING)
     later = open_store()
     assert (keys(later), later.ledger.runs(), list(later.folder.glob("*/*/*"))) == (set(), [], [])
 
 
 def test_builds_that_begin_meanwhile_wait_and_lose_nothing(open_store: Open) -> None:
-    """Builds and prunings at the same time: whatever a build has kept is there for as long as it is at work."""
+    """Builds and prunings at the same time: whatever a build has kept is there for as long as it is using it."""
     stop = threading.Event()
 
     def build(number: int) -> None:
         with Store(open_store().folder) as store:
             for turn in range(6):
                 with Run(store, f"Deck {number}") as run:
-                    kept = keep(run, f"{number} {turn}", b"ID3 %d" % turn, names=VOICE)
+                    kept = record(run, f"{number} {turn}", b"ID3 %d" % turn, provider=VOICE)
                     assert path_of(store, kept).is_file()
                     assert run.find(kept.key) is not None
                     assert path_of(store, kept).is_file()
@@ -244,7 +247,7 @@ def test_builds_that_begin_meanwhile_wait_and_lose_nothing(open_store: Open) -> 
                     prune(store, find_prunable(store, EVERYTHING))
                     done += 1
                 except StoreError as error:
-                    if "is at work" not in error.message:
+                    if "is using it" not in error.message:
                         raise
         return done
 
@@ -263,9 +266,9 @@ def test_builds_that_begin_meanwhile_wait_and_lose_nothing(open_store: Open) -> 
 
 
 def test_the_ledger_gives_the_disk_back_what_it_does_not_use(opened: Store) -> None:
-    refusal = Refusal("NotFoundError", "None. " * 200, "")
+    refusal = NegativeEntry("NotFoundError", "None. " * 200, "")
     with Run(opened, "Fruit"):
         for number in range(1500):
-            opened.ledger.refuse(str(number), refusal, "forvo", "", 1.0)
+            opened.ledger.entries.insert_negative(str(number), refusal, "forvo", "", 1.0)
     remove(opened, EVERYTHING)
     assert (opened.folder / "ledger.sqlite").stat().st_size < 300_000

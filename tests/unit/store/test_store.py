@@ -11,9 +11,20 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from stores import SOUND, VOICE, ask, asked, keep, kill_a_run, path_of
+from stores import SOUND, VOICE, kill_a_run, path_of, record, reserve, reserved
 
-from deckwright.store import Asked, Kept, Limit, Place, Refusal, Run, Store, StoreError
+from deckwright.store import (
+    AlreadyCached,
+    Limit,
+    LimitReached,
+    NegativeEntry,
+    Reservation,
+    Run,
+    Scope,
+    Selection,
+    Store,
+    StoreError,
+)
 
 Open = Callable[[], Store]
 # How long what other threads do may take, in seconds, on a machine that is busy.
@@ -31,7 +42,7 @@ def files(store: Store) -> list[str]:
 
 def spent(run: Run) -> tuple[float, float]:
     """Return what counts as spent in a run, and what is reserved."""
-    found = run.store.ledger.spent(Limit("", 0.0, run=run.id))
+    found = run.store.ledger.spending.usage(run=run.id)
     return pytest.approx(found.settled), pytest.approx(found.reserved)
 
 
@@ -41,20 +52,20 @@ def spent(run: Run) -> tuple[float, float]:
 def test_what_is_kept_is_found_by_the_next_build(open_store: Open) -> None:
     with open_store() as store, Run(store, "Fruit") as run:
         assert run.find("k") is None
-        made = keep(run, "k", cost=0.25, request=asked(run, "k"))
+        made = record(run, "k", cost=0.25, reservation=reserved(run, "k"))
     later = open_store()
     found = later.find("k")
     assert found is not None
     assert (found.name, found.cost, found.attribution, found.work) == (made.name, 0.25, "by Ana", "")
     assert path_of(later, found).read_bytes() == SOUND
     assert path_of(later, found).parent.parent == later.folder / "media"
-    assert later.ledger.kept_as(found.name) == found
+    assert later.ledger.entries.find_name(found.name) == found
     assert files(later) == [path_of(later, found).relative_to(later.folder).as_posix()]
 
 
 def test_results_that_are_the_same_to_the_byte_share_a_file(opened: Store) -> None:
     with Run(opened, "Fruit") as run:
-        one, other, third = keep(run, "a"), keep(run, "b"), keep(run, "c", b"ID3 another")
+        one, other, third = record(run, "a"), record(run, "b"), record(run, "c", b"ID3 another")
     assert one.name == other.name != third.name
     assert len(files(opened)) == 2
     assert opened.find("a") is not None
@@ -63,37 +74,41 @@ def test_results_that_are_the_same_to_the_byte_share_a_file(opened: Store) -> No
 
 def test_what_is_for_one_deck_alone_has_a_place_of_its_own(opened: Store) -> None:
     with Run(opened, "Fruit") as run:
-        shared, own, others = keep(run, "a"), keep(run, "b", deck="Fruit"), keep(run, "c", deck="../Odd: *?")
+        shared, own, others = (
+            record(run, "a"),
+            record(run, "b", deck="Fruit"),
+            record(run, "c", deck="../Odd: *?"),
+        )
     paths = [path_of(opened, kept) for kept in (shared, own, others)]
     assert len({path.parent for path in paths}) == 3
     assert [path.relative_to(opened.folder).parts[0] for path in paths] == ["media", "decks", "decks"]
     assert all(path.read_bytes() == SOUND for path in paths)
-    assert Place("Fruit").path("x") == Place("Fruit").path("x") != Place("Fruits").path("x")
+    assert Scope("Fruit").path("x") == Scope("Fruit").path("x") != Scope("Fruits").path("x")
 
 
 def test_a_result_whose_file_somebody_deleted_is_asked_for_again(opened: Store) -> None:
     with Run(opened, "Fruit") as run:
-        path_of(opened, keep(run, "k")).unlink()
-        assert isinstance(ask(run, "k", is_over=lambda: False), Asked)
+        path_of(opened, record(run, "k")).unlink()
+        assert isinstance(reserve(run, "k", is_stopping=lambda: False), Reservation)
     assert opened.find("k") is None
-    assert opened.ledger.kept("k") is None
+    assert opened.ledger.entries.find("k") is None
 
 
 def test_a_file_of_the_providers_own_is_copied(opened: Store, tmp_path: Path) -> None:
     own = tmp_path / "cache.wav"
     own.write_bytes(SOUND)
     with Run(opened, "Fruit") as run:
-        kept = run.keep(
-            run.take(own, ".wav"),
+        kept = run.record(
+            run.import_file(own, ".wav"),
             ".wav",
             "k",
             VOICE,
             content="hola",
-            place=Place(),
+            scope=Scope(),
             attribution="",
             cost=None,
             charged=None,
-            request=None,
+            reservation=None,
         )
     assert own.read_bytes() == path_of(opened, kept).read_bytes() == SOUND
     assert kept.name.endswith(".wav")
@@ -103,7 +118,7 @@ def test_what_is_kept_for_now_is_gone_with_its_run(opened: Store) -> None:
     with Run(opened, "Fruit") as run:
         file = run.new_file(".mp3")
         file.write_bytes(SOUND)
-        kept = run.keep_for_now(file, ".mp3")
+        kept = run.keep_temporarily(file, ".mp3")
         assert kept.read_bytes() == SOUND
     assert not kept.exists()
     assert files(opened) == []
@@ -111,16 +126,18 @@ def test_what_is_kept_for_now_is_gone_with_its_run(opened: Store) -> None:
 
 def test_threads_that_keep_the_same_get_the_same(opened: Store) -> None:
     with Run(opened, "Fruit") as run, ThreadPoolExecutor(8) as pool:
-        made = list(pool.map(lambda number: keep(run, f"k{number % 4}", b"ID3 %d" % (number % 4)), range(32)))
+        made = list(
+            pool.map(lambda number: record(run, f"k{number % 4}", b"ID3 %d" % (number % 4)), range(32))
+        )
     assert {kept.key: kept.name for kept in made} == {kept.key: kept.name for kept in made[:4]}
-    assert len(files(opened)) == len(list(opened.ledger.all_kept())) == 4
+    assert len(files(opened)) == len(list(opened.ledger.entries.all())) == 4
 
 
 # Several builds at once, and those that are killed
 
 
 def test_an_unfinished_move_of_another_build_is_finished_when_its_result_is_needed(opened: Store) -> None:
-    work = kill_a_run(opened, "k", is_kept=True)
+    work = kill_a_run(opened, "k", is_recorded=True)
     found = opened.find("k")
     assert found is not None
     assert path_of(opened, found).read_bytes() == SOUND
@@ -128,75 +145,75 @@ def test_an_unfinished_move_of_another_build_is_finished_when_its_result_is_need
 
 
 def test_what_a_killed_build_has_kept_is_put_in_its_place(opened: Store, open_store: Open) -> None:
-    work = kill_a_run(opened, "k", is_kept=True)
+    work = kill_a_run(opened, "k", is_recorded=True)
     (work.parent / "new-2.mp3").write_bytes(b"half of")
     later = open_store()
-    kept = later.ledger.kept("k")
+    kept = later.ledger.entries.find("k")
     assert kept is not None
     assert kept.work == ""
     assert path_of(later, kept).read_bytes() == SOUND
     assert files(later) == [path_of(later, kept).relative_to(later.folder).as_posix()]
     assert later.ledger.runs() == []
-    assert later.ledger.spent_by_provider("killed") == {"openai": 0.25}
+    assert later.ledger.spending.by_provider("killed") == {"openai": 0.25}
 
 
 def test_what_a_killed_build_had_asked_for_may_have_been_charged(opened: Store, open_store: Open) -> None:
-    kill_a_run(opened, "k", is_kept=False)
+    kill_a_run(opened, "k", is_recorded=False)
     later = open_store()
-    assert later.ledger.count_requests() == {("openai", "lost"): 1}
-    assert later.ledger.spent(Limit("", 0.0)).reserved == pytest.approx(0)
-    assert later.ledger.spent_by_provider() == later.ledger.lost_by_provider() == {"openai": 0.5}
+    assert later.ledger.spending.count_requests() == {("openai", "lost"): 1}
+    assert later.ledger.spending.usage().reserved == pytest.approx(0)
+    assert later.ledger.spending.by_provider() == later.ledger.spending.lost_by_provider() == {"openai": 0.5}
     assert list((later.folder / "runs").iterdir()) == []
 
 
 def test_a_build_that_goes_on_is_let_alone(opened: Store, open_store: Open) -> None:
     with Run(opened, "Fruit") as run:
-        request = asked(run, "k")
+        request = reserved(run, "k")
         file = run.new_file(".mp3")
         file.write_bytes(SOUND)
         other = open_store()
-        assert other.ledger.runs() == [run.id]
-        assert other.ledger.count_requests() == {("openai", "asked"): 1}
+        assert [each.id for each in other.ledger.runs()] == [run.id]
+        assert other.ledger.spending.count_requests() == {("openai", "asked"): 1}
         assert file.exists()
-        keep(run, "k", request=request)
+        record(run, "k", reservation=request)
         assert other.find("k") is not None
     assert other.ledger.runs() == []
 
 
 def test_who_asks_for_what_another_build_makes_waits_and_gets_it(open_store: Open) -> None:
     with Run(open_store(), "Fruit") as first, Run(open_store(), "Trees") as second:
-        request = asked(first, "k")
+        request = reserved(first, "k")
         has_looked, deadline = threading.Event(), time.monotonic() + PATIENCE
         looks = iter(range(1_000_000))
 
-        def is_over() -> bool:
+        def is_stopping() -> bool:
             if next(looks):
                 has_looked.set()
             return time.monotonic() > deadline
 
         with ThreadPoolExecutor(1) as pool:
-            waiting = pool.submit(ask, second, "k", is_over=is_over)
+            waiting = pool.submit(reserve, second, "k", is_stopping=is_stopping)
             assert has_looked.wait(PATIENCE)
             assert not waiting.done()
-            made = keep(first, "k", request=request, cost=0.25)
+            made = record(first, "k", reservation=request, cost=0.25)
             got = waiting.result(PATIENCE)
-        assert isinstance(got, Kept)
-        assert (got.name, path_of(second.store, got).read_bytes()) == (made.name, SOUND)
+        assert isinstance(got, AlreadyCached)
+        assert (got.entry.name, path_of(second.store, got.entry).read_bytes()) == (made.name, SOUND)
         assert (spent(first), spent(second)) == ((0.25, 0), (0, 0))
 
 
 def test_who_waits_for_a_build_that_is_killed_takes_over(opened: Store) -> None:
     with Run(opened, "Trees") as run:
-        kill_a_run(opened, "k", is_kept=False)
+        kill_a_run(opened, "k", is_recorded=False)
         deadline = time.monotonic() + PATIENCE
-        assert isinstance(ask(run, "k", is_over=lambda: time.monotonic() > deadline), Asked)
+        assert isinstance(reserve(run, "k", is_stopping=lambda: time.monotonic() > deadline), Reservation)
 
 
 def test_what_another_build_has_made_meanwhile_is_not_asked_for(open_store: Open) -> None:
     with Run(open_store(), "Fruit") as first, Run(open_store(), "Trees") as second:
         assert second.find("k") is None
-        keep(first, "k", request=asked(first, "k"))
-        assert isinstance(ask(second, "k"), Kept)
+        record(first, "k", reservation=reserved(first, "k"))
+        assert isinstance(reserve(second, "k"), AlreadyCached)
 
 
 # Requests of which nobody knows what became
@@ -204,36 +221,36 @@ def test_what_another_build_has_made_meanwhile_is_not_asked_for(open_store: Open
 
 def test_a_lost_request_is_resumed_where_that_costs_nothing(opened: Store) -> None:
     with Run(opened, "Fruit") as first:
-        request = asked(first, "k", 0.5)
-        first.answered(request, None, is_lost=True)
+        request = reserved(first, "k", 0.5)
+        first.settle(request, None, is_lost=True)
         assert spent(first) == (0.5, 0)
     with Run(opened, "Fruit") as second:
-        again = asked(second, "k", 0.5, is_resumable=True)
+        again = reserved(second, "k", 0.5, is_resumable=True)
         assert again.id == request.id
-        assert again.before is not None
-        assert time.time() - PATIENCE < again.before <= time.time()
+        assert again.sent_before is not None
+        assert time.time() - PATIENCE < again.sent_before <= time.time()
         assert (spent(first), spent(second)) == ((0, 0), (0, 0.5))
-        keep(second, "k", request=again, cost=0.4)
+        record(second, "k", reservation=again, cost=0.4)
         assert spent(second) == (0.4, 0)
-    assert opened.ledger.spent_by_provider() == {"openai": pytest.approx(0.4)}
-    assert opened.ledger.count_requests() == {("openai", "answered"): 1}
+    assert opened.ledger.spending.by_provider() == {"openai": pytest.approx(0.4)}
+    assert opened.ledger.spending.count_requests() == {("openai", "answered"): 1}
 
 
 def test_a_lost_request_that_cannot_be_resumed_counts_beside_the_new_one(opened: Store) -> None:
     with Run(opened, "Fruit") as run:
-        request = asked(run, "k", 0.5)
-        run.answered(request, None, is_lost=True)
-        again = asked(run, "k", 0.5)
-        assert (again.id == request.id, again.before) == (False, None)
-        keep(run, "k", request=again, cost=0.4)
+        request = reserved(run, "k", 0.5)
+        run.settle(request, None, is_lost=True)
+        again = reserved(run, "k", 0.5)
+        assert (again.id == request.id, again.sent_before) == (False, None)
+        record(run, "k", reservation=again, cost=0.4)
         assert spent(run) == (0.9, 0)
-    assert opened.ledger.lost_by_provider() == {"openai": 0.5}
+    assert opened.ledger.spending.lost_by_provider() == {"openai": 0.5}
 
 
 def test_a_request_that_a_run_leaves_open_is_lost_when_it_ends(opened: Store) -> None:
     with Run(opened, "Fruit") as run:
-        asked(run, "k", 0.5)
-    assert opened.ledger.count_requests() == {("openai", "lost"): 1}
+        reserved(run, "k", 0.5)
+    assert opened.ledger.spending.count_requests() == {("openai", "lost"): 1}
     assert spent(run) == (0.5, 0)
 
 
@@ -241,29 +258,29 @@ def test_a_request_that_a_run_leaves_open_is_lost_when_it_ends(opened: Store) ->
 
 
 def test_a_refusal_is_remembered_until_it_is_too_old_or_there_is_a_result(opened: Store) -> None:
-    refusal = Refusal("NotFoundError", "No such word.", "Spell it otherwise.")
+    refusal = NegativeEntry("NotFoundError", "No such word.", "Spell it otherwise.")
     with Run(opened, "Fruit") as run:
-        run.refused("k", refusal, "openai", Place())
-        assert run.refusal("k", time.time() - 60) == refusal
-        assert run.refusal("k", time.time() + 60) is None
-        assert run.refusal("other", 0) is None
-        keep(run, "k")
-        assert run.refusal("k", 0) is None
+        run.record_negative("k", refusal, "openai", Scope())
+        assert run.find_negative("k", time.time() - 60) == refusal
+        assert run.find_negative("k", time.time() + 60) is None
+        assert run.find_negative("other", 0) is None
+        record(run, "k")
+        assert run.find_negative("k", 0) is None
 
 
 def test_refusals_are_forgotten_by_age_provider_and_deck(opened: Store) -> None:
-    refusal, ledger = Refusal("NotFoundError", "None.", ""), opened.ledger
+    refusal, ledger = NegativeEntry("NotFoundError", "None.", ""), opened.ledger
     for key, provider, deck, at in (
         ("a", "forvo", "", 1.0),
         ("b", "forvo", "Fruit", 2.0),
         ("c", "x", "", 3.0),
     ):
-        ledger.refuse(key, refusal, provider, deck, at)
-    assert ledger.count_refusals_of(before=3.0, provider="forvo") == 2
-    assert ledger.forget_refusals(deck="Fruit") == 1
-    assert ledger.forget_refusals(provider="forvo", before=1.0) == 0
-    assert ledger.forget_refusals(provider="forvo") == 1
-    assert (ledger.count_refusals(), ledger.refusal("c", 0)) == (1, refusal)
+        ledger.entries.insert_negative(key, refusal, provider, deck, at)
+    assert ledger.entries.count_negative(Selection(before=3.0, provider="forvo")) == 2
+    assert ledger.entries.remove_negative(Selection(deck="Fruit")) == 1
+    assert ledger.entries.remove_negative(Selection(provider="forvo", before=1.0)) == 0
+    assert ledger.entries.remove_negative(Selection(provider="forvo")) == 1
+    assert (ledger.entries.count_negative(), ledger.entries.find_negative("c", 0)) == (1, refusal)
 
 
 # Money
@@ -272,48 +289,48 @@ def test_refusals_are_forgotten_by_age_provider_and_deck(opened: Store) -> None:
 def test_a_limit_counts_what_is_reserved_and_then_what_was_charged(opened: Store) -> None:
     limits = [Limit("budget", 1.0)]
     with Run(opened, "Fruit") as run:
-        first = ask(run, "a", 0.6, limits)
-        assert isinstance(first, Asked)
+        first = reserve(run, "a", 0.6, limits)
+        assert isinstance(first, Reservation)
         # It may cost less than was reserved; then there is room for the second.
-        assert ask(run, "b", 0.6, limits) is None
-        run.answered(first, 0.2, is_lost=False)
-        second = ask(run, "b", 0.6, limits)
-        assert isinstance(second, Asked)
+        assert reserve(run, "b", 0.6, limits) is None
+        run.settle(first, 0.2, is_lost=False)
+        second = reserve(run, "b", 0.6, limits)
+        assert isinstance(second, Reservation)
         assert spent(run) == (0.2, 0.6)
-        keep(run, "b", request=second, cost=0.6)
-        assert ask(run, "c", 0.6, limits) == limits[0]
-        assert isinstance(ask(run, "c", 0.2, limits), Asked)
-        assert ask(run, "d", 2.0, limits) == limits[0]
+        record(run, "b", reservation=second, cost=0.6)
+        assert reserve(run, "c", 0.6, limits) == LimitReached(limits[0])
+        assert isinstance(reserve(run, "c", 0.2, limits), Reservation)
+        assert reserve(run, "d", 2.0, limits) == LimitReached(limits[0])
 
 
 def test_a_charge_that_nobody_tells_counts_as_expected(opened: Store) -> None:
     with Run(opened, "Fruit") as run:
-        run.answered(asked(run, "a", 0.6), None, is_lost=False)
+        run.settle(reserved(run, "a", 0.6), None, is_lost=False)
         assert spent(run) == (0.6, 0)
-        run.answered(asked(run, "b", 0.6), 0.0, is_lost=False)
+        run.settle(reserved(run, "b", 0.6), 0.0, is_lost=False)
         assert spent(run) == (0.6, 0)
 
 
 def test_what_has_no_price_is_asked_for_alone(opened: Store) -> None:
     limits = [Limit("budget", 1.0), Limit("daily", 5.0)]
     with Run(opened, "Fruit") as run:
-        first = ask(run, "a", None, limits)
-        assert isinstance(first, Asked)
+        first = reserve(run, "a", None, limits)
+        assert isinstance(first, Reservation)
         assert spent(run) == (0, 1.0)
-        assert ask(run, "b", None, limits) is None
-        assert ask(run, "b", 0.1, limits) is None
-        keep(run, "a", request=first, cost=0.3)
-        second = ask(run, "b", None, limits)
-        assert isinstance(second, Asked)
+        assert reserve(run, "b", None, limits) is None
+        assert reserve(run, "b", 0.1, limits) is None
+        record(run, "a", reservation=first, cost=0.3)
+        second = reserve(run, "b", None, limits)
+        assert isinstance(second, Reservation)
         assert spent(run) == (0.3, 0.7)
-        keep(run, "b", request=second, cost=0.7)
-        assert ask(run, "c", None, limits) == limits[0]
-        assert isinstance(ask(run, "c", None), Asked)
+        record(run, "b", reservation=second, cost=0.7)
+        assert reserve(run, "c", None, limits) == LimitReached(limits[0])
+        assert isinstance(reserve(run, "c", None), Reservation)
 
 
 def test_limits_are_of_a_run_a_day_or_a_provider(opened: Store) -> None:
     with Run(opened, "Fruit") as run, Run(opened, "Trees") as other:
-        run.answered(asked(run, "a", 1.0), 1.0, is_lost=False)
+        run.settle(reserved(run, "a", 1.0), 1.0, is_lost=False)
         today = time.strftime("%Y-%m-%d")
         exhausted = [
             Limit("all", 1.0),
@@ -322,13 +339,13 @@ def test_limits_are_of_a_run_a_day_or_a_provider(opened: Store) -> None:
             Limit("the provider", 1.0, provider="openai"),
         ]
         for limit in exhausted:
-            assert ask(run, "b", 0.5, [limit]) == limit
+            assert reserve(run, "b", 0.5, [limit]) == LimitReached(limit)
         free = (
             Limit("x", 1.0, run=other.id),
             Limit("x", 1.0, since="2999-01-01"),
             Limit("x", 1.0, provider="y"),
         )
-        assert isinstance(ask(other, "b", 0.5, free), Asked)
+        assert isinstance(reserve(other, "b", 0.5, free), Reservation)
 
 
 def test_threads_never_spend_more_than_a_limit(opened: Store) -> None:
@@ -337,10 +354,10 @@ def test_threads_never_spend_more_than_a_limit(opened: Store) -> None:
     with Run(opened, "Fruit") as run, ThreadPoolExecutor(8) as pool:
 
         def make(number: int) -> bool:
-            request = ask(run, f"k{number}", 0.1, limits, is_over=lambda: time.monotonic() > deadline)
-            if isinstance(request, Asked):
-                keep(run, f"k{number}", request=request, cost=0.1)
-            return isinstance(request, Asked)
+            request = reserve(run, f"k{number}", 0.1, limits, is_stopping=lambda: time.monotonic() > deadline)
+            if isinstance(request, Reservation):
+                record(run, f"k{number}", reservation=request, cost=0.1)
+            return isinstance(request, Reservation)
 
         made = list(pool.map(make, range(16)))
     assert sum(made) == 10
@@ -379,6 +396,6 @@ def test_a_file_in_place_of_the_folder_is_told(open_store: Open, tmp_path: Path)
 
 
 def test_a_store_is_there_once_it_was_opened(open_store: Open, tmp_path: Path) -> None:
-    assert not Store.is_at(tmp_path / "store")
+    assert not Store.exists(tmp_path / "store")
     open_store()
-    assert Store.is_at(tmp_path / "store")
+    assert Store.exists(tmp_path / "store")

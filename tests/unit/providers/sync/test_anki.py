@@ -1476,7 +1476,7 @@ class TestBuilding:
         anki = {"url": server.url, "max_retries": 0}
         report = self.build(tmp_path, WORDS, apkg={}, anki=anki)
         assert list(report.outputs) == ["apkg"]
-        assert "handed to anki: Anki cannot be reached" in report.problems[0]
+        assert "could not be written (anki): Anki cannot be reached" in report.problems[0]
         with pytest.raises(BuildError, match="Start Anki"):
             self.build(tmp_path, WORDS, anki=anki)
 

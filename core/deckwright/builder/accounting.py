@@ -1,0 +1,207 @@
+"""Accounting: each request of a build as the store knows it: cached, reserved, answered or failed."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from deckwright import errors
+from deckwright.builder.cost_limits import amount_of
+from deckwright.builder.generation import Generated, GenerationError
+from deckwright.builder.media import Medium
+from deckwright.builder.plan import Plan
+from deckwright.builder.provider_handles import ProviderHandle
+from deckwright.errors import (
+    BadMediaError,
+    BudgetError,
+    ContentPolicyError,
+    NotFoundError,
+    ProviderError,
+    TransientError,
+)
+from deckwright.providers.media import MediaRequest
+from deckwright.secrets import redact
+from deckwright.store import (
+    AlreadyCached,
+    CacheEntry,
+    Limit,
+    LimitReached,
+    NegativeEntry,
+    Reservation,
+    Run,
+    current_day,
+)
+from deckwright.tracebacks import format_error
+
+# For so many seconds a provider that had nothing for a word is not asked for it again; then it may have learned it.
+NEGATIVE_ENTRIES_LAST = 30 * 24 * 3600
+
+
+class Accounting:
+    """What one build may spend, and what it has. It may be used from several threads.
+
+    Args:
+        plan: The plan of the build.
+        run: The run of the build on the store.
+        stopping: Set when no further request is to be sent.
+    """
+
+    def __init__(self, plan: Plan, run: Run, stopping: threading.Event) -> None:
+        self._run = run
+        self._limits = build_limits(plan, run.id)
+        self._stopping = stopping
+        self._lock = threading.Lock()
+
+    @property
+    def cost(self) -> float:
+        """What the build has cost so far, in US dollars."""
+        return self._run.cost
+
+    def new_file(self, suffix: str) -> Path:
+        """Return a path for a file of one request only: a provider may leave a file behind, or write it late."""
+        return self._run.new_file(suffix)
+
+    def find(self, handle: ProviderHandle, key: str | None) -> Medium | ProviderError | None:
+        """Return the cached file for a key, or the cached error; None when neither is cached."""
+        if key is None:
+            return None
+        if entry := self._run.find(key):
+            return self._medium(handle, entry)
+        negative = self._run.find_negative(key, time.time() - NEGATIVE_ENTRIES_LAST)
+        return _error_of(negative) if negative else None
+
+    def _medium(self, handle: ProviderHandle, entry: CacheEntry) -> Medium:
+        is_new = entry.run == self._run.id
+        return Medium(self._run.store.file(entry), handle.instance, sys.intern(entry.attribution), is_new)
+
+    def reserve(
+        self, handle: ProviderHandle, key: str | None, request: MediaRequest
+    ) -> Reservation | Medium | BudgetError | None:
+        """Wait until a request may be sent; record it, and reserve the money for it.
+
+        Returns:
+            The reservation. Or else, if the request is not to be sent: the file that another thread or build has made
+            meanwhile, the error of the limit that would be exceeded, or None when the build is stopping.
+        """
+        if self._stopping.is_set():
+            return None
+        if not (handle.traits.requests_per_item or handle.code_version is None) and (
+            handle.expected_cost(request) == 0
+        ):
+            # A request that uses no service and costs nothing may be repeated after a kill; it is not recorded.
+            self._run.store.require_room()
+            return Reservation(str(uuid.uuid4()), is_recorded=False)
+        outcome = self._run.reserve(
+            key or f"once {uuid.uuid4()}",
+            handle.ref,
+            partial(handle.expected_cost, request),
+            (*self._limits, *handle.limits),
+            is_resumable=handle.traits.resumable,
+            is_stopping=self._stopping.is_set,
+        )
+        if isinstance(outcome, AlreadyCached):
+            return self._medium(handle, outcome.entry)
+        return _budget_error(outcome.limit) if isinstance(outcome, LimitReached) else outcome
+
+    def record(
+        self,
+        handle: ProviderHandle,
+        key: str | None,
+        request: MediaRequest,
+        generated: Generated,
+        reservation: Reservation,
+    ) -> Medium:
+        """Record a file and its cost; the file moves to the store.
+
+        Raises:
+            GenerationError: The file cannot be read.
+        """
+        metadata = generated.result.metadata if isinstance(generated.result.metadata, Mapping) else {}
+        credit = redact(str(metadata.get("attribution") or handle.traits.attribution), handle.secrets)
+        cost = amount_of(metadata.get("cost"))
+        charged = cost
+        if cost is not None:
+            with self._lock:
+                handle.max_cost_seen = max(cost, handle.max_cost_seen or 0.0)
+        else:
+            expected = handle.expected_cost(request)
+            if expected == 0:
+                cost = 0.0  # it states no cost because there is none
+            elif expected is None:
+                charged = 0.0
+                if reservation.is_recorded:
+                    self._disable_unpriced(handle)
+        try:
+            file = self._run.import_file(generated.file, generated.ending)
+        except OSError as error:
+            failure = BadMediaError(f"its file cannot be read ({format_error(error)})")
+            raise GenerationError(failure, charged) from None
+        if key:
+            entry = self._run.record(
+                file, generated.ending, key, handle.ref,
+                content=request.content, scope=handle.scope, attribution=credit, cost=cost, charged=charged,
+                reservation=reservation,
+            )  # fmt: skip
+            return self._medium(handle, entry)
+        path = self._run.keep_temporarily(file, generated.ending)
+        self._run.settle(reservation, charged, is_lost=False)
+        return Medium(str(path), handle.instance, credit)
+
+    def _disable_unpriced(self, handle: ProviderHandle) -> None:
+        """Disable a provider that states its price neither before nor after, where money is limited."""
+        if self._limits or handle.limits:
+            handle.breaker.disable(
+                BudgetError(
+                    "Its price is not known, neither before nor after a request, so no budget can include it.",
+                    hint="Set the price in its settings, ask its author to state it, or remove the budget.",
+                )
+            )
+
+    def record_error(
+        self, handle: ProviderHandle, key: str | None, failure: GenerationError, reservation: Reservation
+    ) -> None:
+        """Record the outcome of a request that brought no file."""
+        error = failure.error
+        is_lost = error.is_overdue or (isinstance(error, TransientError) and error.reply_lost)
+        may_cost = is_lost or error.is_unforeseen or isinstance(error, BadMediaError)
+        cost = amount_of(failure.cost)
+        self._run.settle(reservation, 0.0 if cost is None and not may_cost else cost, is_lost=is_lost)
+        if key and isinstance(error, (NotFoundError, ContentPolicyError)) and not error.is_unforeseen:
+            entry = NegativeEntry(_class_of(error).__name__, error.message, error.hint or "")
+            self._run.record_negative(key, entry, handle.ref.name, handle.scope)
+
+
+def build_limits(plan: Plan, run: str) -> tuple[Limit, ...]:
+    """Return the money limits of a build, beside those of each provider; `run` is the id of its run."""
+    limits = []
+    if plan.budget is not None:
+        limits.append(Limit("budget of this build", plan.budget, "--budget, or budget in [build]", run=run))
+    if plan.daily_budget is not None:
+        limits.append(
+            Limit("daily budget", plan.daily_budget, "daily_budget in [build]", since=current_day())
+        )
+    return tuple(limits)
+
+
+def _budget_error(limit: Limit) -> BudgetError:
+    amount = f"${limit.dollars:,.2f}" if limit.dollars >= 0.1 else f"${limit.dollars:.4g}"
+    when = " or go on another day," if limit.since else ""
+    return BudgetError(
+        f"One more might exceed the {limit.name}, {amount}.",
+        hint=f"Raise it ({limit.hint}),{when} and run the same command again: it asks for what is missing only.",
+    )
+
+
+def _class_of(error: ProviderError) -> type[ProviderError]:
+    """Return the class of this package that an error belongs to; its own class may be a plugin's."""
+    return next(base for base in type(error).__mro__ if base.__module__ == errors.__name__)
+
+
+def _error_of(entry: NegativeEntry) -> ProviderError:
+    error: ProviderError = getattr(errors, entry.error, ProviderError)(entry.message, hint=entry.hint or None)
+    return error

@@ -1,0 +1,89 @@
+"""Media: the kinds that cards show, the file for a word, and the lack of one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import attrs
+
+from deckwright.builder.words import Word
+from deckwright.errors import NotFoundError, ProviderError
+from deckwright.providers.media import MediaRequest
+
+
+@attrs.frozen
+class MediaKind:
+    """A kind of media that cards show.
+
+    Attributes:
+        type: The type of its providers.
+        label: What people call several of it.
+        suffix: The ending of the files that providers are asked for; they may deliver another.
+        required: Whether a word without it counts as failed.
+    """
+
+    type: str
+    label: str
+    suffix: str
+    required: bool
+
+    def request_for(self, word: Word) -> MediaRequest:
+        """Return what providers are asked for a word."""
+        params = {"language": word.language}
+        if word.reading:
+            params["reading"] = word.reading
+        if word.translation:
+            params["translation"] = word.translation
+        return MediaRequest(self.type, word.text, params)
+
+    def is_failure(self, errors: Iterable[ProviderError]) -> bool:
+        """Say whether a word without it counts as failed, and not just as one that no provider has it for."""
+        return self.required or not all(isinstance(error, NotFoundError) for error in errors)
+
+
+# Every word should be heard; many words, like most phrases, cannot be drawn.
+KINDS = (
+    MediaKind("audio", "sounds", ".mp3", required=True),
+    MediaKind("image", "pictures", ".png", required=False),
+)
+
+
+@attrs.frozen
+class Medium:
+    """One finished file.
+
+    Attributes:
+        file: The file; its name is made from its content.
+        instance: The configured provider that it came from.
+        attribution: The credit that is due; empty when none is.
+        is_new: Whether this build made it; else it was cached.
+    """
+
+    # Text, since a hundred thousand paths would fill the memory.
+    file: str
+    instance: str
+    attribution: str = ""
+    is_new: bool = True
+
+    @property
+    def name(self) -> str:
+        """The file's bare name."""
+        return os.path.basename(self.file)  # noqa: PTH119
+
+
+@attrs.frozen
+class MissingMedium:
+    """What a word has to do without.
+
+    Attributes:
+        word: The word.
+        kind: What is missing.
+        reasons: Why, by the instance of each provider that was asked.
+        failed: Whether something failed, and not just no provider has it.
+    """
+
+    word: Word
+    kind: MediaKind
+    reasons: dict[str, ProviderError]
+    failed: bool

@@ -1,0 +1,151 @@
+"""The report of a build."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import attrs
+
+from deckwright.builder.cost_limits import cost_limits
+from deckwright.builder.delivery import Delivery
+from deckwright.builder.media import KINDS, MissingMedium
+from deckwright.builder.media_stage import MediaSet
+from deckwright.builder.plan import Plan
+from deckwright.errors import ProviderError
+from deckwright.registry import ProviderRegistry
+
+
+@attrs.frozen
+class BuildReport:
+    """What a build has done.
+
+    Attributes:
+        deck: The deck's name.
+        outputs: Where it went: each target's instance, and the file that it wrote, if it writes one.
+        summaries: What a target says about it, by instance, such as how many notes were new.
+        words: How many words there were.
+        repeated: How many more the list held that are among them already.
+        cards: How many cards the deck has; None where no target says.
+        delivered: How many sounds, pictures and so on there are, by label, and of how many words.
+        sources: How many of them each provider made: by label, then instance.
+        cached: How many of them were cached from builds before, by label.
+        costs: What this build has cost in US dollars, by provider, as far as they say.
+        missing: What words have to do without, and why.
+        seconds: How long each stage took.
+        problems: Providers, plugins and targets that do not work, whether or not the deck shows it.
+        warnings: What is odd about the configuration or the plugins.
+    """
+
+    deck: str
+    outputs: dict[str, Path | None]
+    summaries: dict[str, str]
+    words: int
+    repeated: int
+    cards: int | None
+    delivered: dict[str, tuple[int, int]]
+    sources: dict[str, dict[str, int]]
+    cached: dict[str, int]
+    costs: dict[str, float]
+    missing: tuple[MissingMedium, ...]
+    seconds: dict[str, float]
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def cost(self) -> float:
+        """What this build has cost in US dollars, as far as its providers say."""
+        return sum(self.costs.values())
+
+    @property
+    def failed(self) -> tuple[MissingMedium, ...]:
+        """Those of `missing` that are failures."""
+        return tuple(item for item in self.missing if item.failed)
+
+
+def make_report(
+    plan: Plan,
+    registry: ProviderRegistry,
+    media: MediaSet,
+    delivery: Delivery,
+    *,
+    costs: Mapping[str, float],
+    costs_today: Mapping[str, float],
+    seconds: float,
+) -> BuildReport:
+    """Return the report of a build.
+
+    Args:
+        plan: What was built.
+        registry: The providers.
+        media: What they have made.
+        delivery: Where it went.
+        costs: The cost of the build, by provider.
+        costs_today: The cost of all builds of this day, by provider.
+        seconds: How long notes and delivery took.
+    """
+    delivered: dict[str, tuple[int, int]] = {}
+    sources: dict[str, dict[str, int]] = {}
+    cached: dict[str, int] = {}
+    times: dict[str, float] = {}
+    for kind in KINDS:
+        if stage := media.stages.get(kind.type):
+            files = [medium for medium in stage.media if medium]
+            delivered[kind.label] = len(files), len(plan.words)
+            sources[kind.label] = dict(Counter(medium.instance for medium in files))
+            cached[kind.label] = sum(not medium.is_new for medium in files)
+            times[kind.label] = stage.seconds
+        elif any(item.kind == kind for item in media.missing):
+            delivered[kind.label] = 0, len(plan.words)
+    return BuildReport(
+        deck=plan.deck,
+        outputs=delivery.outputs,
+        summaries=delivery.summaries,
+        words=len(plan.words),
+        repeated=plan.repeated,
+        cards=delivery.cards,
+        delivered=delivered,
+        sources=sources,
+        cached=cached,
+        costs={name: cost for name, cost in costs.items() if cost},
+        missing=media.missing,
+        seconds={**times, "deck": seconds},
+        problems=(*delivery.problems, *_unseen_problems(media), *registry.problems()),
+        warnings=(
+            *plan.warnings,
+            *_exceeded_thresholds(plan, registry, costs_today),
+            *registry.warnings,
+            *registry.plugins.remarks(),
+        ),
+    )
+
+
+def _unseen_problems(media: MediaSet) -> Iterator[str]:
+    """Report the providers that failed where no missing file shows it, since others had what they had not."""
+    seen = {(item.kind.type, instance) for item in media.missing if item.failed for instance in item.reasons}
+    for handle in (handle for stage in media.stages.values() for handle in stage.chain.handles):
+        name = f"{handle.type}.{handle.instance}"
+        defects: list[ProviderError] = handle.breaker.defects
+        if handle.cache_key_error:
+            defects = [*defects, handle.cache_key_error]
+        if (handle.type, handle.instance) in seen:
+            continue
+        if handle.breaker.disabled:
+            yield f"{name} was disabled: {handle.breaker.disabled}"
+        elif defects:
+            times = f"{len(defects)} times, first" if len(defects) > 1 else "once"
+            yield f"{name} failed {times}: {defects[0]}"
+
+
+def _exceeded_thresholds(
+    plan: Plan, registry: ProviderRegistry, costs_today: Mapping[str, float]
+) -> Iterator[str]:
+    """Warn of each provider that has cost more than its `warn_threshold_usd`."""
+    for type, providers in plan.providers.items():
+        for instance, provider in providers.items():
+            threshold = cost_limits(provider).get("warn_threshold_usd")
+            cost = costs_today.get(registry.name_of(type, instance), 0.0)
+            if threshold is not None and cost > threshold:
+                above = f"above its warn_threshold_usd of ${threshold:,.2f}"
+                yield f"{instance} has cost ${cost:,.2f} today, which is {above}."
