@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import attrs
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -131,3 +133,35 @@ def anki_server() -> Iterator[AnkiServer]:
 
     with AnkiServer(tick=0) as server:
         yield server
+
+
+@attrs.frozen
+class CommandResult:
+    """What a command returned and wrote."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., CommandResult]]:
+    """Runs a command in this process, as the installed script does."""
+    from deckwright import cli
+
+    logger = logging.getLogger("deckwright")
+    before = logger.propagate, logger.level, list(logger.handlers)
+
+    def run(*arguments: str | Path) -> CommandResult:
+        monkeypatch.setattr("sys.argv", ["deckwright", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return CommandResult(stop.value.code or 0, out, err)  # type: ignore[arg-type]
+
+    yield run
+    logger.propagate, level, logger.handlers[:] = before
+    logger.setLevel(level)

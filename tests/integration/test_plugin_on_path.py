@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -36,6 +38,7 @@ pipelines = ["*"]
 [providers.sync.apkg]
 pipelines = ["*"]
 """
+SOUNDS = {b"ID3 ding hola", b"ID3 ding sol"}
 # What may be wrong with a plugin, and what is said of it.
 BROKEN = {
     "does not parse": ("def (", "SyntaxError"),
@@ -56,23 +59,12 @@ class Folder:
     """A working directory with a word list, and what a stranger's plugin needs."""
 
     path: Path
+    build: Callable[[], Any]
 
     def write(self, name: str, text: str) -> None:
         target = self.path / name
         target.parent.mkdir(exist_ok=True)
         target.write_text(text, encoding="utf-8")
-
-    def build(self, **environment: str) -> subprocess.CompletedProcess[str]:
-        search = os.pathsep.join([environment.pop("PYTHONPATH", ""), *sys.path]).strip(os.pathsep)
-        return subprocess.run(
-            [sys.executable, "-m", "deckwright", "build", "spanish.txt"],
-            cwd=self.path,
-            env={**os.environ, "DECKWRIGHT_PLUGINS": "", **environment, "PYTHONPATH": search},
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            check=False,
-        )
 
     def sounds(self) -> set[bytes]:
         """Return the content of the sounds in the deck."""
@@ -81,15 +73,28 @@ class Folder:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    folder = Folder(tmp_path)
+def folder(
+    clean_place: Path, run_command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Folder]:
+    folder = Folder(clean_place, lambda: run_command("build", "spanish.txt"))
     folder.write("spanish.txt", "hola\nsol\n")
-    return folder
+    monkeypatch.syspath_prepend(clean_place / "on the path")
+    yield folder
+    sys.modules.pop("bell", None)
 
 
-def works(folder: Folder, done: subprocess.CompletedProcess[str]) -> bool:
-    assert (done.returncode, done.stderr) == (0, ""), done
-    return folder.sounds() == {b"ID3 ding hola", b"ID3 ding sol"}
+def works(folder: Folder, done: Any) -> bool:
+    assert (done.code, done.err) == (0, ""), done
+    return folder.sounds() == SOUNDS
+
+
+def test_a_new_process_finds_it(folder: Folder) -> None:
+    folder.write("extra/bell.py", BELL)
+    folder.write("deckwright.toml", f'[plugins]\npaths = ["extra/bell.py"]\n{PROVIDERS}')
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path).strip(os.pathsep)}
+    command = [sys.executable, "-m", "deckwright", "build", "spanish.txt"]
+    subprocess.run(command, env=environment, check=True)
+    assert folder.sounds() == SOUNDS
 
 
 @pytest.mark.parametrize("path", ["extra/bell.py", "extra"])
@@ -99,29 +104,31 @@ def test_by_a_path_in_the_configuration(folder: Folder, path: str) -> None:
     assert works(folder, folder.build())
 
 
-def test_by_the_environment_as_a_file(folder: Folder) -> None:
+def test_by_the_environment_as_a_file(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.write("extra/bell.py", BELL)
     folder.write("deckwright.toml", PROVIDERS)
-    assert works(folder, folder.build(DECKWRIGHT_PLUGINS=str(folder.path / "extra" / "bell.py")))
+    monkeypatch.setenv("DECKWRIGHT_PLUGINS", str(folder.path / "extra" / "bell.py"))
+    assert works(folder, folder.build())
 
 
-def test_by_the_environment_as_a_module(folder: Folder) -> None:
-    folder.write("extra/bell.py", BELL)
+def test_by_the_environment_as_a_module(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.write("on the path/bell.py", BELL)
     folder.write("deckwright.toml", PROVIDERS)
-    assert works(folder, folder.build(DECKWRIGHT_PLUGINS="bell", PYTHONPATH=str(folder.path / "extra")))
+    monkeypatch.setenv("DECKWRIGHT_PLUGINS", "bell")
+    assert works(folder, folder.build())
 
 
 def test_by_a_modules_name_in_the_configuration(folder: Folder) -> None:
-    folder.write("extra/bell.py", BELL)
+    folder.write("on the path/bell.py", BELL)
     folder.write("deckwright.toml", f'[plugins]\nmodules = ["bell"]\n{PROVIDERS}')
-    assert works(folder, folder.build(PYTHONPATH=str(folder.path / "extra")))
+    assert works(folder, folder.build())
 
 
 def test_without_it_the_provider_is_unknown_and_the_deck_is_made_nevertheless(folder: Folder) -> None:
     folder.write("deckwright.toml", PROVIDERS)
     done = folder.build()
-    assert done.returncode == 3
-    assert "deckwright.toml, line 4, providers.audio.chime: Unknown audio provider: bell" in done.stderr
+    assert done.code == 3
+    assert "deckwright.toml, line 4, providers.audio.chime: Unknown audio provider: bell" in done.err
     assert folder.sounds() == set()
 
 
@@ -131,10 +138,10 @@ def test_a_broken_plugin_beside_it_is_named_and_changes_nothing(folder: Folder) 
         folder.write(f"extra/broken{number}.py", source)
     folder.write("deckwright.toml", f'[plugins]\npaths = ["extra"]\n{PROVIDERS}')
     done = folder.build()
-    assert done.returncode == 3
-    assert folder.sounds() == {b"ID3 ding hola", b"ID3 ding sol"}
-    assert "Traceback" not in done.stderr
-    warnings = done.stderr.split("Warning: ")[1:]
+    assert done.code == 3
+    assert folder.sounds() == SOUNDS
+    assert "Traceback" not in done.err
+    warnings = done.err.split("Warning: ")[1:]
     assert len(warnings) == len(BROKEN)
     for number, (warning, (_, reason)) in enumerate(zip(warnings, BROKEN.values(), strict=True)):
         assert f"broken{number}.py" in warning
@@ -146,8 +153,8 @@ def test_a_plugin_of_a_built_in_provider_needs_to_be_preferred(folder: Folder) -
     providers = PROVIDERS.replace('"bell"', '"pico"')
     folder.write("deckwright.toml", f'[plugins]\npaths = ["bell.py"]\n{providers}')
     done = folder.build()
-    assert done.returncode == 0
-    assert 'prefer = ["bell"]' in done.stderr
+    assert done.code == 0
+    assert 'prefer = ["bell"]' in done.err
     assert b"ID3 ding hola" not in folder.sounds()
 
     folder.write("deckwright.toml", f'[plugins]\npaths = ["bell.py"]\nprefer = ["bell"]\n{providers}')
@@ -207,7 +214,7 @@ def test_the_credit_that_a_plugin_describes_is_on_every_card(folder: Folder) -> 
     providers = PROVIDERS.replace("bell", "pico") + '[providers.image.artist]\npipelines = ["*"]\n'
     folder.write("deckwright.toml", f'[plugins]\npaths = ["plugin.py"]\n{providers}')
     done = folder.build()
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     with zipfile.ZipFile(folder.path / "spanish.apkg") as package:
         assert b"Drawn by A. Artist" in package.read("collection.anki2")
 
@@ -222,5 +229,5 @@ def test_a_target_that_fails_is_told_and_the_others_get_the_deck(
     providers = PROVIDERS.replace("bell", "pico") + f'[providers.sync.door]\npipelines = ["*"]\n{setting}\n'
     folder.write("deckwright.toml", f'[plugins]\npaths = ["plugin.py"]\n{providers}')
     done = folder.build()
-    assert (done.returncode, told in done.stderr, "s3cr3t" in done.stderr) == (3, True, False), done.stderr
+    assert (done.code, told in done.err, "s3cr3t" in done.err) == (3, True, False), done.err
     assert (folder.path / "spanish.apkg").exists()

@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import attrs
 import pytest
-
-from deckwright import cli
 
 # A stranger's plugin: a "bell" for every word, and what goes wrong when a word asks for it.
 BELL = """
@@ -43,15 +40,6 @@ pipelines = ["*"]
 """
 
 
-@attrs.frozen
-class Done:
-    """A command that has run: its exit code, and what it wrote."""
-
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory: empty, but for a configuration `bell.toml` and its plugin."""
@@ -63,22 +51,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def run(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., Done]]:
-    """Runs a command in this process, as the installed script does."""
-    logger = logging.getLogger("deckwright")
-    before = logger.propagate, logger.level, list(logger.handlers)
-
-    def run(*arguments: str | Path) -> Done:
-        shown: Sequence[str] = ["deckwright", *map(str, arguments)]
-        monkeypatch.setattr("sys.argv", shown)
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        return Done(stop.value.code or 0, out, err)  # type: ignore[arg-type]
-
-    yield run
-    logger.propagate, level, logger.handlers[:] = before
-    logger.setLevel(level)
+def run(folder: Path, run_command: Callable[..., Any]) -> Callable[..., Any]:
+    """Runs a command in the working directory."""
+    return run_command
