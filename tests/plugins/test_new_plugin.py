@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 MODULES = {"audio": "acme_bells", "image": "acme_letters", "sync": "acme_tables", "data": "acme_lists"}
+# Names of what is in the examples and their tests.
+COMMON_WORDS = {"audio": "tone", "image": "letter", "sync": "table", "data": "lines"}
 
 
 def new_package(type: str, name: str, folder: Path) -> Path:
@@ -66,10 +68,26 @@ def test_a_new_package_passes_its_own_tox(type: str, our_wheel: Path, tmp_path: 
     assert all(f"deckwright=={version}" in result["installed_packages"] for result in ran.values())
 
 
+def test_new_packages_pass_their_tests_together(tmp_path: Path) -> None:
+    packages = [
+        new_package(type, name.replace("_", "-"), tmp_path)
+        for names in (MODULES, COMMON_WORDS)
+        for type, name in names.items()
+    ]
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", *packages],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([*map(str, packages), *filter(None, sys.path)])},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
 def test_new_packages_are_clean(tmp_path: Path) -> None:
     mypy = ["mypy", "--strict", "--config-file", os.devnull, "--cache-dir", str(tmp_path / "cache"), "."]
-    # Names of what is in the examples and their tests.
-    for type, name in {"audio": "tone", "image": "letter", "sync": "table", "data": "lines"}.items():
+    for type, name in COMMON_WORDS.items():
         package = new_package(type, name, tmp_path)
         for checker in (["ruff", "check", "--isolated"], mypy):
             command = [sys.executable, "-m", *checker]

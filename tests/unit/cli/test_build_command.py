@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -397,28 +398,41 @@ def test_everything_fits_in_80_columns(run: Run, folder: Path) -> None:
         assert max(map(len, run(*arguments).out.splitlines())) <= 80
 
 
-@pytest.mark.parametrize(
-    "encoding",
-    [
-        {"PYTHONIOENCODING": "ascii"},
-        {"PYTHONIOENCODING": "cp1252"},
-        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-    ],
-)
-def test_a_terminal_that_cannot_show_the_words_is_no_hindrance(
-    folder: Path, encoding: dict[str, str]
-) -> None:
+@pytest.fixture
+def japanese(folder: Path) -> None:
     write("japanese.csv", "word\n家\n")
     write("pico.toml", ONLY_PICO)  # it cannot speak Japanese, so that the report shows the word
-    done = in_a_process("build", "japanese.csv", "-c", "pico.toml", **encoding)
+
+
+@pytest.mark.usefixtures("japanese")
+@pytest.mark.parametrize(
+    ("encoding", "errors"), [("ascii", "strict"), ("cp1252", "strict"), ("ascii", "surrogateescape")]
+)
+def test_a_terminal_that_cannot_show_the_words_is_no_hindrance(
+    run: Run, monkeypatch: pytest.MonkeyPatch, encoding: str, errors: str
+) -> None:
+    for options in ([], ["--json"]):
+        written, wrong = io.BytesIO(), io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding, errors, write_through=True))
+        monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(wrong, encoding, errors, write_through=True))
+        assert run("build", "japanese.csv", "-c", "pico.toml", *options).code == 3
+        assert wrong.getvalue() == b""
+        if options:
+            assert json.loads(written.getvalue())["missing"][0]["word"] == "家"
+        else:
+            assert b"The deck is in " in written.getvalue()
+
+
+@pytest.mark.usefixtures("japanese")
+def test_a_process_whose_locale_is_c_is_no_hindrance() -> None:
+    environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = in_a_process("build", "japanese.csv", "-c", "pico.toml", **environment)
     assert (done.returncode, done.stderr) == (3, b"")
     assert b"The deck is in " in done.stdout
-    done = in_a_process("build", "japanese.csv", "-c", "pico.toml", "--json", **encoding)
-    assert json.loads(done.stdout)["missing"][0]["word"] == "家"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-def test_progress_is_shown_on_a_terminal_and_only_there(words: Path) -> None:
+def test_progress_is_shown_on_a_terminal_and_only_there(run: Run, words: Path) -> None:
     import pty
 
     command = [sys.executable, "-m", "deckwright", "build", str(words), "-c", "bell.toml"]
@@ -434,8 +448,8 @@ def test_progress_is_shown_on_a_terminal_and_only_there(words: Path) -> None:
     assert "sounds" in shown
     assert "2/2" in shown
     assert b"\x1b" not in done.stdout
-    piped = in_a_process("build", str(words), "-c", "bell.toml")
-    assert (piped.returncode, piped.stderr) == (0, b"")
+    piped = run("build", words, "-c", "bell.toml")
+    assert (piped.code, piped.err) == (0, "")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +13,6 @@ import pytest
 Run = Callable[..., Any]
 
 MODULES = {"audio": "acme_bells", "image": "acme_letters", "sync": "acme_tables", "data": "acme_lists"}
-# Names of what is in the examples and their tests.
-COMMON_WORDS = {"audio": "tone", "image": "letter", "sync": "table", "data": "lines"}
 
 
 def write_each(run: Run, *options: str) -> None:
@@ -24,23 +20,6 @@ def write_each(run: Run, *options: str) -> None:
     for type, name in MODULES.items():
         done = run("new-plugin", name.replace("_", "-"), "--type", type, *options)
         assert (done.code, done.err) == (0, "")
-
-
-def test_each_new_package_passes_its_tests(run: Run, folder: Path) -> None:
-    write_each(run)
-    for type, name in COMMON_WORDS.items():
-        assert run("new-plugin", name, "--type", type).code == 0
-    names = [*MODULES.values(), *COMMON_WORDS.values()]
-    packages = [folder / module.replace("_", "-") for module in names]
-    result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", *packages],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([*map(str, packages), *filter(None, sys.path)])},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_a_new_package_is_named_throughout(run: Run, folder: Path) -> None:
