@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli
 from broken_plugins import BROKEN, EXPECTED, SECRET, deck_in, expected, file_of, findings_about, matches
 from environments import PLUGINS, ROOT, Environment
 
@@ -22,6 +23,17 @@ pipelines = ["*"]
 [providers.sync.apkg]
 pipelines = ["*"]
 """
+# Every command, and its exit code with all the broken plugins.
+COMMANDS = {
+    ("build", str(WORDS), "--dry-run", "--json", "--config"): 0,
+    ("check", "--json"): 3,
+    ("check", "--online", "--json"): 3,
+    ("estimate", str(WORDS), "--json", "--config"): 0,
+    ("init", "has_help_that_is_not_text", "--dry-run", "--config"): 0,
+    ("plugins", "--json", "--config"): 0,
+    ("providers", "--json", "--config"): 0,
+    ("schema", "--config"): 3,
+}
 CONFIG = f"""
 [plugins]
 modules = ["acme_gongs"]
@@ -176,13 +188,23 @@ class TestBrokenPlugins:
         assert len(deck[0]) == COUNT
         assert deck_in(with_broken_plugins.folder / "spanish.apkg") == deck
 
-    @pytest.mark.parametrize(("command", "code"), [(("plugins", "--config"), 0), (("check",), 3)], ids=str)
-    def test_commands_continue(
-        self, with_broken_plugins: Environment, command: tuple[str, ...], code: int
+    @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+    def test_commands_continue_and_print_their_own_output(
+        self, with_broken_plugins: Environment, command: tuple[str, ...]
     ) -> None:
-        done = with_broken_plugins.run("deckwright", *command, BROKEN / "deckwright.toml", "--json")
-        json_of(done, code)
+        done = with_broken_plugins.run("deckwright", *command, BROKEN / "deckwright.toml")
+        assert done.returncode == COMMANDS[command], done.stderr
+        (tomli if command[0] == "init" else json).loads(done.stdout)
+        for printed in ("importing", "importing in bytes", "importing in lines"):
+            assert f"broken: {printed}\n" in done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
         assert SECRET not in done.stdout + done.stderr
+
+    def test_creating_a_new_plugin_is_not_affected(self, with_broken_plugins: Environment) -> None:
+        command = ("new-plugin", "acme-whistles", "--type", "audio", "--dry-run")
+        done = with_broken_plugins.run("deckwright", *command)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "acme_whistles.py" in done.stdout
 
     @pytest.mark.parametrize("plugin", EXPECTED)
     def test_the_doctor_reports_it_with_its_file_and_a_hint(self, findings: Any, plugin: str) -> None:
