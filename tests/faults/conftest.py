@@ -9,15 +9,15 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from faults.workplace import Workplace
+from faults.build_processes import BuildFolder
 
 # Processes are killed here, disks mounted, and folders locked as POSIX has it.
 collect_ignore_glob = ["test_*.py"] if os.name == "nt" else []
 
 
 @pytest.fixture
-def workplace(tmp_path: Path) -> Iterator[Workplace]:
-    made = Workplace(tmp_path)
+def folder(tmp_path: Path) -> Iterator[BuildFolder]:
+    made = BuildFolder(tmp_path)
     try:
         yield made
     finally:

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 import pytest
-from faults.workplace import SELLER, Till, Workplace, ended, require_whole
+from faults.build_processes import PRICED_PLUGIN, BuildFolder, PriceServer, ended, require_whole
 
 from deckwright.store import Store
 from deckwright.testing.servers import LostReply, Reply
@@ -23,23 +23,23 @@ DUST = 1e-6
 
 
 @pytest.fixture
-def till() -> Iterator[Till]:
-    with Till(latency=LATENCY) as till:
-        yield till
+def server() -> Iterator[PriceServer]:
+    with PriceServer(latency=LATENCY) as server:
+        yield server
 
 
 @pytest.fixture
-def sell(workplace: Workplace) -> Callable[..., None]:
-    """Write a configuration with tills in their order; options are lines of TOML."""
+def configure_prices(folder: BuildFolder) -> Callable[..., None]:
+    """Write a configuration with servers in their order; options are lines of TOML."""
 
-    def configure(*tills: Till, build: str = "", options: str = "", second: str = "") -> None:
+    def configure(*servers: PriceServer, build: str = "", options: str = "", second: str = "") -> None:
         sections = []
-        for name, till, its in zip(("seller", "spare"), tills, (options, second), strict=False):
+        for name, server, its in zip(("priced", "spare"), servers, (options, second), strict=False):
             sections.append(
-                f'[providers.image.{name}]\npipelines = ["*"]\nbase_url = "{till.base_url}"\n'
+                f'[providers.image.{name}]\npipelines = ["*"]\nbase_url = "{server.base_url}"\n'
                 f"max_concurrent = {AT_ONCE}\ntimeout = 5\n{its}\n"
             )
-        workplace.configure("".join(sections), build=build, plugins=[SELLER])
+        folder.configure("".join(sections), build=build, plugins=[PRICED_PLUGIN])
 
     return configure
 
@@ -53,10 +53,10 @@ class Step:
     cost: float
 
 
-def watch(workplace: Workplace) -> Callable[[], list[Step]]:
+def watch(folder: BuildFolder) -> Callable[[], list[Step]]:
     """Have the ledger note every step of every request."""
-    Store(workplace.store).close()
-    with closing(sqlite3.connect(workplace.store / "ledger.sqlite")) as ledger:
+    Store(folder.store).close()
+    with closing(sqlite3.connect(folder.store / "ledger.sqlite")) as ledger:
         ledger.executescript(
             "CREATE TABLE steps (id, state, cost);"
             "CREATE TRIGGER asked AFTER INSERT ON requests"
@@ -64,40 +64,40 @@ def watch(workplace: Workplace) -> Callable[[], list[Step]]:
             "CREATE TRIGGER told AFTER UPDATE ON requests"
             " BEGIN INSERT INTO steps VALUES (new.id, new.state, new.cost); END;"
         )
-    return lambda: [Step(*row) for row in workplace.query("SELECT id, state, cost FROM steps ORDER BY rowid")]
+    return lambda: [Step(*row) for row in folder.query("SELECT id, state, cost FROM steps ORDER BY rowid")]
 
 
 def test_a_price_that_is_not_known_and_always_the_same_is_never_exceeded(
-    workplace: Workplace, till: Till, sell: Callable[..., None]
+    folder: BuildFolder, server: PriceServer, configure_prices: Callable[..., None]
 ) -> None:
-    sell(till)
-    done = workplace.build(workplace.words("deck", WORDS), "--budget", "1.00")
-    assert len(till.charges) == 100
+    configure_prices(server)
+    done = folder.build(folder.words("deck", WORDS), "--budget", "1.00")
+    assert len(server.charges) == 100
     assert done.code == 3
     assert done.report["pictures"] == 100
     assert done.report["cost"] == pytest.approx(1.00)
-    reasons = {item["reasons"]["seller"] for item in done.report["missing"]}
+    reasons = {item["reasons"]["priced"] for item in done.report["missing"]}
     assert len(done.report["missing"]) == 200
     assert all("budget of this build, $1.00" in reason for reason in reasons)
-    workplace.require_order()
+    folder.require_consistent()
     # It would be no art to ask one after the other.
-    assert till.most_at_once > AT_ONCE / 4
+    assert server.most_at_once > AT_ONCE / 4
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3, None], ids=["at random", "at random 2", "at random 3", "a rise"])
 def test_prices_that_differ_exceed_a_budget_by_no_more_than_the_rule_allows(
-    workplace: Workplace, till: Till, sell: Callable[..., None], seed: int | None
+    folder: BuildFolder, server: PriceServer, configure_prices: Callable[..., None], seed: int | None
 ) -> None:
     chance = random.Random(seed)
-    till.price = lambda sold: chance.uniform(0.002, 0.03)
+    server.price = lambda sold: chance.uniform(0.002, 0.03)
     if seed is None:
-        till.price = lambda sold: 0.005 if sold < 100 else 0.06
-    sell(till)
-    steps = watch(workplace)
+        server.price = lambda sold: 0.005 if sold < 100 else 0.06
+    configure_prices(server)
+    steps = watch(folder)
     budget = 1.0
-    done = workplace.build(workplace.words("deck", WORDS), "--budget", str(budget))
+    done = folder.build(folder.words("deck", WORDS), "--budget", str(budget))
     assert done.code == 3
-    assert len(till.charges) < len(WORDS)
+    assert len(server.charges) < len(WORDS)
 
     reserved: dict[str, float] = {}
     settled = dearest = 0.0
@@ -114,68 +114,70 @@ def test_prices_that_differ_exceed_a_budget_by_no_more_than_the_rule_allows(
         reserved[step.id] = step.cost
         assert settled + sum(reserved.values()) <= budget + DUST
         allowed = budget + sum(max(0.0, taken[id] - expected) for id, expected in reserved.items())
-    assert till.charged == pytest.approx(settled)
-    assert till.charged <= allowed + DUST
-    assert seed is not None or till.charged > budget
-    print(f"\n{len(till.charges)} sold for ${till.charged:.4f} of ${budget}; the rule allows ${allowed:.4f}")
+    assert server.charged == pytest.approx(settled)
+    assert server.charged <= allowed + DUST
+    assert seed is not None or server.charged > budget
+    print(
+        f"\n{len(server.charges)} sold for ${server.charged:.4f} of ${budget}; the rule allows ${allowed:.4f}"
+    )
     # What was left was too little for one more.
-    assert till.charged > budget - dearest
-    workplace.require_order()
+    assert server.charged > budget - dearest
+    folder.require_consistent()
 
 
 def test_of_a_first_one_that_costs_more_than_there_is_no_second_is_asked(
-    workplace: Workplace, till: Till, sell: Callable[..., None]
+    folder: BuildFolder, server: PriceServer, configure_prices: Callable[..., None]
 ) -> None:
-    till.price = lambda sold: 0.30
-    sell(till)
-    done = workplace.build(workplace.words("deck", WORDS), "--budget", "0.10")
-    assert len(till.charges) == 1
+    server.price = lambda sold: 0.30
+    configure_prices(server)
+    done = folder.build(folder.words("deck", WORDS), "--budget", "0.10")
+    assert len(server.charges) == 1
     assert (done.code, done.report["pictures"]) == (3, 1)
 
 
 def test_a_known_price_is_spent_to_the_last_cent(
-    workplace: Workplace, till: Till, sell: Callable[..., None]
+    folder: BuildFolder, server: PriceServer, configure_prices: Callable[..., None]
 ) -> None:
-    sell(till, build="budget = 1.0", options="price = 0.01")
-    done = workplace.build(workplace.words("deck", WORDS))
-    assert len(till.charges) == 100
+    configure_prices(server, build="budget = 1.0", options="price = 0.01")
+    done = folder.build(folder.words("deck", WORDS))
+    assert len(server.charges) == 100
     assert done.report["cost"] == pytest.approx(1.0)
     # The next one may spend as much again, and asks for nothing that is there.
-    done = workplace.build(workplace.words("deck", WORDS))
-    assert len({word for word, _ in till.charges}) == len(till.charges) == 200
+    done = folder.build(folder.words("deck", WORDS))
+    assert len({word for word, _ in server.charges}) == len(server.charges) == 200
     assert done.report["pictures"] == 200
 
 
 @pytest.mark.parametrize("price", ["", "price = 0.01"], ids=["unknown", "known"])
 def test_two_builds_share_the_budget_of_a_day(
-    workplace: Workplace, till: Till, sell: Callable[..., None], price: str
+    folder: BuildFolder, server: PriceServer, configure_prices: Callable[..., None], price: str
 ) -> None:
-    sell(till, build="daily_budget = 1.0", options=price)
+    configure_prices(server, build="daily_budget = 1.0", options=price)
     both = [
-        workplace.start(workplace.words(name, [f"{name} {word}" for word in WORDS[:150]]))
+        folder.start(folder.words(name, [f"{name} {word}" for word in WORDS[:150]]))
         for name in ("one", "two")
     ]
     reports = [ended(process).report for process in both]
-    assert len(till.charges) == 100
+    assert len(server.charges) == 100
     assert sum(report["pictures"] for report in reports) == 100
     assert sum(report["cost"] for report in reports) == pytest.approx(1.0)
-    third = workplace.build(workplace.words("three", ["más"]))
-    assert (third.code, len(till.charges)) == (3, 100)
-    assert "daily budget, $1.00" in third.report["missing"][0]["reasons"]["seller"]
-    workplace.require_order()
+    third = folder.build(folder.words("three", ["más"]))
+    assert (third.code, len(server.charges)) == (3, 100)
+    assert "daily budget, $1.00" in third.report["missing"][0]["reasons"]["priced"]
+    folder.require_consistent()
 
 
 def test_a_provider_has_a_limit_for_the_day_over_all_builds(
-    workplace: Workplace, till: Till, sell: Callable[..., None]
+    folder: BuildFolder, server: PriceServer, configure_prices: Callable[..., None]
 ) -> None:
-    sell(till, options="cost_limits = { daily_limit_usd = 0.5, warn_threshold_usd = 0.4 }")
+    configure_prices(server, options="cost_limits = { daily_limit_usd = 0.5, warn_threshold_usd = 0.4 }")
     reports = [
-        workplace.build(workplace.words(name, [f"{name} {word}" for word in WORDS[:30]])).report
+        folder.build(folder.words(name, [f"{name} {word}" for word in WORDS[:30]])).report
         for name in ("one", "two", "three")
     ]
     assert [report["pictures"] for report in reports] == [30, 20, 0]
-    assert len(till.charges) == 50
-    assert "daily_limit_usd of seller, $0.50" in reports[2]["missing"][0]["reasons"]["seller"]
+    assert len(server.charges) == 50
+    assert "daily_limit_usd of priced, $0.50" in reports[2]["missing"][0]["reasons"]["priced"]
     assert [any("warn_threshold_usd" in told for told in report["warnings"]) for report in reports] == [
         False,
         True,
@@ -184,18 +186,18 @@ def test_a_provider_has_a_limit_for_the_day_over_all_builds(
 
 
 def test_when_the_money_is_spent_the_next_provider_takes_over(
-    workplace: Workplace, till: Till, sell: Callable[..., None]
+    folder: BuildFolder, server: PriceServer, configure_prices: Callable[..., None]
 ) -> None:
-    with Till(lambda sold: 0.0, latency=LATENCY) as free:
-        sell(till, free, second="price = 0.0")
-        words = workplace.words("deck", WORDS)
-        done = workplace.build(words, "--budget", "1.00")
-    assert (len(till.charges), len(free.charges)) == (100, 200)
-    assert done.report["sources"]["pictures"] == {"seller": 100, "spare": 200}
+    with PriceServer(lambda sold: 0.0, latency=LATENCY) as free:
+        configure_prices(server, free, second="price = 0.0")
+        words = folder.words("deck", WORDS)
+        done = folder.build(words, "--budget", "1.00")
+    assert (len(server.charges), len(free.charges)) == (100, 200)
+    assert done.report["sources"]["pictures"] == {"priced": 100, "spare": 200}
     assert done.report["missing"] == []
     assert done.code == 3
-    assert any("image.seller" in told and "budget of this build" in told for told in done.report["problems"])
-    require_whole(workplace.deck(words), WORDS, sounds=False)
+    assert any("image.priced" in told and "budget of this build" in told for told in done.report["problems"])
+    require_whole(folder.deck(words), WORDS, sounds=False)
 
 
 @attrs.frozen
@@ -218,15 +220,15 @@ class Failure:
     ids=["refused", "failed", "gateway failed", "lost", "timed out"],
 )
 def test_what_may_have_been_charged_counts(
-    workplace: Workplace, till: Till, sell: Callable[..., None], failure: Failure
+    folder: BuildFolder, server: PriceServer, configure_prices: Callable[..., None], failure: Failure
 ) -> None:
-    sell(till, options="price = 0.01\nmax_retries = 0")
+    configure_prices(server, options="price = 0.01\nmax_retries = 0")
     unlucky = {WORDS[5], WORDS[50]}
-    till.fail(failure.fault, times=None, when=lambda received: received.json()["word"] in unlucky)
-    done = workplace.build(workplace.words("deck", WORDS), "--budget", "1.00")
+    server.fail(failure.fault, times=None, when=lambda received: received.json()["word"] in unlucky)
+    done = folder.build(folder.words("deck", WORDS), "--budget", "1.00")
     assert done.report["cost"] == pytest.approx(1.0)
-    assert len(till.charges) == (100 if failure.is_charged or not failure.counts else 98)
-    assert till.charged <= done.report["cost"] + DUST
-    states = [row.state for row in workplace.rows()]
+    assert len(server.charges) == (100 if failure.is_charged or not failure.counts else 98)
+    assert server.charged <= done.report["cost"] + DUST
+    states = [row.state for row in folder.rows()]
     assert states.count("lost") == 2 * failure.counts
-    workplace.require_order()
+    folder.require_consistent()

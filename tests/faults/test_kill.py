@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import attrs
 import pytest
-from faults.workplace import Painters, Speakers, Workplace, ended, kill, require_whole, wait_until
+from faults.build_processes import BuildFolder, Painters, Speakers, ended, kill, require_whole, wait_until
 
 from deckwright.testing.servers import RunwareServer
 
@@ -70,10 +70,10 @@ class Services:
 
 
 @pytest.fixture
-def services(workplace: Workplace) -> Iterator[Services]:
+def services(folder: BuildFolder) -> Iterator[Services]:
     services = Services()
     with services.speakers, services.painters, services.runware:
-        workplace.configure(PROVIDERS.format(**vars(services)))
+        folder.configure(PROVIDERS.format(**vars(services)))
         yield services
 
 
@@ -82,7 +82,7 @@ class Hammer:
     """Builds one deck after the other, and kills most of the builds, each at a random moment.
 
     Attributes:
-        workplace: Where.
+        folder: Where.
         seed: What makes the moments random.
         name: What the files of its decks begin with.
         number: The deck that it is at.
@@ -91,7 +91,7 @@ class Hammer:
         in_a_row: How many builds of this deck it has killed.
     """
 
-    workplace: Workplace
+    folder: BuildFolder
     seed: int
     name: str = "deck"
     number: int = 0
@@ -101,9 +101,9 @@ class Hammer:
 
     def start(self) -> subprocess.Popen[str]:
         """Start to build the deck that it is at."""
-        words = self.workplace.words(f"{self.name} {self.number}", words_of(self.number))
+        words = self.folder.words(f"{self.name} {self.number}", words_of(self.number))
         pipeline = ("openai", "runware")[self.number % 2]
-        return self.workplace.start(words, "--pipeline", pipeline, "--deck", f"Deck {self.number}")
+        return self.folder.start(words, "--pipeline", pipeline, "--deck", f"Deck {self.number}")
 
     def finish(self, count: int) -> None:
         """Build so many decks to their end."""
@@ -143,21 +143,21 @@ class Hammer:
         if not self.in_a_row:  # it had everything to do
             self.usual[self.number % 2] = time.monotonic() - began
         assert done.code == 0, f"{done.out}\n{done.err}"
-        require_whole(self.workplace.decks / f"{self.name} {self.number}.apkg", words_of(self.number))
+        require_whole(self.folder.decks / f"{self.name} {self.number}.apkg", words_of(self.number))
         self.number += 1
         self.in_a_row = 0
 
     def _wait_for_the_deck(self, process: subprocess.Popen[str]) -> None:
         """Wait until a build writes its deck, or is over."""
-        before = set(self.workplace.decks.iterdir())
-        wait_until(lambda: process.poll() is not None or set(self.workplace.decks.iterdir()) - before)
+        before = set(self.folder.decks.iterdir())
+        wait_until(lambda: process.poll() is not None or set(self.folder.decks.iterdir()) - before)
 
 
 def test_whatever_is_killed_nothing_is_lost_and_nothing_is_paid_twice(
-    workplace: Workplace, services: Services
+    folder: BuildFolder, services: Services
 ) -> None:
     print(f"\nDECKWRIGHT_SEED={SEED} DECKWRIGHT_KILLS={KILLS}")
-    hammer = Hammer(workplace, SEED)
+    hammer = Hammer(folder, SEED)
     # The first builds find nothing compiled, or in memory; so the next ones are measured.
     hammer.finish(4)
     began = time.monotonic()
@@ -165,34 +165,34 @@ def test_whatever_is_killed_nothing_is_lost_and_nothing_is_paid_twice(
     seconds = time.monotonic() - began
     print(f"killed {dict(hammer.killed)} in {seconds:.0f} s; {hammer.number - 4} decks were whole meanwhile")
     hammer.finish(2)
-    workplace.require_order()
-    assert len(list(workplace.decks.iterdir())) == hammer.number
-    _require_sums(workplace, services)
+    folder.require_consistent()
+    assert len(list(folder.decks.iterdir())) == hammer.number
+    _require_sums(folder, services)
 
 
 def test_of_two_builds_of_one_deck_at_once_either_may_be_killed(
-    workplace: Workplace, services: Services
+    folder: BuildFolder, services: Services
 ) -> None:
     kills = KILLS // 10
     print(f"\nDECKWRIGHT_SEED={SEED} DECKWRIGHT_KILLS={KILLS}, of which {kills} each")
-    hammers = [Hammer(workplace, SEED + place, name) for place, name in enumerate(("one", "two"))]
+    hammers = [Hammer(folder, SEED + place, name) for place, name in enumerate(("one", "two"))]
     for hammer in hammers:
         hammer.finish(2)
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda hammer: hammer.strike(kills), hammers))
         list(pool.map(lambda hammer: hammer.finish(2), hammers))
-    workplace.require_order()
-    assert len(list(workplace.decks.iterdir())) == sum(hammer.number for hammer in hammers)
-    _require_sums(workplace, services)
+    folder.require_consistent()
+    assert len(list(folder.decks.iterdir())) == sum(hammer.number for hammer in hammers)
+    _require_sums(folder, services)
 
 
-def _require_sums(workplace: Workplace, services: Services) -> None:
+def _require_sums(folder: BuildFolder, services: Services) -> None:
     """Make sure that ledger and servers agree on every item, and that each was paid once."""
     speakers, painters, runware = services.speakers, services.painters, services.runware
-    rows = workplace.rows()
+    rows = folder.rows()
     kept = {
         key: (word, provider)
-        for key, word, provider in workplace.query("SELECT key, content, provider FROM media")
+        for key, word, provider in folder.query("SELECT key, content, provider FROM media")
     }
     answered, lost = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
     costs = defaultdict(list)

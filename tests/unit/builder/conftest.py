@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 import pytest
-from workshop import Workshop
+from fake_providers import DeckBuilder
 
 from deckwright import (
     BuildReport,
@@ -21,7 +21,7 @@ from deckwright import (
 )
 
 
-class Shelf(SyncProvider):
+class FakeTarget(SyncProvider):
     """A place for decks to go to that keeps the last one, with the content of its media."""
 
     deck: Deck
@@ -31,7 +31,7 @@ class Shelf(SyncProvider):
         return True
 
     def _sync_cards_impl(self, cards: list[dict[str, Any]]) -> SyncResult:
-        raise AssertionError("a shelf takes whole decks")
+        raise AssertionError("a target takes whole decks")
 
     def sync_deck(self, deck: Deck) -> SyncResult:
         self.deck = deck
@@ -98,11 +98,11 @@ def build() -> Callable[..., Built]:
         config: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Built:
-        shelf = Shelf()
+        target = FakeTarget()
         given: dict[str, Mapping[str, Any]] = {
             "audio": audio or {},
             "image": image or {},
-            "sync": {"shelf": shelf},
+            "sync": {"target": target},
         }
         plugin = Given(
             {(type, name): provider for type, named in given.items() for name, provider in named.items()}
@@ -111,7 +111,7 @@ def build() -> Callable[..., Built]:
         providers["data"] = {"csv": {"pipelines": ["*"]}, "json": {"pipelines": ["*"]}}
         options = {"language": "es", "config": {"providers": providers, **(config or {})}, **options}
         report = build_deck(words, plugins=[plugin], **options)
-        return Built(report, shelf.deck, shelf.files, plugin.seen)
+        return Built(report, target.deck, target.files, plugin.seen)
 
     return build
 
@@ -122,6 +122,6 @@ def maker() -> type[Maker]:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path, store: Path) -> Workshop:
+def builder(tmp_path: Path, store: Path) -> DeckBuilder:
     """Builds with providers whose results are kept, since their plugin is a file."""
-    return Workshop(tmp_path, store)
+    return DeckBuilder(tmp_path, store)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from workshop import DEADLINE, Settings, Workshop, picture, refusing, sound
+from fake_providers import DEADLINE, DeckBuilder, Settings, picture, raising, sound
 
 from deckwright import (
     AuthenticationError,
@@ -45,30 +45,30 @@ class Together:
         return self._make(request, settings)
 
 
-def test_a_provider_is_asked_for_one_after_the_other_unless_it_says_otherwise(workshop: Workshop) -> None:
-    voice = workshop.voice()
-    assert workshop.build(WORDS).delivered == {"sounds": (24, 24)}
+def test_a_provider_is_asked_for_one_after_the_other_unless_it_says_otherwise(builder: DeckBuilder) -> None:
+    voice = builder.add_voice()
+    assert builder.build(WORDS).delivered == {"sounds": (24, 24)}
     assert voice.most == 1
 
 
 @pytest.mark.parametrize("price", [0.0, 0.01], ids=["free", "paid"])
 def test_it_is_asked_for_as_many_at_once_as_it_allows_and_never_more(
-    workshop: Workshop, price: float
+    builder: DeckBuilder, price: float
 ) -> None:
     together = Together(4)
-    voice = workshop.voice(make=together, at_once=4, price=price)
-    assert workshop.build(WORDS).delivered == {"sounds": (24, 24)}
+    voice = builder.add_voice(make=together, at_once=4, price=price)
+    assert builder.build(WORDS).delivered == {"sounds": (24, 24)}
     assert (together.met, voice.most) == (True, 4)
 
 
 @pytest.mark.parametrize("said", [0, -3, "many", None])
-def test_what_makes_no_sense_is_one_at_a_time(workshop: Workshop, said: Any) -> None:
-    voice = workshop.voice(at_once=said)
-    assert workshop.build(WORDS).delivered == {"sounds": (24, 24)}
+def test_what_makes_no_sense_is_one_at_a_time(builder: DeckBuilder, said: Any) -> None:
+    voice = builder.add_voice(at_once=said)
+    assert builder.build(WORDS).delivered == {"sounds": (24, 24)}
     assert voice.most == 1
 
 
-def test_sounds_and_pictures_are_made_at_the_same_time(workshop: Workshop) -> None:
+def test_sounds_and_pictures_are_made_at_the_same_time(builder: DeckBuilder) -> None:
     meeting = threading.Barrier(2)
 
     def meet(make: Any) -> Any:
@@ -79,12 +79,12 @@ def test_sounds_and_pictures_are_made_at_the_same_time(workshop: Workshop) -> No
 
         return made
 
-    workshop.voice(make=meet(sound))
-    workshop.artist(make=meet(picture))
-    assert workshop.build(WORDS).delivered == {"sounds": (24, 24), "pictures": (24, 24)}
+    builder.add_voice(make=meet(sound))
+    builder.add_artist(make=meet(picture))
+    assert builder.build(WORDS).delivered == {"sounds": (24, 24), "pictures": (24, 24)}
 
 
-def test_while_the_first_is_at_work_others_are_asked_for_what_it_has_not(workshop: Workshop) -> None:
+def test_while_the_first_is_at_work_others_are_asked_for_what_it_has_not(builder: DeckBuilder) -> None:
     second_was_asked = threading.Event()
 
     def slow(request: MediaRequest, settings: Settings) -> Any:
@@ -97,12 +97,12 @@ def test_while_the_first_is_at_work_others_are_asked_for_what_it_has_not(worksho
         second_was_asked.set()
         return sound(request, settings)
 
-    first = workshop.voice("first", make=slow)
-    workshop.voice("second", make=second)
-    assert workshop.build(WORDS).sources == {"sounds": {"first": 1, "second": 23}}
+    first = builder.add_voice("first", make=slow)
+    builder.add_voice("second", make=second)
+    assert builder.build(WORDS).sources == {"sounds": {"first": 1, "second": 23}}
 
 
-def test_a_service_is_asked_for_as_many_as_its_settings_allow(workshop: Workshop) -> None:
+def test_a_service_is_asked_for_as_many_as_its_settings_allow(builder: DeckBuilder) -> None:
     at_work, most = 0, 0
     lock = threading.Lock()
     meeting = threading.Barrier(3)
@@ -124,19 +124,19 @@ def test_a_service_is_asked_for_as_many_as_its_settings_allow(workshop: Workshop
 
     with Painters() as server:
         settings = {"pipelines": ["*"], "api_key": server.key, "base_url": server.base_url}
-        config = workshop.config(
+        config = builder.config(
             providers={"image": {"openai": {**settings, "max_concurrent": 3, "size": "1024x1024"}}}
         )
-        assert workshop.build(WORDS[:6], config=config).delivered["pictures"] == (6, 6)
+        assert builder.build(WORDS[:6], config=config).delivered["pictures"] == (6, 6)
         assert most == 3
 
 
-def test_the_same_is_paid_for_once_also_when_it_is_asked_for_at_once(workshop: Workshop) -> None:
+def test_the_same_is_paid_for_once_also_when_it_is_asked_for_at_once(builder: DeckBuilder) -> None:
     """Words that differ in what a provider does not look at are one request."""
-    voice = workshop.voice(at_once=4, price=0.01, by_word=True)
-    report = workshop.build([{"word": "banco", "translation": str(number)} for number in range(8)])
+    voice = builder.add_voice(at_once=4, price=0.01, by_word=True)
+    report = builder.build([{"word": "banco", "translation": str(number)} for number in range(8)])
     assert report.delivered == {"sounds": (8, 8)}
-    assert voice.asked() == ["banco"]
+    assert voice.requested() == ["banco"]
     assert report.cost == pytest.approx(0.01)
 
 
@@ -153,13 +153,13 @@ def test_the_same_is_paid_for_once_also_when_it_is_asked_for_at_once(workshop: W
     ids=["for good", "down"],
 )
 def test_one_that_is_out_is_asked_for_little_more_than_was_in_flight(
-    workshop: Workshop, error: Exception, most: int
+    builder: DeckBuilder, error: Exception, most: int
 ) -> None:
     words = [f"palabra {number}" for number in range(200)]
-    out = workshop.voice("out", make=refusing(error), at_once=8)
-    workshop.voice("second", at_once=8)
-    report = workshop.build(words)
-    assert len(out.asked()) <= most
+    out = builder.add_voice("out", make=raising(error), at_once=8)
+    builder.add_voice("second", at_once=8)
+    report = builder.build(words)
+    assert len(out.requested()) <= most
     assert report.sources == {"sounds": {"second": 200}}
     assert report.problems == (f"audio.out was disabled: {error}",)
 
@@ -167,7 +167,7 @@ def test_one_that_is_out_is_asked_for_little_more_than_was_in_flight(
 # What onlookers are told
 
 
-def test_plugins_are_told_of_each_new_item_once_and_of_one_at_a_time(workshop: Workshop) -> None:
+def test_plugins_are_told_of_each_new_item_once_and_of_one_at_a_time(builder: DeckBuilder) -> None:
     alone = threading.Lock()
     heard: list[tuple[str, str, bool]] = []
 
@@ -180,20 +180,20 @@ def test_plugins_are_told_of_each_new_item_once_and_of_one_at_a_time(workshop: W
         finally:
             alone.release()
 
-    workshop.voice(make=Together(4), at_once=4)
-    workshop.artist(make=refusing(NotFoundError("nothing fits"), WORDS[0]), at_once=4)
-    workshop.hears(hear)
-    report = workshop.build(WORDS)
+    builder.add_voice(make=Together(4), at_once=4)
+    builder.add_artist(make=raising(NotFoundError("nothing fits"), WORDS[0]), at_once=4)
+    builder.observe(hear)
+    report = builder.build(WORDS)
     assert report.problems == ()
     assert sorted(heard) == sorted(
         [("audio", word, True) for word in WORDS] + [("image", word, word != WORDS[0]) for word in WORDS]
     )
     heard.clear()
-    report = workshop.build([*WORDS, "nueva"])
+    report = builder.build([*WORDS, "nueva"])
     assert {item for item in heard if item[2]} == {("audio", "nueva", True), ("image", "nueva", True)}
 
 
-def test_progress_goes_up_to_the_total_and_tells_the_cost(workshop: Workshop) -> None:
+def test_progress_goes_up_to_the_total_and_tells_the_cost(builder: DeckBuilder) -> None:
     told: dict[str, list[Progress]] = {"sounds": [], "pictures": [], "deck": []}
     inside = {stage: threading.Lock() for stage in told}
 
@@ -203,9 +203,9 @@ def test_progress_goes_up_to_the_total_and_tells_the_cost(workshop: Workshop) ->
         told[progress.stage].append(progress)
         inside[progress.stage].release()
 
-    workshop.voice(at_once=4)
-    workshop.artist(make=refusing(NotFoundError("nothing fits"), WORDS[0]), at_once=4, price=0.25)
-    workshop.build(WORDS, progress=tell)
+    builder.add_voice(at_once=4)
+    builder.add_artist(make=raising(NotFoundError("nothing fits"), WORDS[0]), at_once=4, price=0.25)
+    builder.build(WORDS, progress=tell)
     for stage in ("sounds", "pictures"):
         assert [(step.done, step.total) for step in told[stage]] == [(done, 24) for done in range(25)]
         costs = [step.cost for step in told[stage]]
@@ -216,14 +216,14 @@ def test_progress_goes_up_to_the_total_and_tells_the_cost(workshop: Workshop) ->
 
 
 def test_a_fault_of_an_onlooker_of_the_programs_own_is_raised_and_what_was_made_is_kept(
-    workshop: Workshop,
+    builder: DeckBuilder,
 ) -> None:
     def tell(progress: Progress) -> None:
         if progress.done == 2:
             raise ZeroDivisionError("in the program")
 
-    voice = workshop.voice()
+    voice = builder.add_voice()
     with pytest.raises(ZeroDivisionError, match="in the program"):
-        workshop.build(WORDS, progress=tell)
-    assert voice.asked() == sorted(WORDS[:2])
-    assert workshop.build(WORDS).cached == {"sounds": 2}
+        builder.build(WORDS, progress=tell)
+    assert voice.requested() == sorted(WORDS[:2])
+    assert builder.build(WORDS).cached == {"sounds": 2}

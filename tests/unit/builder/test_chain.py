@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 import pytest
-from workshop import Workshop, refusing, sound
+from fake_providers import DeckBuilder, raising, sound
 
 from deckwright import (
     AuthenticationError,
@@ -47,7 +47,7 @@ class Asked:
 
 
 @pytest.fixture
-def ask(workshop: Workshop) -> Callable[..., Asked]:
+def ask(builder: DeckBuilder) -> Callable[..., Asked]:
     """Builds with a provider that answers one request after the other so, and a second one that has everything.
 
     An answer is an error to be raised, or None for a sound; the last one is that to all further requests.
@@ -62,10 +62,10 @@ def ask(workshop: Workshop) -> Callable[..., Asked]:
                 raise answer
             return sound(request, settings)
 
-        first, second = workshop.voice("first", make=make), workshop.voice("second")
-        report = workshop.build(WORDS)
+        first, second = builder.add_voice("first", make=make), builder.add_voice("second")
+        report = builder.build(WORDS)
         assert report.delivered == {"sounds": (6, 6)}
-        asked = Asked(report, first.asked(), second.asked())
+        asked = Asked(report, first.requested(), second.requested())
         assert report.sources["sounds"].get("second", 0) == len(asked.second)
         return asked
 
@@ -131,65 +131,68 @@ def test_one_that_refuses_a_word_is_asked_for_the_others(ask: Callable[..., Aske
     assert (len(asked.first), len(asked.second), asked.is_out) == (6, 4, False)
 
 
-def test_what_is_no_sound_is_asked_of_the_next_one(workshop: Workshop) -> None:
-    odd = workshop.voice("odd", make=lambda request, settings: b"<!doctype html><p>Sold out")
-    workshop.voice()
-    report = workshop.build(WORDS)
-    assert (len(odd.asked()), report.sources) == (6, {"sounds": {"voice": 6}})
+def test_what_is_no_sound_is_asked_of_the_next_one(builder: DeckBuilder) -> None:
+    odd = builder.add_voice("odd", make=lambda request, settings: b"<!doctype html><p>Sold out")
+    builder.add_voice()
+    report = builder.build(WORDS)
+    assert (len(odd.requested()), report.sources) == (6, {"sounds": {"voice": 6}})
     [problem] = report.problems
     assert problem.startswith("audio.odd failed 6 times, first: ")
 
 
-def test_one_beyond_the_budget_is_out(workshop: Workshop) -> None:
-    dear, free = workshop.voice("dear", price=0.4), workshop.voice("free")
-    report = workshop.build(WORDS, budget=1.0)
-    assert (len(dear.asked()), len(free.asked())) == (2, 4)
+def test_one_beyond_the_budget_is_out(builder: DeckBuilder) -> None:
+    dear, free = builder.add_voice("dear", price=0.4), builder.add_voice("free")
+    report = builder.build(WORDS, budget=1.0)
+    assert (len(dear.requested()), len(free.requested())) == (2, 4)
     [problem] = report.problems
     assert problem.startswith("audio.dear was disabled: One more might exceed the budget")
 
 
-def test_one_that_takes_longer_than_its_time_limit_is_out(workshop: Workshop) -> None:
+def test_one_that_takes_longer_than_its_time_limit_is_out(builder: DeckBuilder) -> None:
     free = threading.Event()
 
     def hang(request: Any, settings: Any) -> bytes:
         free.wait()
         return b"ID3 too late"
 
-    stuck, voice = workshop.voice("stuck", make=hang), workshop.voice()
-    config = workshop.config(plugins={"time_limit": 0.01})
-    report = workshop.build(WORDS, config=config)
+    stuck, voice = builder.add_voice("stuck", make=hang), builder.add_voice()
+    config = builder.config(plugins={"time_limit": 0.01})
+    report = builder.build(WORDS, config=config)
     free.set()
-    assert (len(stuck.asked()), len(voice.asked())) == (1, 6)
+    assert (len(stuck.requested()), len(voice.requested())) == (1, 6)
     assert "took longer than 0.2 s" in "".join(report.problems)
     # What comes late is not kept as anybody's.
-    assert b"ID3 too late" not in workshop.files.values()
+    assert b"ID3 too late" not in builder.files.values()
 
 
-def test_each_type_and_each_build_begins_anew(workshop: Workshop) -> None:
-    voice = workshop.voice(make=refusing(QuotaError("spent")))
-    artist = workshop.artist()
-    assert workshop.build(WORDS).delivered == {"sounds": (0, 6), "pictures": (6, 6)}
-    assert (voice.asked(), artist.asked()) == (["uno"], sorted(WORDS))
+def test_each_type_and_each_build_begins_anew(builder: DeckBuilder) -> None:
+    voice = builder.add_voice(make=raising(QuotaError("spent")))
+    artist = builder.add_artist()
+    assert builder.build(WORDS).delivered == {"sounds": (0, 6), "pictures": (6, 6)}
+    assert (voice.requested(), artist.requested()) == (["uno"], sorted(WORDS))
     voice.make = sound
-    assert workshop.build(WORDS).delivered == {"sounds": (6, 6), "pictures": (6, 6)}
+    assert builder.build(WORDS).delivered == {"sounds": (6, 6), "pictures": (6, 6)}
 
 
-def test_the_order_is_that_of_the_configuration(workshop: Workshop) -> None:
+def test_the_order_is_that_of_the_configuration(builder: DeckBuilder) -> None:
     for name in ("b", "a", "c"):
-        workshop.voice(name, make=refusing(NotFoundError(f"not in {name}")))
-    [missing] = workshop.build(["uno"]).missing
+        builder.add_voice(name, make=raising(NotFoundError(f"not in {name}")))
+    [missing] = builder.build(["uno"]).missing
     assert list(missing.reasons) == ["b", "a", "c"]
 
 
 def test_what_the_second_has_kept_does_not_spare_the_first_that_may_have_it_by_now(
-    workshop: Workshop,
+    builder: DeckBuilder,
 ) -> None:
-    first, second = workshop.voice("first", make=refusing(TransientError("down"))), workshop.voice("second")
-    workshop.build(["uno"])
+    first, second = (
+        builder.add_voice("first", make=raising(TransientError("down"))),
+        builder.add_voice("second"),
+    )
+    builder.build(["uno"])
     first.make = sound
-    first.asked(), second.asked()
-    assert workshop.build(["uno"]).sources == {"sounds": {"first": 1}}
-    assert (first.asked(), second.asked()) == (["uno"], [])
+    first.requested(), second.requested()
+    assert builder.build(["uno"]).sources == {"sounds": {"first": 1}}
+    assert (first.requested(), second.requested()) == (["uno"], [])
 
 
 # The table, for what services do
@@ -207,74 +210,74 @@ def painters() -> Iterator[OpenAIServer]:
         yield server
 
 
-def of_forvo(workshop: Workshop, server: ForvoServer, **settings: Any) -> dict[str, Any]:
+def of_forvo(builder: DeckBuilder, server: ForvoServer, **settings: Any) -> dict[str, Any]:
     known = {"pipelines": ["*"], "api_key": server.key, "base_url": server.base_url, "max_concurrent": 1}
     audio = {"forvo": {**known, **settings}, "voice": {"pipelines": ["*"]}}
-    return workshop.config(providers={"audio": audio})
+    return builder.config(providers={"audio": audio})
 
 
-def of_openai(workshop: Workshop, server: OpenAIServer, **settings: Any) -> dict[str, Any]:
+def of_openai(builder: DeckBuilder, server: OpenAIServer, **settings: Any) -> dict[str, Any]:
     known = {"pipelines": ["*"], "api_key": server.key, "base_url": server.base_url, "max_concurrent": 1}
     image = {"openai": {**known, **settings}, "artist": {"pipelines": ["*"]}}
-    return workshop.config(providers={"image": image})
+    return builder.config(providers={"image": image})
 
 
-def test_a_pause_that_is_short_enough_is_waited_for(workshop: Workshop, painters: OpenAIServer) -> None:
-    workshop.artist()
+def test_a_pause_that_is_short_enough_is_waited_for(builder: DeckBuilder, painters: OpenAIServer) -> None:
+    builder.add_artist()
     painters.fail(openai.rate_limited(0.01, milliseconds=True))
-    report = workshop.build(["hola"], config=of_openai(workshop, painters))
+    report = builder.build(["hola"], config=of_openai(builder, painters))
     assert report.sources["pictures"] == {"openai": 1}
     assert len(painters.requests) == 2
 
 
 def test_in_a_pause_that_is_too_long_the_next_one_is_asked(
-    workshop: Workshop, painters: OpenAIServer
+    builder: DeckBuilder, painters: OpenAIServer
 ) -> None:
-    workshop.artist()
+    builder.add_artist()
     painters.fail(openai.rate_limited(3600))
-    report = workshop.build(["hola", "agua"], config=of_openai(workshop, painters))
+    report = builder.build(["hola", "agua"], config=of_openai(builder, painters))
     assert report.sources["pictures"] == {"artist": 2}
     assert len(painters.requests) == 1
     assert report.problems == ()
 
 
 def test_a_download_that_is_no_sound_is_tried_once_more(
-    workshop: Workshop, forvo_server: ForvoServer
+    builder: DeckBuilder, forvo_server: ForvoServer
 ) -> None:
     def is_download(received: Received) -> bool:
         return "/audio/" in received.path
 
-    workshop.voice()
+    builder.add_voice()
     forvo_server.fail(HtmlPage(), times=None, when=is_download)
-    report = workshop.build(["hola"], config=of_forvo(workshop, forvo_server))
+    report = builder.build(["hola"], config=of_forvo(builder, forvo_server))
     assert report.sources == {"sounds": {"voice": 1}}
     assert sum(map(is_download, forvo_server.requests)) == 2
 
 
-def test_a_picture_that_is_none_and_was_paid_for_is_not(workshop: Workshop, painters: OpenAIServer) -> None:
-    workshop.artist()
+def test_a_picture_that_is_none_and_was_paid_for_is_not(builder: DeckBuilder, painters: OpenAIServer) -> None:
+    builder.add_artist()
     painters.fail(Reply.of_json({"created": 1, "data": [{"b64_json": "bm8gcGljdHVyZQ=="}]}), times=None)
-    report = workshop.build(["hola"], config=of_openai(workshop, painters))
+    report = builder.build(["hola"], config=of_openai(builder, painters))
     assert report.sources == {"pictures": {"artist": 1}}
     assert len(painters.requests) == 1
     # What it cost is not known, and counts as expected.
     assert report.costs["openai"] > 0
 
 
-def test_a_spent_quota_ends_the_asking(workshop: Workshop, forvo_server: ForvoServer) -> None:
-    workshop.voice()
+def test_a_spent_quota_ends_the_asking(builder: DeckBuilder, forvo_server: ForvoServer) -> None:
+    builder.add_voice()
     forvo_server.fail(forvo.QUOTA_SPENT, times=None)
-    report = workshop.build(["hola", "agua", "gracias"], config=of_forvo(workshop, forvo_server))
+    report = builder.build(["hola", "agua", "gracias"], config=of_forvo(builder, forvo_server))
     assert report.sources == {"sounds": {"voice": 3}}
     assert len(forvo_server.requests) == 1
 
 
 def test_a_word_that_forvo_has_not_is_not_looked_up_again(
-    workshop: Workshop, forvo_server: ForvoServer
+    builder: DeckBuilder, forvo_server: ForvoServer
 ) -> None:
-    workshop.voice()
+    builder.add_voice()
     for _ in range(2):
-        report = workshop.build(["zzz"], config=of_forvo(workshop, forvo_server))
+        report = builder.build(["zzz"], config=of_forvo(builder, forvo_server))
         assert report.sources == {"sounds": {"voice": 1}}
     assert len(forvo_server.requests) == 1
 
@@ -282,11 +285,11 @@ def test_a_word_that_forvo_has_not_is_not_looked_up_again(
 @pytest.mark.parametrize(
     "error", [RateLimitedError("slow down"), InvalidRequestError("not so"), BadMediaError("torn")]
 )
-def test_one_that_fails_for_ten_words_in_a_row_is_out(workshop: Workshop, error: ProviderError) -> None:
-    first = workshop.voice("first", make=refusing(error))
-    workshop.voice("second")
-    report = workshop.build([f"word {number}" for number in range(30)])
-    assert len(first.asked()) == 10
+def test_one_that_fails_for_ten_words_in_a_row_is_out(builder: DeckBuilder, error: ProviderError) -> None:
+    first = builder.add_voice("first", make=raising(error))
+    builder.add_voice("second")
+    report = builder.build([f"word {number}" for number in range(30)])
+    assert len(first.requested()) == 10
     assert report.sources == {"sounds": {"second": 30}}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workshop import Workshop, picture, refusing
+from fake_providers import DeckBuilder, picture, raising
 
 from deckwright import (
     AuthenticationError,
@@ -48,9 +48,11 @@ class _OfAPluginError(RateLimitedError):
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
-def test_each_kind_has_a_name_and_a_mend(workshop: Workshop, error: Exception, kind: str, mend: str) -> None:
-    workshop.voice(make=refusing(error))
-    [failure] = failures_of(workshop.build(WORDS).missing)
+def test_each_kind_has_a_name_and_a_mend(
+    builder: DeckBuilder, error: Exception, kind: str, mend: str
+) -> None:
+    builder.add_voice(make=raising(error))
+    [failure] = failures_of(builder.build(WORDS).missing)
     assert (failure.label, failure.instance, failure.kind, failure.words) == (
         "sounds",
         "voice",
@@ -61,21 +63,21 @@ def test_each_kind_has_a_name_and_a_mend(workshop: Workshop, error: Exception, k
     assert mend in failure.hint
 
 
-def test_a_spent_budget_is_a_kind_of_its_own(workshop: Workshop) -> None:
-    workshop.voice(price=1.0)
-    [failure] = failures_of(workshop.build(WORDS, budget=2).missing)
+def test_a_spent_budget_is_a_kind_of_its_own(builder: DeckBuilder) -> None:
+    builder.add_voice(price=1.0)
+    [failure] = failures_of(builder.build(WORDS, budget=2).missing)
     assert (failure.kind, failure.words) == ("budget spent", ("tres", "cuatro"))
     assert "budget of this build, $2.00" in failure.message
     assert failure.hint.startswith("Raise it")
 
 
-def test_the_mend_of_the_provider_comes_before_the_usual_one(workshop: Workshop) -> None:
-    workshop.voice(make=refusing(QuotaError("spent", hint="Buy more of it.")))
-    [failure] = failures_of(workshop.build(WORDS).missing)
+def test_the_mend_of_the_provider_comes_before_the_usual_one(builder: DeckBuilder) -> None:
+    builder.add_voice(make=raising(QuotaError("spent", hint="Buy more of it.")))
+    [failure] = failures_of(builder.build(WORDS).missing)
     assert (failure.message, failure.hint) == ("spent", "Buy more of it.")
 
 
-def test_the_most_frequent_is_first_and_of_a_chain_only_who_failed(workshop: Workshop) -> None:
+def test_the_most_frequent_is_first_and_of_a_chain_only_who_failed(builder: DeckBuilder) -> None:
     def of_each_kind(request: Any, settings: Any) -> bytes:
         if request.content == "uno":
             raise ContentPolicyError("not uno")
@@ -83,10 +85,10 @@ def test_the_most_frequent_is_first_and_of_a_chain_only_who_failed(workshop: Wor
             return picture(request, settings)
         raise BadMediaError(f"torn {request.content}")
 
-    workshop.voice(make=refusing(NotFoundError("none"), "tres"))
-    workshop.artist("a", make=of_each_kind)
-    workshop.artist("b", make=refusing(NotFoundError("nothing fits")))
-    found = failures_of(workshop.build(WORDS).missing)
+    builder.add_voice(make=raising(NotFoundError("none"), "tres"))
+    builder.add_artist("a", make=of_each_kind)
+    builder.add_artist("b", make=raising(NotFoundError("nothing fits")))
+    found = failures_of(builder.build(WORDS).missing)
     assert [(item.label, item.instance, item.kind, item.words) for item in found] == [
         ("pictures", "a", "bad file", ("tres", "cuatro")),
         ("sounds", "voice", "nothing found", ("tres",)),
@@ -95,30 +97,30 @@ def test_the_most_frequent_is_first_and_of_a_chain_only_who_failed(workshop: Wor
     assert found[0].message == "torn tres"
 
 
-def test_pictures_that_nobody_has_are_no_failure(workshop: Workshop) -> None:
-    workshop.artist(make=refusing(NotFoundError("nothing fits")))
-    report = workshop.build(WORDS)
+def test_pictures_that_nobody_has_are_no_failure(builder: DeckBuilder) -> None:
+    builder.add_artist(make=raising(NotFoundError("nothing fits")))
+    report = builder.build(WORDS)
     assert len(report.missing) == 4
     assert failures_of(report.missing) == []
 
 
-def test_where_no_provider_could_be_set_up_that_is_the_failure(workshop: Workshop) -> None:
-    voice = workshop.voice()
+def test_where_no_provider_could_be_set_up_that_is_the_failure(builder: DeckBuilder) -> None:
+    voice = builder.add_voice()
     voice.settings["no_such"] = 1
     voice.settings["timeout"] = "soon"
-    [failure] = failures_of(workshop.build(WORDS).missing)
+    [failure] = failures_of(builder.build(WORDS).missing)
     assert (failure.label, failure.instance, failure.kind) == ("sounds", "", "no provider")
     assert failure.words == tuple(WORDS)
     assert "doctor" in failure.hint
 
 
-def test_the_numbers_of_a_report_add_up(workshop: Workshop) -> None:
-    dear = workshop.artist("dear", make=refusing(NotFoundError("no"), "uno"), price=0.25, at_once=2)
-    workshop.artist("cheap", make=refusing(NotFoundError("no"), "uno"), price=0.01)
-    workshop.voice(make=refusing(NotFoundError("no"), "dos"))
-    workshop.build(WORDS[:3], budget=0.25)
-    dear.asked()
-    report = workshop.build(WORDS, budget=0.8)
+def test_the_numbers_of_a_report_add_up(builder: DeckBuilder) -> None:
+    dear = builder.add_artist("dear", make=raising(NotFoundError("no"), "uno"), price=0.25, at_once=2)
+    builder.add_artist("cheap", make=raising(NotFoundError("no"), "uno"), price=0.01)
+    builder.add_voice(make=raising(NotFoundError("no"), "dos"))
+    builder.build(WORDS[:3], budget=0.25)
+    dear.requested()
+    report = builder.build(WORDS, budget=0.8)
     for label, (count, total) in report.delivered.items():
         assert total == report.words == len(WORDS)
         assert sum(report.sources[label].values()) == count
@@ -132,11 +134,11 @@ def test_the_numbers_of_a_report_add_up(workshop: Workshop) -> None:
     assert [item.word.text for item in report.failed] == ["dos"]
 
 
-def test_what_is_missing_is_in_the_order_of_the_words(workshop: Workshop) -> None:
+def test_what_is_missing_is_in_the_order_of_the_words(builder: DeckBuilder) -> None:
     words = [f"palabra {number}" for number in range(40)]
-    workshop.voice(make=refusing(NotFoundError("no")), at_once=8)
-    workshop.artist(make=refusing(NotFoundError("no")), at_once=8)
-    missing = workshop.build(words).missing
+    builder.add_voice(make=raising(NotFoundError("no")), at_once=8)
+    builder.add_artist(make=raising(NotFoundError("no")), at_once=8)
+    missing = builder.build(words).missing
     assert [(item.kind.type, item.word.text) for item in missing] == [
         (type, word) for type in ("audio", "image") for word in words
     ]
@@ -144,30 +146,30 @@ def test_what_is_missing_is_in_the_order_of_the_words(workshop: Workshop) -> Non
 
 @pytest.mark.parametrize("content", ["a file", "no ledger"])
 def test_a_store_that_cannot_be_used_is_told_with_the_mend_and_nobody_is_asked(
-    workshop: Workshop, content: str
+    builder: DeckBuilder, content: str
 ) -> None:
-    voice = workshop.voice()
+    voice = builder.add_voice()
     if content == "a file":
-        workshop.store.write_text("in the way", encoding="utf-8")
+        builder.store.write_text("in the way", encoding="utf-8")
     else:
-        workshop.store.mkdir()
-        (workshop.store / "ledger.sqlite").write_text("this is no database at all" * 50, encoding="utf-8")
+        builder.store.mkdir()
+        (builder.store / "ledger.sqlite").write_text("this is no database at all" * 50, encoding="utf-8")
     with pytest.raises(BuildError, match=r"The store .* cannot be used") as caught:
-        workshop.build(WORDS)
-    assert voice.asked() == []
-    assert str(workshop.store) in caught.value.message
+        builder.build(WORDS)
+    assert voice.requested() == []
+    assert str(builder.store) in caught.value.message
     assert "`store` in [build]" in (caught.value.hint or "")
     assert "DECKWRIGHT_STORE" in (caught.value.hint or "")
 
 
 def test_the_store_may_be_named_by_the_configuration(
-    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    builder: DeckBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    voice = workshop.voice()
+    voice = builder.add_voice()
     monkeypatch.delenv("DECKWRIGHT_STORE")
     monkeypatch.chdir(tmp_path)
-    config = workshop.config(build={"store": str(tmp_path / "kept")})
-    workshop.build(WORDS, config=config)
+    config = builder.config(build={"store": str(tmp_path / "kept")})
+    builder.build(WORDS, config=config)
     assert len(list((tmp_path / "kept").rglob("*.mp3"))) == 4
-    workshop.build(WORDS, config=config)
-    assert voice.asked() == sorted(WORDS)
+    builder.build(WORDS, config=config)
+    assert voice.requested() == sorted(WORDS)

@@ -291,11 +291,11 @@ class TestWhatCountsAsFailed:
 
 def test_only_the_providers_of_the_pipeline_are_asked(build: Build, maker: Any) -> None:
     voices = {name: maker(sound_of) for name in ("words", "verbs")}
-    pipelines = {"words": ["vocabulary", "exam"], "verbs": ["conjugation"], "shelf": ["*"]}
+    pipelines = {"words": ["vocabulary", "exam"], "verbs": ["conjugation"], "target": ["*"]}
     config = {
         "providers": {
             "audio": {name: {"pipelines": pipelines[name]} for name in voices},
-            "sync": {"shelf": {"pipelines": ["*"]}},
+            "sync": {"target": {"pipelines": ["*"]}},
         }
     }
 
@@ -366,7 +366,7 @@ def test_what_media_cost_is_added_up(build: Build, maker: Any) -> None:
 def test_a_type_that_the_pipeline_sees_nothing_of_is_a_warning(build: Build, maker: Any) -> None:
     providers = {
         "audio": {"voice": {"pipelines": ["vocabluary"]}},
-        "sync": {"shelf": {"pipelines": ["*"]}},
+        "sync": {"target": {"pipelines": ["*"]}},
     }
     built = build(["uno"], audio={"voice": maker(sound_of)}, config={"providers": providers})
     assert built.report.warnings == (
@@ -438,9 +438,9 @@ class TestWhereTheDeckGoes:
     def test_what_sticks_when_it_is_closed_is_in_the_report(self, maker: Any) -> None:
         place = Place()
         place.close = lambda: 1 / 0  # type: ignore[method-assign,assignment,return-value]
-        _, build = self.building({"shelf": place}, maker)
+        _, build = self.building({"target": place}, maker)
         [problem] = build().problems
-        assert problem.startswith("providers.sync.shelf could not be closed: ZeroDivisionError")
+        assert problem.startswith("providers.sync.target could not be closed: ZeroDivisionError")
 
     def test_one_place_is_enough(self, maker: Any) -> None:
         _, build = self.building({"away": Place(reachable=False, takes=False), "here": Place()}, maker)

@@ -9,7 +9,7 @@ import threading
 from typing import Any
 
 import pytest
-from workshop import DEADLINE, Workshop, picture, sound
+from fake_providers import DEADLINE, DeckBuilder, picture, sound
 
 from deckwright import Progress
 
@@ -39,7 +39,7 @@ class Stopping:
             self.told.set()
 
 
-def test_what_is_in_flight_is_finished_and_kept_and_no_more_is_begun(workshop: Workshop) -> None:
+def test_what_is_in_flight_is_finished_and_kept_and_no_more_is_begun(builder: DeckBuilder) -> None:
     stopping = Stopping()
     all_at_work = threading.Barrier(4, action=interrupt)
     numbers = itertools.count()
@@ -50,17 +50,17 @@ def test_what_is_in_flight_is_finished_and_kept_and_no_more_is_begun(workshop: W
             assert stopping.told.wait(DEADLINE)
         return sound(request, settings)
 
-    voice = workshop.voice(make=work, at_once=4)
+    voice = builder.add_voice(make=work, at_once=4)
     with pytest.raises(KeyboardInterrupt, match=r"8 of 12 sounds and pictures are saved: the same command"):
-        workshop.build(WORDS, progress=stopping)
-    assert len(voice.asked()) == 8
-    assert list((workshop.store / "runs").iterdir()) == []
+        builder.build(WORDS, progress=stopping)
+    assert len(voice.requested()) == 8
+    assert list((builder.store / "runs").iterdir()) == []
     voice.make = sound
-    assert workshop.build(WORDS).cached == {"sounds": 8}
-    assert len(voice.asked()) == 4
+    assert builder.build(WORDS).cached == {"sounds": 8}
+    assert len(voice.requested()) == 4
 
 
-def test_so_it_is_when_it_has_hardly_begun(workshop: Workshop) -> None:
+def test_so_it_is_when_it_has_hardly_begun(builder: DeckBuilder) -> None:
     stopping = Stopping()
 
     def tell(progress: Progress) -> None:
@@ -69,14 +69,14 @@ def test_so_it_is_when_it_has_hardly_begun(workshop: Workshop) -> None:
             interrupt()
             assert stopping.told.wait(DEADLINE)
 
-    voice = workshop.voice(at_once=64)
+    voice = builder.add_voice(at_once=64)
     with pytest.raises(KeyboardInterrupt, match="of 12 sounds and pictures are saved: the same command"):
-        workshop.build(WORDS, progress=tell)
-    made = len(voice.asked())
-    assert workshop.build(WORDS).cached == {"sounds": made}
+        builder.build(WORDS, progress=tell)
+    made = len(voice.requested())
+    assert builder.build(WORDS).cached == {"sounds": made}
 
 
-def test_each_stage_is_told_once_that_it_stops(workshop: Workshop) -> None:
+def test_each_stage_is_told_once_that_it_stops(builder: DeckBuilder) -> None:
     stopping = Stopping()
     both = threading.Barrier(2, action=interrupt)
 
@@ -88,14 +88,14 @@ def test_each_stage_is_told_once_that_it_stops(workshop: Workshop) -> None:
 
         return work
 
-    workshop.voice(make=waiting(sound))
-    workshop.artist(make=waiting(picture))
+    builder.add_voice(make=waiting(sound))
+    builder.add_artist(make=waiting(picture))
     with pytest.raises(KeyboardInterrupt, match=r"2 of 24 sounds and pictures are saved"):
-        workshop.build(WORDS, progress=stopping)
+        builder.build(WORDS, progress=stopping)
     assert sorted(stopping.stages) == ["pictures", "sounds"]
 
 
-def test_those_that_wait_for_money_wait_no_longer(workshop: Workshop) -> None:
+def test_those_that_wait_for_money_wait_no_longer(builder: DeckBuilder) -> None:
     stopping = Stopping()
 
     def work(request: Any, settings: Any) -> bytes:
@@ -105,13 +105,13 @@ def test_those_that_wait_for_money_wait_no_longer(workshop: Workshop) -> None:
         return picture(request, settings)
 
     # There is money for three, and for one more only if one of them should cost less than it says.
-    artist = workshop.artist(make=work, at_once=4, price=0.3)
+    artist = builder.add_artist(make=work, at_once=4, price=0.3)
     with pytest.raises(KeyboardInterrupt, match="3 of 12"):
-        workshop.build(WORDS, budget=0.9, progress=stopping)
-    assert len(artist.asked()) == 3
+        builder.build(WORDS, budget=0.9, progress=stopping)
+    assert len(artist.requested()) == 3
 
 
-def test_the_next_provider_is_not_asked_any_more(workshop: Workshop) -> None:
+def test_the_next_provider_is_not_asked_any_more(builder: DeckBuilder) -> None:
     stopping = Stopping()
 
     def work(request: Any, settings: Any) -> bytes:
@@ -121,14 +121,14 @@ def test_the_next_provider_is_not_asked_any_more(workshop: Workshop) -> None:
             raise OSError("it failed in the meantime")
         return sound(request, settings)
 
-    first, second = workshop.voice("first", make=work), workshop.voice("second")
+    first, second = builder.add_voice("first", make=work), builder.add_voice("second")
     with pytest.raises(KeyboardInterrupt, match="4 of 12"):
-        workshop.build(WORDS, progress=stopping)
-    assert (len(first.asked()), second.asked()) == (5, [])
+        builder.build(WORDS, progress=stopping)
+    assert (len(first.requested()), second.requested()) == (5, [])
 
 
 def test_a_second_time_it_ends_at_once_and_what_was_in_flight_may_have_been_charged(
-    workshop: Workshop,
+    builder: DeckBuilder,
 ) -> None:
     released, left = threading.Event(), threading.Event()
 
@@ -142,18 +142,18 @@ def test_a_second_time_it_ends_at_once_and_what_was_in_flight_may_have_been_char
         if progress.is_stopping:
             interrupt()
 
-    artist = workshop.artist(make=hang, price=0.5)
+    artist = builder.add_artist(make=hang, price=0.5)
     try:
         with pytest.raises(KeyboardInterrupt):
-            workshop.build(WORDS[:2], progress=again)
+            builder.build(WORDS[:2], progress=again)
         assert not left.is_set()
-        assert list((workshop.store / "runs").iterdir()) == []
-        assert workshop.query("SELECT state, cost FROM requests") == [("lost", 0.5)]
+        assert list((builder.store / "runs").iterdir()) == []
+        assert builder.query("SELECT state, cost FROM requests") == [("lost", 0.5)]
     finally:
         released.set()
     assert left.wait(DEADLINE)
-    artist.asked()
+    artist.requested()
     artist.make = picture
-    report = workshop.build(WORDS[:2])
-    assert (artist.asked(), report.cached) == (sorted(WORDS[:2]), {"pictures": 0})
+    report = builder.build(WORDS[:2])
+    assert (artist.requested(), report.cached) == (sorted(WORDS[:2]), {"pictures": 0})
     assert report.cost == pytest.approx(1.0)

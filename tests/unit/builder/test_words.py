@@ -172,7 +172,7 @@ def test_a_pipeline_without_a_reader_for_the_file_is_told_which_one_to_add(
 ) -> None:
     path = tmp_path / "words.csv"
     path.write_text("hola\n", encoding="utf-8")
-    providers = {"data": {"json": {"pipelines": ["*"]}}, "sync": {"shelf": {"pipelines": ["*"]}}}
+    providers = {"data": {"json": {"pipelines": ["*"]}}, "sync": {"target": {"pipelines": ["*"]}}}
     with pytest.raises(DataError, match=r"reads \.csv files") as caught:
         build(path, config={"providers": providers})
     assert "[providers.data.csv]" in (caught.value.hint or "")
@@ -185,7 +185,7 @@ def test_a_reader_has_the_settings_of_its_instance(build: Build, tmp_path: Path)
         "data": {
             "csv": {"pipelines": ["*"], "encoding": "latin-1", "base_path": "/elsewhere", "files": ["a.csv"]}
         },
-        "sync": {"shelf": {"pipelines": ["*"]}},
+        "sync": {"target": {"pipelines": ["*"]}},
     }
     assert build(path, config={"providers": providers}).field("Word") == ["adiós"]
 

@@ -1,6 +1,6 @@
-"""A workshop: builds whose providers come from a plugin that is a file, so that what they make is kept.
+"""Builds with fake providers. They come from a plugin that is a file, so that their results are cached.
 
-The file says who is there. What they do, a test says by a `Desk` for each, and sees there what they were asked for.
+A test adds a `FakeProvider` for each: it says what the provider does, and records the requests.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from deckwright import (
 # Seconds after which what should happen at once has not.
 DEADLINE = 10.0
 PLUGIN = """
-import workshop
+import fake_providers
 from deckwright import hookimpl
 
 @hookimpl
 def describe_media_providers():
-    return workshop.described()
+    return fake_providers.describe()
 
 @hookimpl
 def register_media_provider(type, name, config):
-    return workshop.made(type, name, config)
+    return fake_providers.create(type, name, config)
 
 @hookimpl
 def media_generated(request, result):
-    for hear in workshop.LISTENERS:
-        hear(request, result)
+    for observe in fake_providers.OBSERVERS:
+        observe(request, result)
 """
 
 
@@ -59,19 +59,19 @@ class Settings:
 
 
 @attrs.define(eq=False)
-class Desk:
-    """Where a provider works.
+class FakeProvider:
+    """What a provider does, and what it was asked for.
 
     Attributes:
         type: What it delivers.
         make: Called with a request and the provider's settings; returns the file's bytes or a result, or raises.
         at_once: How many requests it takes at once.
-        price: What one costs, as it says beforehand and charges, in US dollars.
-        traits: What is described of it.
-        by_word: Whether it looks at nothing but the word.
+        price: The price of one, estimated and charged, in US dollars.
+        traits: What its plugin says about it.
+        by_word: Whether its result depends on the word only.
         settings: Its settings in the configuration.
-        requests: What it was asked for.
-        most: How many requests were at work at the same time, at most.
+        requests: The requests that it got.
+        most: How many requests were in flight at the same time, at most.
     """
 
     type: str
@@ -86,15 +86,15 @@ class Desk:
     _at_work: int = 0
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
 
-    def asked(self) -> list[str]:
-        """Return what it was asked for since this was last called, in the order of the alphabet."""
+    def requested(self) -> list[str]:
+        """Return the words that were requested since the last call, sorted."""
         with self._lock:
             words = sorted(request.content for request in self.requests)
             self.requests.clear()
         return words
 
-    def work(self, request: MediaRequest, settings: Settings) -> MediaResult:
-        """Make what is asked for."""
+    def generate(self, request: MediaRequest, settings: Settings) -> MediaResult:
+        """Carry out a request."""
         with self._lock:
             self.requests.append(request)
             self._at_work += 1
@@ -110,70 +110,70 @@ class Desk:
         return MediaResult(True, request.target, {"cost": self.price} if self.price else {})
 
 
-class Worker(MediaProvider):
-    """A provider that does what its desk says."""
+class FakeMediaProvider(MediaProvider):
+    """A provider that does what a `FakeProvider` says."""
 
     supported_types = ("audio", "image")
     config_class = Settings
-    desk: Desk
+    fake: FakeProvider
 
     @property
     def at_once(self) -> int:
-        return self.desk.at_once
+        return self.fake.at_once
 
     def cache_key(self, request: MediaRequest) -> Mapping[str, Any]:
         about = super().cache_key(request)
-        return {**about, "params": {}} if self.desk.by_word else about
+        return {**about, "params": {}} if self.fake.by_word else about
 
     def get_cost_estimate(self, requests: Sequence[MediaRequest]) -> dict[str, float]:
-        each = self.desk.price
+        each = self.fake.price
         return {"total_cost": each * len(requests), "per_request": each, "requests_count": len(requests)}
 
     def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
-        return self.desk.work(request, self.settings)
+        return self.fake.generate(request, self.settings)
 
 
-class Shelf(SyncProvider):
-    """A place for decks to go to that keeps the last one, with the content of its media."""
+class FakeTarget(SyncProvider):
+    """A target that keeps the last deck, with the content of its media."""
 
-    decks: list[tuple[Deck, dict[str, bytes]]] = []  # noqa: RUF012 - of whichever test runs
+    decks: list[tuple[Deck, dict[str, bytes]]] = []  # noqa: RUF012 - of the test that runs
 
     def _test_connection_impl(self) -> bool:
         return True
 
     def _sync_cards_impl(self, cards: list[dict[str, Any]]) -> SyncResult:
-        raise AssertionError("a shelf takes whole decks")
+        raise AssertionError("this target takes whole decks")
 
     def sync_deck(self, deck: Deck) -> SyncResult:
         self.decks[:] = [(deck, {path.name: path.read_bytes() for path in deck.media})]
         return SyncResult(True, len(deck.notes))
 
 
-# Of whichever test runs: who is there, who hears of what was made, and what a further plugin of the test notes down.
-DESKS: dict[tuple[str, str], Desk] = {}
-LISTENERS: list[Callable[[MediaRequest, MediaResult], None]] = []
+# Of the test that runs: its providers, its observers, and what another plugin of the test records.
+PROVIDERS: dict[tuple[str, str], FakeProvider] = {}
+OBSERVERS: list[Callable[[MediaRequest, MediaResult], None]] = []
 NOTES: list[str] = []
 
 
-def described() -> list[ProviderInfo]:
-    """Describe who is there."""
+def describe() -> list[ProviderInfo]:
+    """Describe all providers."""
     return [
-        ProviderInfo("sync", "shelf"),
+        ProviderInfo("sync", "target"),
         *(
-            ProviderInfo(type, name, config_class=Settings, traits=desk.traits)
-            for (type, name), desk in DESKS.items()
+            ProviderInfo(type, name, config_class=Settings, traits=fake.traits)
+            for (type, name), fake in PROVIDERS.items()
         ),
     ]
 
 
-def made(type: str, name: str, config: Mapping[str, Any]) -> Any:
+def create(type: str, name: str, config: Mapping[str, Any]) -> Any:
     """Return a provider."""
-    if (type, name) == ("sync", "shelf"):
-        return Shelf(config)
-    if desk := DESKS.get((type, name)):
-        worker = Worker(config)
-        worker.desk = desk
-        return worker
+    if (type, name) == ("sync", "target"):
+        return FakeTarget(config)
+    if fake := PROVIDERS.get((type, name)):
+        provider = FakeMediaProvider(config)
+        provider.fake = fake
+        return provider
     return None
 
 
@@ -187,8 +187,8 @@ def picture(request: MediaRequest, settings: Settings) -> bytes:
     return f"GIF89a {request.content} by {settings.voice};".encode()
 
 
-def refusing(error: Exception, *words: str) -> Callable[[MediaRequest, Settings], bytes]:
-    """Return what raises an error for some words, or for all, and makes the others."""
+def raising(error: Exception, *words: str) -> Callable[[MediaRequest, Settings], bytes]:
+    """Return a function that raises an error for some words, or for all, and makes the others."""
 
     def make(request: MediaRequest, settings: Settings) -> bytes:
         if not words or request.content in words:
@@ -198,47 +198,47 @@ def refusing(error: Exception, *words: str) -> Callable[[MediaRequest, Settings]
     return make
 
 
-class Workshop:
-    """Builds decks with the providers that were hired, asked in that order.
+class DeckBuilder:
+    """Builds decks with the providers that were added, asked in that order.
 
     Args:
-        folder: Where the plugin is.
-        store: Where what is made is kept.
+        folder: The folder for the plugin.
+        store: The folder of the store.
     """
 
     def __init__(self, folder: Path, store: Path) -> None:
-        self.plugin = folder / "staff.py"
+        self.plugin = folder / "fake_plugin.py"
         self.plugin.write_text(PLUGIN, encoding="utf-8")
         self.store = store
-        DESKS.clear()
+        PROVIDERS.clear()
         NOTES.clear()
-        LISTENERS.clear()
+        OBSERVERS.clear()
 
-    def hears(self, heard: Callable[[MediaRequest, MediaResult], None]) -> None:
-        """Have a function called with all that plugins are told."""
-        LISTENERS.append(heard)
+    def observe(self, observer: Callable[[MediaRequest, MediaResult], None]) -> None:
+        """Have a function called with everything that plugins observe."""
+        OBSERVERS.append(observer)
 
-    def voice(self, name: str = "voice", make: Any = sound, **options: Any) -> Desk:
-        """Hire a provider of sound."""
-        return self._hire("audio", name, make, options)
+    def add_voice(self, name: str = "voice", make: Any = sound, **options: Any) -> FakeProvider:
+        """Add a provider of sound."""
+        return self._add("audio", name, make, options)
 
-    def artist(self, name: str = "artist", make: Any = picture, **options: Any) -> Desk:
-        """Hire a provider of pictures."""
-        return self._hire("image", name, make, options)
+    def add_artist(self, name: str = "artist", make: Any = picture, **options: Any) -> FakeProvider:
+        """Add a provider of pictures."""
+        return self._add("image", name, make, options)
 
-    def _hire(self, type: str, name: str, make: Any, options: dict[str, Any]) -> Desk:
-        desk = DESKS[type, name] = Desk(type, make, **options)
-        return desk
+    def _add(self, type: str, name: str, make: Any, options: dict[str, Any]) -> FakeProvider:
+        fake = PROVIDERS[type, name] = FakeProvider(type, make, **options)
+        return fake
 
     def config(self, **sections: Any) -> dict[str, Any]:
         """Return the configuration."""
         providers: dict[str, dict[str, Any]] = {
             "audio": {},
             "image": {},
-            "sync": {"shelf": {"pipelines": ["*"]}},
+            "sync": {"target": {"pipelines": ["*"]}},
         }
-        for (type, name), desk in DESKS.items():
-            providers[type][name] = {"pipelines": ["*"], **desk.settings}
+        for (type, name), fake in PROVIDERS.items():
+            providers[type][name] = {"pipelines": ["*"], **fake.settings}
         plugins = {"paths": [str(self.plugin)], "installed": False, **sections.pop("plugins", {})}
         more = sections.pop("providers", {})
         return {"providers": {**providers, **more}, "plugins": plugins, **sections}
@@ -251,10 +251,10 @@ class Workshop:
     @property
     def files(self) -> dict[str, bytes]:
         """The files of the last deck."""
-        [(_, files)] = Shelf.decks
+        [(_, files)] = FakeTarget.decks
         return files
 
     def query(self, statement: str, *values: Any) -> list[Any]:
-        """Ask or change the ledger."""
+        """Query or change the ledger."""
         with closing(sqlite3.connect(self.store / "ledger.sqlite")) as ledger, ledger:
             return ledger.execute(statement, values).fetchall()

@@ -1,4 +1,4 @@
-"""A plugin for tests: pictures from `Till`, whose price is known when they are here and not before."""
+"""A plugin for tests: pictures from `PriceServer`, whose price is known afterwards and not before."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from deckwright.toolkit.http import HttpMediaProvider, HttpSettings
 
 
 @attrs.define(kw_only=True)
-class SellerSettings(HttpSettings):
+class PricedSettings(HttpSettings):
     base_url: str
     price: float | None = None
     cost_limits: dict[str, Any] = attrs.field(factory=dict, metadata={"changes_output": False})
 
 
-class Seller(HttpMediaProvider):
-    config_class = SellerSettings
+class PricedProvider(HttpMediaProvider):
+    config_class = PricedSettings
     supported_types = ("image",)
 
     def get_cost_estimate(self, requests: Any) -> dict[str, float]:
@@ -36,12 +36,12 @@ class Seller(HttpMediaProvider):
 def describe_media_providers() -> list[ProviderInfo]:
     return [
         ProviderInfo(
-            "image", name, "Sold pictures", config_class=SellerSettings, traits=Traits(requests_per_item=1)
+            "image", name, "Sold pictures", config_class=PricedSettings, traits=Traits(requests_per_item=1)
         )
-        for name in ("seller", "spare")
+        for name in ("priced", "spare")
     ]
 
 
 @hookimpl
-def register_media_provider(type: str, name: str, config: dict[str, Any]) -> Seller | None:
-    return Seller(config) if type == "image" and name in ("seller", "spare") else None
+def register_media_provider(type: str, name: str, config: dict[str, Any]) -> PricedProvider | None:
+    return PricedProvider(config) if type == "image" and name in ("priced", "spare") else None

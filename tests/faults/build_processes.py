@@ -1,4 +1,4 @@
-"""Builds as processes of their own, in a folder that is all theirs, and servers that keep account of every item."""
+"""Builds as processes of their own, in a folder of their own, and servers that count every item."""
 
 from __future__ import annotations
 
@@ -84,13 +84,12 @@ class _Everything(dict[str, list[dict[str, Any]]]):
         return self[word]
 
 
-class Till(LocalServer):
-    """Sells pictures at any price, and tells it afterwards: what the plugin `seller.py` asks.
+class PriceServer(LocalServer):
+    """Sells pictures at any price, and states it afterwards. The plugin `priced_plugin.py` uses it.
 
     Attributes:
-        price: What the next picture costs: called with how many were sold before.
+        price: The price of the next picture: called with how many were sold before.
         charges: What was charged, in order: the word and US dollars.
-        began: The word of each request, in the order in which they came.
     """
 
     def __init__(self, price: Callable[[int], float] = lambda sold: 0.01, **options: Any) -> None:
@@ -109,7 +108,7 @@ class Till(LocalServer):
         return sum(cost for _, cost in self.charges)
 
 
-SELLER = Path(__file__).with_name("seller.py")
+PRICED_PLUGIN = Path(__file__).with_name("priced_plugin.py")
 
 
 # Builds
@@ -143,14 +142,14 @@ class Row:
     day: str
 
 
-class Workplace:
-    """A folder with word lists, a configuration, a store, and a place for decks; builds are made in it.
+class BuildFolder:
+    """A folder with word lists, a configuration, a store, and a folder for decks; builds run in it.
 
     Attributes:
-        folder: All of it, unless told otherwise.
+        folder: The folder.
         store: The store.
-        decks: Where decks go.
-        temporary: What builds take for the system's folder for temporary files.
+        decks: The folder for decks.
+        temporary: The folder for temporary files, as builds see it.
         config: The configuration.
     """
 
@@ -166,7 +165,7 @@ class Workplace:
             made.mkdir(parents=True, exist_ok=True)
 
     def configure(self, providers: str, *, build: str = "", plugins: Iterable[Path] = ()) -> None:
-        """Write the configuration; data and decks are provided for."""
+        """Write the configuration, with providers for data and decks."""
         paths = ", ".join(f'"{path}"' for path in plugins)
         self.config.write_text(
             f'[build]\nlanguage = "es"\nstore = "{self.store}"\n{build}\n'
@@ -235,8 +234,8 @@ class Workplace:
         with closing(sqlite3.connect(self.store / "ledger.sqlite", timeout=30)) as database:
             return database.execute(query).fetchall()
 
-    def require_order(self) -> None:
-        """Make sure that no build has left anything behind that is not finished."""
+    def require_consistent(self) -> None:
+        """Make sure that no build has left anything unfinished behind, and that files and ledger agree."""
         assert list((self.store / "runs").iterdir()) == []
         assert self.query("SELECT * FROM runs") == []
         assert list(self.temporary.iterdir()) == []
@@ -257,7 +256,7 @@ class Workplace:
 
 
 def ended(process: subprocess.Popen[str], patience: float = PATIENCE) -> Done:
-    """Wait for a build to end, and for long enough only. Nobody should have to read a traceback."""
+    """Wait for a build to end, but not for ever. It must not print a traceback."""
     try:
         out, err = process.communicate(timeout=patience)
     except subprocess.TimeoutExpired:
@@ -269,7 +268,7 @@ def ended(process: subprocess.Popen[str], patience: float = PATIENCE) -> Done:
 
 
 def kill(process: subprocess.Popen[str]) -> None:
-    """End a build and all that it started, which cannot notice."""
+    """End a build and all of its processes, without a chance to react."""
     os.killpg(process.pid, signal.SIGKILL)
 
 
