@@ -1,4 +1,4 @@
-"""Writes a deck as an Anki package: one `.apkg` file, ready to import."""
+"""Writes a deck as an Anki package: one `.apkg` file that Anki imports."""
 
 from __future__ import annotations
 
@@ -37,9 +37,8 @@ class ApkgSettings:
 class Apkg(WholeDeckProvider):
     """Writes `.apkg` files with genanki.
 
-    A file is written as a whole or not at all, and then takes the place of an older one. `sync_deck` writes one
-    deck. The single steps work too: templates, media and cards are kept, and every `sync_cards` writes the file
-    anew with all that came so far.
+    A file is written completely or not at all, and replaces an older one. `sync_deck` writes one deck. The single steps
+    work too: every `sync_cards` writes the file again, with all templates, media and cards so far.
     """
 
     config_class = ApkgSettings
@@ -56,40 +55,32 @@ class Apkg(WholeDeckProvider):
                 return True
         except OSError as error:
             raise ProviderError(
-                f"{path} cannot be written: {error.strerror or error}.", hint="Name another file, by `path`."
+                f"{path} cannot be written: {error.strerror or error}.",
+                hint="Choose another file with the setting `path`.",
             ) from None
 
-    def sync_deck(self, deck: Deck) -> SyncResult:
-        """Write the deck to its `output`, else to the configured path, else to a file named after it.
-
-        Returns:
-            The number of notes, and in `metadata` the `path`, its size in `bytes`, and the number of `cards`.
-            Whatever goes wrong is in the result; nothing is raised, and a file that was there stays.
-        """
-        try:
-            return _write(self.destination(deck.name, deck.output), [deck], deck.media)
-        except Exception as error:  # noqa: BLE001 - a result in any case is the contract of this method
-            return SyncResult(success=False, processed_count=0, error_message=self._told(error))
+    def _sync_deck_impl(self, deck: Deck) -> SyncResult:
+        return _write(self.destination(deck.name, deck.output), [deck], deck.media)
 
     def _sync_cards_impl(self, cards: list[dict[str, Any]]) -> SyncResult:
-        kept = [*self._cards, *cards]
-        decks = self._decks_of(kept, self.settings.deck)
+        all_cards = [*self._cards, *cards]
+        decks = self._decks_of(all_cards, self.settings.deck)
         path = self.destination(decks[0].name if decks else self.settings.deck)
         result = _write(path, decks, self._media)
-        self._cards = kept
+        self._cards = all_cards
         return attrs.evolve(result, processed_count=len(cards))
 
     def destination(self, deck: str, output: Path | None = None) -> Path:
-        """Return the file: the one asked for, else the configured one, else one named after the deck."""
+        """Return the file: `output`, or the configured one, or one named after the deck."""
         path = output or self.settings.path
         if path is None:
             slug = re.sub(r"\W+", "-", deck).strip("-").lower()
-            # Three bytes for each of 80 letters stay within the 255 that a file's name may have.
+            # 80 letters of three bytes stay below 255 bytes, the longest name of a file.
             return Path(f"{slug[:80] or 'deck'}.apkg")
         path = Path(path)
         if path.suffix.lower() == ".apkg" or path.is_dir():
             return path
-        return path.with_name(f"{path.name}.apkg")  # Anki opens no other
+        return path.with_name(f"{path.name}.apkg")  # Anki opens no other ending
 
 
 def _write(path: Path, decks: list[Deck], media: Iterable[Path]) -> SyncResult:

@@ -1,14 +1,14 @@
-"""Words spoken by people: the pronunciations of forvo.com, by its API.
+"""Words spoken by people: the pronunciations of forvo.com.
 
-It takes a key of your own. By Forvo's terms of use, a word counts as two requests (one to find it, one to fetch
-it), what was fetched is not kept for other uses, and speakers are credited.
+You need a key of your own. By Forvo's terms of use, a word counts as two requests (one to find it, one to download it),
+downloads are not stored for other uses, and speakers are credited.
 """
 
 from __future__ import annotations
 
 import functools
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -23,7 +23,6 @@ from deckwright import (
     MediaProvider,
     MediaRequest,
     MediaResult,
-    MissingDependencyError,
     NotFoundError,
     ProviderError,
     ProviderInfo,
@@ -34,27 +33,28 @@ from deckwright import (
     hookimpl,
 )
 from deckwright.config.settings import did_you_mean
+from deckwright.providers.media import cost_estimate
 from deckwright.toolkit.http import (
     SAME_OUTPUT,
     HttpMediaProvider,
     HttpSettings,
-    Reply,
+    Response,
     error_for,
     is_key,
     is_url,
 )
-from deckwright.toolkit.install_hints import ONLINE_EXTRA
+from deckwright.toolkit.install_hints import ONLINE_EXTRA, missing_dependency
 
 CREDIT = "Pronunciations by Forvo (forvo.com)"
-# Each plan has a host of its own, and a key works on that host only.
+# Each plan has its own host, and a key only works there.
 _HOSTS = {
     "free": "https://apifree.forvo.com",
     "commercial": "https://apicommercial.forvo.com",
     "corporate": "https://apicorporate.forvo.com/api2/v1.1",
 }
-# By Forvo's own codes; all others are the ISO 639 codes of BCP 47 tags.
+# Forvo's own codes; for all other languages it uses the ISO 639 codes of BCP 47 tags.
 _LANGUAGES = {"nb": "no", "fil": "tl", "cmn": "zh"}
-# What Forvo calls countries whose ISO names are others, and that pycountry does not know by these names.
+# Forvo's names of countries that pycountry does not know.
 _COUNTRY_NAMES = {
     "brunei": "BRN",
     "burma": "MMR",
@@ -74,7 +74,7 @@ _COUNTRY_NAMES = {
     "uk": "GBR",
     "vatican city": "VAT",
 }
-_RESET_HOUR = 22  # UTC; as Forvo's users report
+_RESET_HOUR = 22  # UTC; reported by users
 
 
 @attrs.define(kw_only=True)
@@ -109,7 +109,7 @@ class ForvoSettings(HttpSettings):
 
 
 class Forvo(HttpMediaProvider):
-    """Fetches the best pronunciation of a word: by speaker, then by country, then by votes."""
+    """Downloads the best pronunciation of a word: by speaker, then by country, then by votes."""
 
     config_class = ForvoSettings
     settings: ForvoSettings
@@ -119,41 +119,41 @@ class Forvo(HttpMediaProvider):
         settings = self.settings
         groups = [("priority_groups", group) for group in settings.priority_groups]
         groups += [("country_priorities", [country]) for country in settings.country_priorities]
-        # Country to the place of its group.
+        # The number of each country's group.
         self._groups: dict[str, int] = {}
-        for place, (key, group) in enumerate(groups):
+        for number, (key, group) in enumerate(groups):
             for country in group:
                 code = country_code(country)
                 if code is None:
                     raise SettingError(
                         key,
-                        f"{country!r} is no country{near_country(country) or '.'}",
-                        hint='A country is an ISO 3166 code or an English name: "MX", "MEX", "Mexico".',
+                        f"{country!r} is not a country{near_country(country) or '.'}",
+                        hint='Write an ISO 3166 code or an English name: "MX", "MEX", "Mexico".',
                     )
-                self._groups.setdefault(code, place)
+                self._groups.setdefault(code, number)
 
     @property
     def base_url(self) -> str:
-        """Where Forvo is."""
+        """The address of Forvo."""
         return (self.settings.base_url or _HOSTS[self.settings.plan]).rstrip("/")
 
     def check_connection(self) -> str:
-        """Ask for one word, which uses one request of the day."""
+        """Look up one word, which counts as one request of the day."""
         self._items("hello", "en", limit=1)
         return "the key is accepted (this used one request of your plan)"
 
     def cache_key(self, request: MediaRequest) -> Mapping[str, Any]:
-        """Return what is looked up: the word, the language, and the country that it tells to prefer."""
-        word, language, region = self._looked_up(request)
+        """Return what is looked up: the word, its language, and the country that the language tag prefers."""
+        word, language, region = self._query(request)
         return {"settings": self.output_settings, "word": word, "language": language, "region": region}
 
     def get_cost_estimate(self, requests: Sequence[MediaRequest]) -> dict[str, float]:
-        """Say that no request costs anything: a plan is paid for by the month."""
-        return {"total_cost": 0.0, "per_request": 0.0, "requests_count": len(requests)}
+        """Return a cost of zero: a plan is paid by the month."""
+        return cost_estimate(0.0, requests)
 
     def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
-        word, language, region = self._looked_up(request)
-        # Dots alone would be a step within the address.
+        word, language, region = self._query(request)
+        # Only dots would be a step within the address.
         found = self._items(word, language) if word.strip(".") else []
         items = [item for item in found if isinstance(item, dict)]
         if not items:
@@ -161,7 +161,7 @@ class Forvo(HttpMediaProvider):
         best = max(items, key=lambda item: self._rank(item, region))
         url = best.get(f"path{self.settings.audio_format}")
         if not isinstance(url, str) or not url:
-            raise BadMediaError(f"Forvo names no {self.settings.audio_format} file for {word!r}.")
+            raise BadMediaError(f"Forvo has no {self.settings.audio_format} file of {word!r}.")
         path = self.http.download(url, request.target, "audio")
         speaker, country = str(best.get("username") or "someone"), str(best.get("country") or "")
         return MediaResult(
@@ -179,15 +179,15 @@ class Forvo(HttpMediaProvider):
             },
         )
 
-    def _looked_up(self, request: MediaRequest) -> tuple[str, str, str]:
-        """Return the word, its language in Forvo's code, and the country to prefer where the settings name none."""
+    def _query(self, request: MediaRequest) -> tuple[str, str, str]:
+        """Return the word, Forvo's code of its language, and the country to prefer if the settings name none."""
         word = unicodedata.normalize("NFC", " ".join(request.content.split()))
         language, *subtags = str(request.params.get("language") or "").replace("_", "-").lower().split("-")
         region = next((subtag for subtag in subtags if len(subtag) == 2), "")
         return word, _LANGUAGES.get(language, language), "" if self._groups else region
 
     def _items(self, word: str, language: str, limit: int | None = None) -> list[Any]:
-        """Return what Forvo knows of a word."""
+        """Return the pronunciations of a word."""
         pairs = {"word": word}
         if language:
             pairs["language"] = language
@@ -203,40 +203,40 @@ class Forvo(HttpMediaProvider):
             url = f"{self.base_url}/key/{key}/format/json/action/word-pronunciations/{path}"
         answer = self.http.request("GET", url).json()
         if isinstance(answer, dict) and isinstance(answer.get("data"), dict):
-            answer = answer["data"]  # as the corporate plan has it
+            answer = answer["data"]  # the corporate plan
         items = answer.get("items", []) if isinstance(answer, dict) else None
         if not isinstance(items, list):
-            raise ProviderError("Forvo answered in a form that is not known.")
+            raise ProviderError("Forvo sent a response in an unknown form.")
         return items
 
     def _rank(self, item: dict[str, Any], region: str) -> tuple[int, int, int, int]:
-        """Return how good a pronunciation is; more is better."""
+        """Return how good a pronunciation is: by speaker, country, votes and rating; more is better."""
         names = self.settings.usernames
-        by = item.get("username")
-        speaker = len(names) - names.index(by) if by in names else 0
+        username = item.get("username")
+        speaker = len(names) - names.index(username) if username in names else 0
         groups = self._groups or ({code: 0} if region and (code := country_code(region)) else {})
-        place = groups.get(country_code(str(item.get("country") or "")) or "") if groups else None
-        country = 0 if place is None else 1 + max(groups.values()) - place
+        group = groups.get(country_code(str(item.get("country") or "")) or "") if groups else None
+        country = 0 if group is None else 1 + max(groups.values()) - group
         return speaker, country, _number(item.get("num_positive_votes")), _number(item.get("rate"))
 
-    def _explain(self, reply: Reply) -> ProviderError | None:
-        """Tell Forvo's errors apart: a list with one text, whatever the status is."""
-        if reply.content.lstrip().startswith(b"[") and (said := reply.json()):
-            return _error(said, reply)
-        if reply.status in (301, 302, 303, 307, 308, 403, 404):
-            # To unknown words Forvo may answer with its page for lost visitors, which is refused to programs.
+    def _error_for(self, response: Response) -> ProviderError | None:
+        """Return Forvo's errors, which are lists of one text with any status."""
+        if response.content.lstrip().startswith(b"[") and (texts := response.json()):
+            return _error(" ".join(map(str, texts)), response)
+        if response.status in (301, 302, 303, 307, 308, 403, 404):
+            # For unknown words Forvo may send an error page that it refuses to programs.
             return NotFoundError(
-                f"Forvo does not know this word, or keeps this program out (status {reply.status})."
+                f"Forvo does not know this word, or blocks this program (status {response.status})."
             )
-        error = error_for(reply)
+        error = error_for(response)
         if error is None:
-            reply.json()  # else it is the page of some gateway in between
+            response.json()  # raises if it is the page of a gateway
         return error
 
 
 @functools.cache
 def country_code(text: str) -> str | None:
-    """Return the ISO 3166 alpha-3 code of a country by any of its codes or its English name; None if it is none.
+    """Return the ISO 3166 alpha-3 code of a country from any of its codes or its English name; None if unknown.
 
     Raises:
         MissingDependencyError: pycountry is not installed.
@@ -247,9 +247,7 @@ def country_code(text: str) -> str | None:
     try:
         import pycountry
     except ImportError as error:
-        raise MissingDependencyError(
-            f"Countries need the package pycountry ({error}).", hint=f'pip install "{ONLINE_EXTRA}"'
-        ) from error
+        raise missing_dependency("Countries need the package pycountry", error, ONLINE_EXTRA) from error
     try:
         return str(pycountry.countries.lookup(text).alpha_3)
     except LookupError:
@@ -257,39 +255,38 @@ def country_code(text: str) -> str | None:
 
 
 def near_country(text: str) -> str:
-    """Return a did-you-mean for what is no country."""
+    """Return a suggestion for a country that is unknown."""
     import pycountry
 
     return did_you_mean(text.title(), [country.name for country in pycountry.countries])
 
 
 def next_reset(now: datetime) -> datetime:
-    """Return when Forvo's day ends: at 22:00 UTC."""
+    """Return when Forvo allows new requests: at 22:00 UTC."""
     today = now.astimezone(timezone.utc).replace(hour=_RESET_HOUR, minute=0, second=0, microsecond=0)
     return today if today > now else today + timedelta(days=1)
 
 
-def _error(answer: Iterable[Any], reply: Reply) -> ProviderError:
-    said = " ".join(map(str, answer))
-    if "limit/day" in said.lower():
+def _error(message: str, response: Response) -> ProviderError:
+    if "limit/day" in message.lower():
         resets_at = next_reset(datetime.now(timezone.utc))
         return QuotaError(
-            f"Forvo's requests for today are used up ({said}).",
+            f"Forvo's requests for today are used up ({message}).",
             resets_at=resets_at,
-            hint=f"There will be more at {resets_at:%H:%M} UTC.",
+            hint=f"More requests are allowed from {resets_at:%H:%M} UTC.",
         )
-    if "incorrect domain" in said.lower():
+    if "incorrect domain" in message.lower():
         return AuthenticationError(
-            f"Forvo refuses the key ({said}).",
-            hint="Check api_key, and that `plan` is the one that the key is for.",
+            f"Forvo refuses the key ({message}).",
+            hint="Check api_key, and set `plan` to the plan of the key.",
         )
-    if reply.status == 429:
-        return RateLimitedError(f"Forvo asks for a pause ({said}).", retry_after=reply.retry_after)
-    return InvalidRequestError(f"Forvo does not take the request ({said}).")
+    if response.status == 429:
+        return RateLimitedError(f"Forvo asks for a pause ({message}).", retry_after=response.retry_after)
+    return InvalidRequestError(f"Forvo refuses the request ({message}).")
 
 
 def _number(value: Any) -> int:
-    """Return a number that Forvo writes as a number or as text."""
+    """Return a number that Forvo may send as text."""
     try:
         return int(value)
     except (TypeError, ValueError):

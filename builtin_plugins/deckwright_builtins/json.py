@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deckwright import DataError, DataProvider, ProviderInfo, Traits, hookimpl
-from deckwright.toolkit.files import FileDataProvider, FileSettings
+from deckwright.toolkit.files import FileDataProvider, FileSettings, file_error
 
 _BACKUP = re.compile(r"\.\d{8}-\d{6}(-\d+)?\.bak$")
 
@@ -76,7 +76,7 @@ class JsonData(FileDataProvider):
         except FileExistsError:
             return False
         except OSError as error:
-            raise self._trouble(path, "written", error) from error
+            raise file_error(path, "written", error) from error
         return True
 
     def _require_managed(self, identifier: str) -> None:

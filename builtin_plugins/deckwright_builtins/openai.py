@@ -1,14 +1,13 @@
-"""Pictures painted by OpenAI's image models, or by a server that speaks the same protocol; needs a key.
+"""Pictures by OpenAI's image models, or by a server with the same API; needs a key.
 
-The endpoint is `POST /images/generations`, as OpenAI's API reference and its own Python client describe it.
+The endpoint is `POST /images/generations`, as documented in OpenAI's API reference and its Python client.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterator, Mapping
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import attrs
@@ -17,7 +16,6 @@ from msgspec import Meta
 from deckwright import (
     AuthenticationError,
     BadMediaError,
-    ContentPolicyError,
     InvalidRequestError,
     MediaProvider,
     MediaRequest,
@@ -32,13 +30,20 @@ from deckwright import (
     hookimpl,
 )
 from deckwright.config.settings import did_you_mean
-from deckwright.toolkit.http import SAME_OUTPUT, Reply, is_url
-from deckwright.toolkit.images import PaintingProvider, PaintingSettings, painting_error, prompt_for
+from deckwright.toolkit.http import SAME_OUTPUT, Response, is_url
+from deckwright.toolkit.images import (
+    ImageGenerationProvider,
+    ImageGenerationSettings,
+    content_policy_error,
+    decode_image,
+    image_error_for,
+    prompt_for,
+)
 from deckwright.toolkit.install_hints import ONLINE_EXTRA
 from deckwright.toolkit.media_format import write_media
 
 DEFAULT_MODEL = "gpt-image-2.6-sunburst"
-# Models, and when they were or will be shut down: from OpenAI's page on deprecations and its Python client 3.54.
+# When models are shut down: from OpenAI's deprecations page and its Python client 3.54.
 _SHUT_DOWN = {
     "dall-e-2": date(2026, 5, 12),
     "dall-e-3": date(2026, 5, 12),
@@ -47,15 +52,15 @@ _SHUT_DOWN = {
     "gpt-image-1.5": date(2026, 12, 1),
     "chatgpt-image-latest": date(2026, 12, 1),
 }
-# What the retired models called their qualities.
-_FORMER_QUALITIES = {"standard": "medium", "hd": "high"}
-# US dollars for a million tokens of text and pictures that go in, and of pictures that come out: from the page of
-# the model. Of other models they were not found.
+# The names of qualities for retired models.
+_OLD_QUALITIES = {"standard": "medium", "hd": "high"}
+# US dollars for a million tokens of text and pictures in the request, and of pictures in the response: from the page of
+# the model. The prices of other models are not known.
 _TOKEN_PRICES = {DEFAULT_MODEL: {"text_input": 5.0, "image_input": 8.0, "output": 30.0}}
-# US dollars for 1024 x 1024 pixels, to go by before anything is known: of gpt-image-2, as third parties tell it.
+# Estimates in US dollars for 1024 x 1024 pixels: of gpt-image-2, from third parties.
 _PRICE_BY_QUALITY = {"low": 0.006, "medium": 0.053, "high": 0.211}
 _USUAL_PIXELS = 1024 * 1024
-_PRICED = ("text_input", "image_input", "output")
+_TOKEN_KINDS = ("text_input", "image_input", "output")
 _QUOTA_CODES = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
 
 
@@ -67,12 +72,12 @@ def _is_size(instance: object, attribute: attrs.Attribute[str], value: str) -> N
 
 def _are_prices(instance: object, attribute: attrs.Attribute[Any], value: Mapping[str, Any]) -> None:
     numbers = all(isinstance(price, (int, float)) and price >= 0 for price in value.values())
-    if not (numbers and set(value) <= set(_PRICED)):
-        raise ValueError(f"prices are numbers, of {', '.join(_PRICED)}")
+    if not (numbers and set(value) <= set(_TOKEN_KINDS)):
+        raise ValueError(f"prices are numbers, of {', '.join(_TOKEN_KINDS)}")
 
 
 @attrs.define(kw_only=True)
-class OpenAISettings(PaintingSettings):
+class OpenAISettings(ImageGenerationSettings):
     """What is painted, by which model."""
 
     base_url: Annotated[
@@ -104,8 +109,8 @@ class OpenAISettings(PaintingSettings):
     ] = attrs.field(default=None, validator=attrs.validators.optional(_are_prices), metadata=SAME_OUTPUT)
 
 
-class OpenAI(PaintingProvider):
-    """Has a picture painted for each request."""
+class OpenAI(ImageGenerationProvider):
+    """Generates a picture for each request."""
 
     config_class = OpenAISettings
     settings: OpenAISettings
@@ -116,44 +121,56 @@ class OpenAI(PaintingProvider):
             key = "height" if settings.height is None else "width"
             raise SettingError(key, "is missing; width and height go together")
         self._size = f"{settings.width}x{settings.height}" if settings.width else settings.size
-        self._quality = _FORMER_QUALITIES.get(settings.quality, settings.quality)
-        self.warnings = list(self._remarks())
+        self._quality = _OLD_QUALITIES.get(settings.quality, settings.quality)
+        self.warnings = list(self._find_warnings())
 
-    def _remarks(self) -> Iterator[str]:
-        ends = _SHUT_DOWN.get(self.settings.model)
-        if ends:
-            gone = "was" if ends <= date.today() else "will be"
-            yield (
-                f"the model {self.settings.model} {gone} shut down on {ends}; use {DEFAULT_MODEL}, for instance."
-            )
-        if self._quality != self.settings.quality:
-            yield (
-                f"the quality {self.settings.quality!r} is of retired models; {self._quality!r} is asked for."
-            )
-
-    def _headers(self) -> dict[str, str]:
-        return {"authorization": f"Bearer {self.settings.api_key}"}
+    def _find_warnings(self) -> Iterator[str]:
+        model, quality = self.settings.model, self.settings.quality
+        if shut_down := _SHUT_DOWN.get(model):
+            verb = "was" if shut_down <= date.today() else "will be"
+            yield f"the model {model} {verb} shut down on {shut_down}; use another one, such as {DEFAULT_MODEL}."
+        if self._quality != quality:
+            yield f"the quality {quality!r} belongs to retired models; {self._quality!r} is used instead."
 
     def check_connection(self) -> str:
-        """Ask for the list of models, which costs nothing."""
+        """Get the list of models, which is free."""
         model = self.settings.model
         try:
             models = self.http.request("GET", f"{self.base_url}/models").json()["data"]
             known = {str(entry["id"]): entry for entry in models}
         except (KeyError, TypeError):
-            return "it answers, and does not tell its models"
+            return "the service answers, but does not list its models"
         except InvalidRequestError as error:
-            if error.hint:  # nothing is at that address
+            if error.hint:  # there is nothing at this address
                 raise
-            return "it answers, and does not tell its models"
+            return "the service answers, but does not list its models"
         if model not in known:
             near = did_you_mean(model, known)
-            raise NotFoundError(f"the key is accepted, and there is no model {model!r} for it{near or '.'}")
+            raise NotFoundError(f"the key is accepted, but it cannot use a model {model!r}{near or '.'}")
         shut_down = known[model].get("shutdown_date")
-        return f"the key is accepted, and {model} is there" + (f" until {shut_down}" if shut_down else "")
+        return f"the key is accepted, and {model} is available" + (f" until {shut_down}" if shut_down else "")
 
     def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
         target, prompt = request.target, prompt_for(request, self.settings)
+        # If the response is lost, the picture may have been charged, and it cannot be requested again.
+        response = self.http.request(
+            "POST", f"{self.base_url}/images/generations", json=self._body(prompt), idempotent=False
+        )
+        answer = response.json()
+        path = self._save_picture(answer, target)
+        usage = answer.get("usage") or {}
+        metadata = {
+            "prompt": prompt,
+            "model": self.settings.model,
+            "size": answer.get("size", self._size),
+            "quality": answer.get("quality", self._quality),
+            "usage": usage,
+            "cost": self._cost(usage),
+            "request_id": response.headers.get("x-request-id"),
+        }
+        return MediaResult(True, path, metadata)
+
+    def _body(self, prompt: str) -> dict[str, Any]:
         body = {
             "model": self.settings.model,
             "prompt": prompt,
@@ -165,53 +182,33 @@ class OpenAI(PaintingProvider):
             "background": self.settings.background,
             "moderation": self.settings.moderation,
         }
-        # A picture whose reply was lost may have been paid for, and there is no way to ask for it again.
-        reply = self.http.request(
-            "POST",
-            f"{self.base_url}/images/generations",
-            json={name: value for name, value in body.items() if value is not None},
-            idempotent=False,
-        )
-        answer = reply.json()
+        return {name: value for name, value in body.items() if value is not None}
+
+    def _save_picture(self, answer: Any, target: Path) -> Path:
         try:
             [picture, *_] = answer["data"]
             encoded, url = picture.get("b64_json"), picture.get("url")
         except (KeyError, TypeError, ValueError, AttributeError):
-            raise ProviderError("The answer has no picture in it.") from None
+            raise ProviderError("The response has no picture.") from None
         if encoded:
-            path = write_media(_decoded(encoded), target, "image")
-        elif url:  # servers of others may give a link
-            path = self.http.download(str(url), target, "image")
-        else:
-            raise BadMediaError("The answer has no picture in it.")
-        usage = answer.get("usage") or {}
-        return MediaResult(
-            True,
-            path,
-            {
-                "prompt": prompt,
-                "model": self.settings.model,
-                "size": answer.get("size", self._size),
-                "quality": answer.get("quality", self._quality),
-                "usage": usage,
-                "cost": self._cost(usage),
-                "request_id": reply.headers.get("x-request-id"),
-            },
-        )
+            return write_media(decode_image(encoded), target, "image")
+        if url:  # other servers may send a link
+            return self.http.download(str(url), target, "image")
+        raise BadMediaError("The response has no picture.")
 
     @property
     def _compression(self) -> int | None:
         return None if self.settings.output_format == "png" else self.settings.output_compression
 
     def _usual_price(self) -> float:
-        """Return what a picture of gpt-image-2 costs; what is not known is taken for dear."""
+        """Return the price of a picture by gpt-image-2; an unknown quality counts as high."""
         width, _, height = self._size.partition("x")
         pixels = int(width) * int(height) if height else _USUAL_PIXELS
         price = _PRICE_BY_QUALITY.get(self._quality, _PRICE_BY_QUALITY["high"])
         return price * pixels / _USUAL_PIXELS
 
     def _cost(self, usage: dict[str, Any]) -> float | None:
-        """Return what was charged, by the tokens used; None where their prices are not known."""
+        """Return the cost of the used tokens; None if their prices are not known."""
         prices = self.settings.usage_prices or _TOKEN_PRICES.get(self.settings.model)
         if prices is None:
             return self.settings.cost_per_image
@@ -223,39 +220,32 @@ class OpenAI(PaintingProvider):
                 "output": usage["output_tokens"],
             }
             return float(sum(used[name] * price for name, price in prices.items())) / 1_000_000
-        except (AttributeError, KeyError, TypeError, ValueError):  # nothing known to reckon with
+        except (AttributeError, KeyError, TypeError, ValueError):  # the usage is not known
             return self.settings.cost_per_image
 
-    def _explain(self, reply: Reply) -> ProviderError | None:
-        if reply.status < 400:
-            return painting_error(reply)
+    def _error_for(self, response: Response) -> ProviderError | None:
+        if response.status < 400:
+            return image_error_for(response)
         try:
-            error = reply.json()["error"]
-            code, said = str(error.get("code") or error.get("type") or ""), str(error.get("message") or "")
+            error = response.json()["error"]
+            code, text = str(error.get("code") or error.get("type") or ""), str(error.get("message") or "")
         except (TransientError, KeyError, TypeError, AttributeError):
-            return painting_error(reply)
-        number = reply.headers.get("x-request-id")
-        message = f"{said or code} ({code or reply.status}{f', request {number}' if number else ''})"
+            return image_error_for(response)
+        number = response.headers.get("x-request-id")
+        message = f"{text or code} ({code or response.status}{f', request {number}' if number else ''})"
         if code in _QUOTA_CODES:
-            return QuotaError(message, hint="Add money on the account's billing page, or raise its limit.")
+            return QuotaError(
+                message, hint="Add money on the billing page of the account, or raise its limit."
+            )
         if code == "model_not_found":
             return AuthenticationError(
-                message, hint=f"Set `model` to one that your key may use, such as {DEFAULT_MODEL}."
+                message, hint=f"Set `model` to one that the key may use, such as {DEFAULT_MODEL}."
             )
         if "moderation" in code or "content_policy" in code or "safety" in code:
-            return ContentPolicyError(
-                message, hint="Reword the prompt, or leave this word without a picture."
-            )
-        if reply.status == 409:  # two requests at cross purposes, as the official client takes it
+            return content_policy_error(message)
+        if response.status == 409:  # a conflict of two requests; the official client retries it too
             return TransientError(message)
-        return painting_error(reply, message)
-
-
-def _decoded(encoded: object) -> bytes:
-    try:
-        return base64.b64decode(str(encoded), validate=True)
-    except (binascii.Error, ValueError):
-        raise BadMediaError("The answer's picture is not well-formed base64.") from None
+        return image_error_for(response, message)
 
 
 @hookimpl
@@ -265,7 +255,7 @@ def describe_media_providers() -> list[ProviderInfo]:
         ProviderInfo(
             "image",
             "openai",
-            "Pictures painted by OpenAI's models, or servers like it; needs a key and costs money",
+            "Pictures by OpenAI's models, or by similar servers; needs a key and costs money",
             config_class=OpenAISettings,
             extra=ONLINE_EXTRA,
             traits=Traits(requests_per_item=1),

@@ -1,4 +1,4 @@
-"""Speech without a network: SVOX Pico, a small synthesiser for English, German, Spanish, French and Italian."""
+"""Offline speech by SVOX Pico, a small synthesiser for English, German, Spanish, French and Italian."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import attrs
 from msgspec import Meta
 
 from deckwright import MediaProvider, MissingDependencyError, NotFoundError, ProviderInfo, hookimpl
-from deckwright.toolkit.install_hints import OFFLINE_EXTRA
+from deckwright.toolkit.install_hints import OFFLINE_EXTRA, missing_dependency
 from deckwright.toolkit.speech import Pcm, SpeechProvider
 
 Voice = Literal["en-US", "en-GB", "de-DE", "es-ES", "fr-FR", "it-IT"]
-RATE = 16_000  # samples a second; all that Pico makes
-# With words of some 300 bytes Pico may never come back, and it cannot be stopped; none of 3,500 random words of
-# up to this length in bytes did that.
-LONGEST_WORD = 100
+RATE = 16_000  # samples per second; Pico has no other rate
+# Bytes. With words of some 300 bytes Pico may hang, and it cannot be stopped. None of 3,500 random words up to this
+# length made it hang.
+MAX_WORD_LENGTH = 100
 
 
 @attrs.frozen
@@ -37,11 +37,10 @@ class PicoSettings:
 
 
 class Pico(SpeechProvider):
-    """Speaks with SVOX Pico, inside this process.
+    """Speaks with SVOX Pico, in this process.
 
-    The calls need no lock: py-nanotts makes everything anew for each one and keeps the interpreter's lock
-    throughout. It starts on memory that it does not clear, so that samples may differ by a thousandth from one
-    call to the next, which cannot be heard.
+    Calls need no lock: py-nanotts starts from nothing for each one and holds the interpreter's lock. It does not clear
+    its memory first, so samples may differ by a thousandth between calls, which nobody hears.
     """
 
     config_class = PicoSettings
@@ -60,18 +59,18 @@ class Pico(SpeechProvider):
                 pitch=self.settings.pitch,
                 volume=self.settings.volume,
             )
-        except ValueError as error:  # its files lie too deep for it: the path may have about 175 characters
+        except ValueError as error:  # the path of its files may have about 175 characters
             raise MissingDependencyError(
                 f"Pico does not work where it is installed ({error}).",
-                hint="Install into a folder with a shorter path, or use the provider espeak.",
+                hint="Install Deckwright into a folder with a shorter path, or use the provider espeak.",
             ) from error
-        except RuntimeError as error:  # a long row of one and the same character
+        except RuntimeError as error:  # many equal characters in a row
             raise NotFoundError(f"Pico cannot speak {text[:40]!r} ({error}).") from error
         return Pcm(samples, RATE)
 
 
 def _voice_for(language: str) -> str:
-    """Return the voice of exactly this tag, or else the first one of its language."""
+    """Return the voice of exactly this tag, or the first one of its language."""
     voices = get_args(Voice)
     for voice in voices:
         if voice.lower() == language:
@@ -80,22 +79,22 @@ def _voice_for(language: str) -> str:
         if voice.partition("-")[0] == language.partition("-")[0]:
             return str(voice)
     raise NotFoundError(
-        f"Pico has no voice for the language {language!r}.", hint=f"It has {', '.join(voices)}."
+        f"Pico has no voice for the language {language!r}.", hint=f"It has the voices {', '.join(voices)}."
     )
 
 
 def _require_speakable(text: str) -> None:
-    """Refuse words without end, and letters that Pico leaves out: all but those of Windows' code page 1252."""
+    """Refuse very long words, and letters that Pico skips: all that are not in the Windows code page 1252."""
     for word in text.split():
-        if len(word.encode()) > LONGEST_WORD:
-            raise NotFoundError(f"Pico cannot speak {text[:40]!r}: it has a word of {len(word)} letters.")
+        if len(word.encode()) > MAX_WORD_LENGTH:
+            raise NotFoundError(f"Pico cannot speak {text[:40]!r}: one word has {len(word)} letters.")
     for char in text:
         if char.isalpha() and not char.encode("cp1252", "ignore"):
             raise NotFoundError(f"Pico cannot speak {char!r}, a letter of {text[:40]!r}.")
 
 
 def _without_markup(text: str) -> str:
-    """Take out what would make markup: Pico obeys it, and `<genfile>` writes files."""
+    """Remove markup, which Pico obeys: `<genfile>` writes files."""
     return text.replace("<", " ").replace(">", " ")
 
 
@@ -105,13 +104,10 @@ def _load() -> Any:
     except (ImportError, OSError) as error:
         if sys.platform == "darwin":
             raise MissingDependencyError(
-                f"Pico needs the package py-nanotts, which does not exist for macOS ({error}).",
-                hint="Use the provider espeak there; it speaks the same languages and more.",
+                f"Pico needs the package py-nanotts, which is not available for macOS ({error}).",
+                hint="Use the provider espeak instead, which speaks the same languages and more.",
             ) from error
-        raise MissingDependencyError(
-            f"Pico needs the package py-nanotts, which cannot be used ({error}).",
-            hint=f'pip install "{OFFLINE_EXTRA}"',
-        ) from error
+        raise missing_dependency("Pico needs the package py-nanotts", error, OFFLINE_EXTRA) from error
     return NanoTTS().speak
 
 

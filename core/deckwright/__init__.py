@@ -6,7 +6,8 @@ authors may use:
 
 - `deckwright.errors` (what to raise), `deckwright.tracebacks` (errors as text), `deckwright.secrets` (masking keys)
 - `deckwright.config.settings` (the settings of a provider)
-- `deckwright.providers.deck` and `deckwright.providers.sync` (decks, also from loose cards)
+- `deckwright.providers.media` (cost estimates), `deckwright.providers.deck` and `deckwright.providers.sync` (decks,
+  also from loose cards)
 - `deckwright.toolkit.http` (services on the network), `deckwright.toolkit.images` (services that make pictures),
   `deckwright.toolkit.speech` (speech synthesisers), `deckwright.toolkit.media_format` (what is in a file),
   `deckwright.toolkit.files` (data kept in files), `deckwright.toolkit.languages` (names of languages) and

@@ -130,9 +130,9 @@ def test_all_providers_are_made_and_what_is_of_no_use_any_more_is_told() -> None
         "image_generation.providers.runware: number_results: unknown setting",
         (
             "providers.image.openai: the model dall-e-3 was shut down on 2026-05-12; "
-            "use gpt-image-2.6-sunburst, for instance."
+            "use another one, such as gpt-image-2.6-sunburst."
         ),
-        "providers.image.openai: the quality 'standard' is of retired models; 'medium' is asked for.",
+        "providers.image.openai: the quality 'standard' belongs to retired models; 'medium' is used instead.",
     ]
 
 

@@ -22,7 +22,7 @@ from deckwright import (
 )
 from deckwright.providers.deck import stable_id
 from deckwright.providers.sync import WholeDeckProvider
-from deckwright.toolkit.http import SAME_OUTPUT, HttpProvider, HttpSettings, Reply, Timeout, is_url
+from deckwright.toolkit.http import SAME_OUTPUT, HttpProvider, HttpSettings, Response, Timeout, is_url
 from deckwright.toolkit.install_hints import ONLINE_EXTRA
 from deckwright_builtins.anki.connection import ADD_ON, VERSION, AnkiConnect, AnkiError, unreachable
 from deckwright_builtins.anki.handover import Handover, quoted
@@ -101,18 +101,9 @@ class Anki(HttpProvider, WholeDeckProvider):
         self._open()
         return True
 
-    def sync_deck(self, deck: Deck) -> SyncResult:
-        """Hand over a deck: its note type, its media, and its notes. To do it again changes nothing.
-
-        Returns:
-            The number of notes that are in Anki now; in `metadata`, what `handover.Outcome` holds, and all of it
-            in words (`told`). Whatever goes wrong is in the result; nothing is raised.
-        """
-        try:
-            self._open()
-            return self._handed_over(deck)
-        except Exception as error:  # noqa: BLE001 - a result in any case is the contract of this method
-            return SyncResult(success=False, processed_count=0, error_message=self._told(error))
+    def _sync_deck_impl(self, deck: Deck) -> SyncResult:
+        self._open()
+        return self._handed_over(deck)
 
     def _handed_over(self, deck: Deck) -> SyncResult:
         note_type, name = deck.note_type, self.settings.note_type
@@ -133,7 +124,7 @@ class Anki(HttpProvider, WholeDeckProvider):
         return SyncResult(
             success=not outcome.refused,
             processed_count=outcome.there,
-            metadata={**attrs.asdict(outcome), "told": outcome.told},
+            metadata={**attrs.asdict(outcome), "summary": outcome.told},
             error_message="\n".join(["Anki did not take all notes.", *shown]) if outcome.refused else "",
             created_ids=outcome.added,
         )
@@ -220,7 +211,7 @@ class Anki(HttpProvider, WholeDeckProvider):
             )
         return str(profile or "")
 
-    def _post(self, body: Any, repeatable: bool) -> Reply:
+    def _post(self, body: Any, repeatable: bool) -> Response:
         try:
             return self.http.request("POST", self.base_url, json=body, idempotent=repeatable)
         except TransientError as error:

@@ -12,7 +12,7 @@ from typing import Any
 
 from deckwright import AuthenticationError, ProviderError, TransientError
 from deckwright.secrets import redact
-from deckwright.toolkit.http import Reply
+from deckwright.toolkit.http import Response
 
 VERSION = 6  # of the protocol; below it, answers have no envelope
 ADD_ON = "2055492159"
@@ -53,7 +53,7 @@ class AnkiConnect:
         key: The key that is set in the add-on; None when none is, since then it refuses any.
     """
 
-    def __init__(self, post: Callable[[Any, bool], Reply], key: str | None) -> None:
+    def __init__(self, post: Callable[[Any, bool], Response], key: str | None) -> None:
         self._post = post
         self._key = key
 

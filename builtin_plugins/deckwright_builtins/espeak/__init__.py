@@ -1,4 +1,4 @@
-"""Speech without a network: espeak-ng, a robot's voice for more than a hundred languages."""
+"""Offline speech by espeak-ng, a robotic voice for more than a hundred languages."""
 
 from __future__ import annotations
 
@@ -16,20 +16,19 @@ from msgspec import Meta
 from deckwright import (
     MediaProvider,
     MediaRequest,
-    MissingDependencyError,
     NotFoundError,
     ProviderError,
     ProviderInfo,
     TransientError,
     hookimpl,
 )
-from deckwright.toolkit.install_hints import OFFLINE_EXTRA
+from deckwright.toolkit.install_hints import OFFLINE_EXTRA, missing_dependency
 from deckwright.toolkit.speech import Pcm, SpeechProvider
-from deckwright_builtins.espeak.process import Worker, WorkerDiedError, WorkerHungError
+from deckwright_builtins.espeak.process import Worker, WorkerDiedError, WorkerTimeoutError
 
-# espeak-ng cuts the path of its data off after 159 bytes.
-LONGEST_DATA_PATH = 150
-# Where espeak-ng's own choice for a tag is not what a learner expects: British for "en", Mandarin for Hong Kong.
+# espeak-ng cuts off the path of its data after 159 bytes.
+MAX_DATA_PATH = 150
+# espeak-ng would choose British English for "en", and Mandarin for Hong Kong, which learners do not expect.
 PREFERRED = {"en": "en-us", "zh-hk": "yue"}
 CHINESE_CHARACTER = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 READS_CHINESE_CHARACTERS = ("zh", "cmn", "yue")
@@ -56,8 +55,8 @@ class EspeakSettings:
 class Espeak(SpeechProvider):
     """Speaks with espeak-ng, in a process of its own.
 
-    The library is not safe to call from several threads, may crash, and is GPL-3: it is kept at arm's length.
-    The process is started with the first word, and says one word at a time, whichever thread asks.
+    The library may crash, is not thread-safe, and has another licence (GPL-3), so it is kept apart. The process starts
+    with the first word, and speaks one word at a time.
     """
 
     config_class = EspeakSettings
@@ -79,17 +78,17 @@ class Espeak(SpeechProvider):
                 return self._speak(text, language)
             except WorkerDiedError:
                 self.logger.info("espeak-ng crashed and is started again.")
-            except WorkerHungError as error:
+            except WorkerTimeoutError as error:
                 raise TransientError(
                     f"espeak-ng took more than {self.settings.timeout:g} seconds for {text[:40]!r}."
                 ) from error
             try:
                 return self._speak(text, language)
-            except (WorkerDiedError, WorkerHungError) as error:
+            except (WorkerDiedError, WorkerTimeoutError) as error:
                 raise ProviderError(f"espeak-ng crashes at {text[:40]!r} ({error}).") from error
 
     def close(self) -> None:
-        """End the process; another word would start it again."""
+        """End the process; the next word starts it again."""
         with self._lock:
             self._stop()
             if self._shortcut is not None:
@@ -100,7 +99,7 @@ class Espeak(SpeechProvider):
         try:
             if self._worker is None:
                 self._worker = self._start()
-            answer, samples = self._worker.ask(
+            answer, samples = self._worker.request(
                 {
                     "text": text,
                     "voice": self._voice_for(language, self._worker.voices),
@@ -111,7 +110,7 @@ class Espeak(SpeechProvider):
             )
         except ProviderError:
             raise
-        except BaseException:  # an interrupt, too, may leave half of an answer in the pipe
+        except BaseException:  # an interrupt may leave half an answer in the pipe, too
             self._stop()
             raise
         if "error" in answer:
@@ -119,7 +118,7 @@ class Espeak(SpeechProvider):
         return Pcm(samples, answer["rate"])
 
     def _voice_for(self, language: str, voices: dict[str, str]) -> str:
-        """Return espeak-ng's name of the voice: the one that is set, or the nearest to the language."""
+        """Return espeak-ng's name of the configured voice, or of the best voice for the language."""
         if self.settings.voice:
             name, plus, variant = self.settings.voice.partition("+")
             return voices.get(name.lower(), name) + plus + variant
@@ -136,23 +135,21 @@ class Espeak(SpeechProvider):
             import espeakng_loader
 
             library, data = espeakng_loader.get_library_path(), espeakng_loader.get_data_path()
-            return Worker(library, self._short(data), self.settings.timeout)
+            return Worker(library, self._short_path(data), self.settings.timeout)
         except (ImportError, OSError, RuntimeError, WorkerDiedError) as error:
-            raise MissingDependencyError(
-                f"espeak-ng, from the package espeakng-loader, cannot be used ({error}).",
-                hint=f'pip install "{OFFLINE_EXTRA}"',
-            ) from error
+            problem = "espeak-ng, from the package espeakng-loader, cannot be used"
+            raise missing_dependency(problem, error, OFFLINE_EXTRA) from error
 
-    def _short(self, data: str) -> str:
+    def _short_path(self, data: str) -> str:
         """Return a path to `data` that is short enough for espeak-ng."""
-        if len(os.fsencode(data)) <= LONGEST_DATA_PATH:
+        if len(os.fsencode(data)) <= MAX_DATA_PATH:
             return data
         if self._shortcut is None:
             self._shortcut = tempfile.TemporaryDirectory(prefix="espeak-")
             link = Path(self._shortcut.name, "data")
             try:
                 link.symlink_to(data, target_is_directory=True)
-            except OSError:  # Windows allows links to few
+            except OSError:  # on Windows, most users may not make links
                 shutil.copytree(data, link)
         return str(Path(self._shortcut.name, "data"))
 
@@ -167,10 +164,10 @@ def _primary(language: str) -> str:
 
 
 def _require_readable(text: str, language: str) -> None:
-    """Refuse Chinese characters outside Chinese: espeak-ng says "Chinese letter" for each of them."""
+    """Refuse Chinese characters in other languages: espeak-ng says "Chinese letter" for each of them."""
     if CHINESE_CHARACTER.search(text) and _primary(language) not in READS_CHINESE_CHARACTERS:
         raise NotFoundError(
-            f"espeak-ng cannot read the Chinese characters of {text[:40]!r} in the language {language!r}.",
+            f"espeak-ng cannot read the Chinese characters in {text[:40]!r} in the language {language!r}.",
             hint="Add a column `reading` with the word in kana." if _primary(language) == "ja" else None,
         )
 
@@ -182,7 +179,7 @@ def describe_media_providers() -> list[ProviderInfo]:
         ProviderInfo(
             "audio",
             "espeak",
-            "Speaks more than a hundred languages with a robot's voice, without a network or an account",
+            "Speaks more than a hundred languages with a robotic voice; works offline, without an account",
             config_class=EspeakSettings,
             extra=OFFLINE_EXTRA,
         )

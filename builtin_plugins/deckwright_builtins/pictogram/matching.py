@@ -1,13 +1,12 @@
-"""From a word to the emoji that shows it, or to none: no picture is better than a wrong one.
+"""Finds the emoji that shows a word, or none: no picture is better than a wrong one.
 
-What an emoji shows is known from two sources: Unicode's CLDR names (`names.json.gz`, in many languages) and the
-English words of `words.txt`, written by hand. A word and its translation are looked up, each in its own language, and a
-picture is sure when
+There are two sources: Unicode's CLDR names of emoji (`names.json.gz`, in many languages), and the English words of
+`words.txt`, written by hand. A word and its translation are looked up, each in its own language. A picture is clear if
 
-- both name the same picture, or one names it and it is a keyword for the other, or
-- one names it and the other names nothing, and the name is not one of several meanings (`bat`).
+- both name the same picture, or one names it and the other has it as a keyword, or
+- one names it and the other names nothing, and the name does not have several meanings (`bat`).
 
-When the two name different pictures, there is none.
+If the two name different pictures, there is none.
 """
 
 from __future__ import annotations
@@ -41,8 +40,8 @@ _ARTICLES = {
     "ro": "un o",
     "sv": "en ett",
 }
-# What dictionaries put in brackets to tell the form of a word, not its meaning. "verb" is not among them, for
-# names are nouns: "fish (verb)" is no fish.
+# Remarks of dictionaries about the form of a word, not its meaning. "verb" is not one of them, since names are nouns:
+# "fish (verb)" is not a fish.
 _GRAMMAR = (
     "the a an to f m n fem masc neut feminine masculine neuter noun pl plural sg sing singular formal informal "
     "countable uncountable"
@@ -55,18 +54,18 @@ _KATAKANA_TO_HIRAGANA = {point: point - 0x60 for point in range(0x30A1, 0x30F7)}
 
 
 def plain(text: str) -> str:
-    """Reduce differences of writing that do not change the word: case, hyphens, apostrophes, kana, spaces."""
+    """Return a word without differences in spelling: case, hyphens, apostrophes, kana, spaces."""
     text = unicodedata.normalize("NFKC", text).casefold().translate(_KATAKANA_TO_HIRAGANA)
     text = text.replace("\u2019", "'").replace("-", " ").strip(" .!?\u00a1\u00bf")
     return " ".join(text.split())
 
 
 def words_by_hand() -> Iterator[tuple[str, str, bool]]:
-    """Yield every word of `words.txt`: reduced by `plain`, its emoji, and whether it is sure by itself."""
+    """Yield every word of `words.txt`, as returned by `plain`, its emoji, and whether it is clear by itself."""
     for line in (_HERE / "words.txt").read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
             emoji, _, words = line.partition(" ")
-            # OpenMoji's names of files leave the variation selector of a single character out.
+            # OpenMoji's file names have no variation selector after a single character.
             emoji = emoji.rstrip("\ufe0f") if len(emoji) == 2 else emoji
             for word in words.split(","):
                 yield plain(word.rstrip("?")), emoji, not word.endswith("?")
@@ -74,16 +73,16 @@ def words_by_hand() -> Iterator[tuple[str, str, bool]]:
 
 @attrs.frozen
 class _Sense:
-    """One of the alternatives in a dictionary's entry: `bat (animal)` has the remark `animal`."""
+    """One meaning in a dictionary entry: `bat (animal)` has the remark `animal`."""
 
     forms: list[str]
     remarks: list[str]
 
 
 def _senses(entry: str, language: str | None) -> list[_Sense]:
-    """Take an entry such as `"the bat (animal); club"` apart."""
+    """Split an entry such as `"the bat (animal); club"`."""
     found = []
-    # A separator within brackets separates nothing.
+    # Separators within brackets do not count.
     for part in _SEPARATORS.split(_BRACKETS.sub(lambda match: _SEPARATORS.sub(" ", match[0]), entry)):
         remarks = [plain(match[0][1:-1]) for match in _BRACKETS.finditer(part)]
         if word := plain(_BRACKETS.sub(" ", part)):
@@ -94,7 +93,7 @@ def _senses(entry: str, language: str | None) -> list[_Sense]:
 
 
 def _forms(word: str, language: str | None) -> list[str]:
-    """Return the ways to look a word up: as it is, without its article, and in the singular."""
+    """Return the forms to look up: the word as it is, without its article, and in the singular."""
     forms = [word]
     for article in _ARTICLES.get(language or "", "").split():
         start = article if article.endswith("'") else f"{article} "
@@ -115,10 +114,9 @@ def _singular(word: str) -> str:
 
 
 class Matcher:
-    """Finds the emoji for words.
+    """Finds the emoji of words. Threads may share one.
 
-    Making one reads the whole table, in some 30 ms. What it makes of a language is made on first use; since that
-    comes out the same whoever makes it, threads may share a matcher.
+    The constructor reads the whole table, in about 30 ms. The index of a language is made on first use.
     """
 
     def __init__(self) -> None:
@@ -129,11 +127,11 @@ class Matcher:
         self._rows = {emoji: row for row, emoji in enumerate(self._emoji)}
         self._by_name: dict[str, dict[str, list[str]]] = {}
         self._by_hand: dict[str, list[str]] = {}
-        self._unsure = set()
-        for word, emoji, alone in words_by_hand():
+        self._ambiguous = set()
+        for word, emoji, is_clear in words_by_hand():
             self._by_hand.setdefault(word, []).append(emoji)
-            if not alone:
-                self._unsure.add((word, emoji))
+            if not is_clear:
+                self._ambiguous.add((word, emoji))
 
     def find(
         self,
@@ -143,17 +141,17 @@ class Matcher:
         translated_to: str = ENGLISH,
         reading: str = "",
     ) -> str | None:
-        """Return the emoji that shows `word`, or None when none surely does.
+        """Return the emoji that clearly shows `word`, or None if there is none.
 
         Args:
-            word: A word as a dictionary has it; an article, alternatives and remarks in brackets may be with it.
-            language: A BCP 47 tag; empty when unknown.
-            translation: The same in another language; empty when there is none.
+            word: A word as in a dictionary, perhaps with an article, alternatives, and remarks in brackets.
+            language: A BCP 47 tag; empty if unknown.
+            translation: The same word in another language; empty if there is none.
             translated_to: The language of the translation.
-            reading: Another way to write the word, such as kana for kanji.
+            reading: Another spelling of the word, such as kana for kanji.
 
         Returns:
-            An emoji, spelled with the variation selectors of OpenMoji's file names.
+            An emoji, with the variation selectors of OpenMoji's file names.
         """
         own_language, other_language = self._known(language), self._known(translated_to)
         if own_language == other_language:
@@ -171,16 +169,16 @@ class Matcher:
                     translation, other, emoji
                 ):
                     return emoji
-        # Only for English is it known which names have several meanings, so that only English is believed by
-        # itself; and a word of which nothing else is known.
+        # Names with several meanings are only known for English. So without a second name, the picture must come from
+        # an English word, or from a word without a translation.
         if other_language == ENGLISH and not named:
-            return _first_sure(translated)
+            return _first_clear(translated)
         if (own_language == ENGLISH and not translated) or not translation:
-            return _first_sure(named)
+            return _first_clear(named)
         return None
 
     def _known(self, tag: str) -> str | None:
-        """Return the table's language for a BCP 47 tag; None when it has none."""
+        """Return the table's language for a BCP 47 tag; None if it has none."""
         primary, *rest = tag.lower().replace("_", "-").split("-")
         primary = _SAME_LANGUAGE.get(primary, primary)
         if primary == "zh" and _TRADITIONAL.intersection(rest):
@@ -188,7 +186,7 @@ class Matcher:
         return primary if primary in self._names else None
 
     def _named(self, senses: list[_Sense], language: str | None) -> dict[str, bool]:
-        """Return the emoji that these words name, likeliest first, and whether the name is enough by itself."""
+        """Return the emoji that these words name, the most likely first, and whether the name is clear by itself."""
         found: dict[str, bool] = {}
         if language is None:
             return found
@@ -197,15 +195,14 @@ class Matcher:
             form = next((form for form in sense.forms if form in index), None)
             for emoji in index[form] if form else ():
                 if self._fits(sense, emoji, language):
-                    told_apart = bool(sense.remarks) and language == ENGLISH
-                    alone = position == 0 and (
-                        told_apart or language != ENGLISH or (form, emoji) not in self._unsure
+                    is_ambiguous = (
+                        language == ENGLISH and not sense.remarks and (form, emoji) in self._ambiguous
                     )
-                    found.setdefault(emoji, alone)
+                    found.setdefault(emoji, position == 0 and not is_ambiguous)
         return found
 
     def _fits(self, sense: _Sense, emoji: str, language: str) -> bool:
-        """Say whether the remarks go with the picture. Only those in English tell meanings apart reliably."""
+        """Return whether the remarks fit the picture. Only English remarks are reliable."""
         if language != ENGLISH or not sense.remarks:
             return True
         return any(
@@ -213,7 +210,7 @@ class Matcher:
         )
 
     def _mentions(self, senses: list[_Sense], language: str | None, emoji: str) -> bool:
-        """Say whether one of these words is the name of the picture, a part of it, or one of its keywords."""
+        """Return whether one of these words is the name of the picture, a part of it, or one of its keywords."""
         row = self._rows.get(emoji)
         if row is None or language is None:
             return False
@@ -227,7 +224,7 @@ class Matcher:
         )
 
     def _called_anywhere(self, entry: str, senses: list[_Sense], emoji: str) -> bool:
-        """Say whether this is a name of the picture in any language, for when nobody told the right one."""
+        """Return whether this is a name of the picture in any language; its own language may be wrong or unknown."""
         row, text = self._rows.get(emoji), plain(entry)
         if row is None or any(sense.remarks for sense in senses):
             return False
@@ -239,7 +236,7 @@ class Matcher:
         )
 
     def _index(self, language: str) -> dict[str, list[str]]:
-        """Return the emoji of every name, with what is written by hand before CLDR's."""
+        """Return the emoji of every name; those of `words.txt` come before those of the CLDR."""
         if language not in self._by_name:
             index: dict[str, list[str]] = {}
             if language == ENGLISH:
@@ -251,5 +248,5 @@ class Matcher:
         return self._by_name[language]
 
 
-def _first_sure(found: dict[str, bool]) -> str | None:
-    return next((emoji for emoji, sure in found.items() if sure), None)
+def _first_clear(found: dict[str, bool]) -> str | None:
+    return next((emoji for emoji, is_clear in found.items() if is_clear), None)

@@ -1,4 +1,4 @@
-"""What Runware's answers say: which errors they hold, of the whole request or of single tasks, and what these mean."""
+"""The errors in Runware's responses, of a whole request or of single tasks."""
 
 from __future__ import annotations
 
@@ -8,48 +8,47 @@ from typing import Any, TypeAlias, TypeGuard
 from deckwright import (
     AuthenticationError,
     BadMediaError,
-    ContentPolicyError,
     InvalidRequestError,
     ProviderError,
     QuotaError,
     RateLimitedError,
     TransientError,
 )
-from deckwright.toolkit.http import Reply
-from deckwright.toolkit.images import painting_error
+from deckwright.toolkit.http import Response
+from deckwright.toolkit.images import content_policy_error, image_error_for
 
-# What became of a task: the part of the answer that is about it, or why there is none.
+# The outcome of a task: its part of the response, or an error.
 Outcome: TypeAlias = "dict[str, Any] | ProviderError"
 
 
-def whole_error(reply: Reply) -> ProviderError | None:
-    """Return the error of a whole request, not those of some tasks: the body says more than the status."""
+def request_error(response: Response) -> ProviderError | None:
+    """Return the error of a whole request, not of single tasks: the body says more than the status."""
     try:
-        answer = reply.json()
+        answer = response.json()
     except TransientError:
-        return painting_error(reply)
+        return image_error_for(response)
     if not isinstance(answer, dict):
-        return painting_error(reply) or ProviderError("Runware answered in a form that is not known.")
+        return image_error_for(response) or ProviderError("Runware sent a response in an unknown form.")
     failures = list(dicts(answer.get("errors")))
     if not failures:
-        return painting_error(reply)
+        return image_error_for(response)
     if answer.get("data"):
         return None
-    errors = [task_error(failure, reply) for failure in failures]
+    errors = [task_error(failure, response) for failure in failures]
     is_whole = not any(failure.get("taskUUID") for failure in failures)
-    # When all come too soon, other requests would do so too, and the client has them wait.
+    # If all tasks are limited, so are other requests, and the client makes them wait.
     return errors[0] if is_whole or all(isinstance(error, RateLimitedError) for error in errors) else None
 
 
-def task_error(failure: Mapping[str, Any], reply: Reply) -> ProviderError:
-    """Return the error for one entry of `errors`; one that passes after a time that the service names is a limit."""
-    error = _by_code(failure, reply)
-    if isinstance(error, TransientError) and not error.reply_lost and reply.retry_after is not None:
-        return RateLimitedError(error.message, retry_after=reply.retry_after)
+def task_error(failure: Mapping[str, Any], response: Response) -> ProviderError:
+    """Return the error for one entry of `errors`; a temporary one with a time to wait is a rate limit."""
+    error = _by_code(failure, response)
+    if isinstance(error, TransientError) and not error.reply_lost and response.retry_after is not None:
+        return RateLimitedError(error.message, retry_after=response.retry_after)
     return error
 
 
-def _by_code(failure: Mapping[str, Any], reply: Reply) -> ProviderError:
+def _by_code(failure: Mapping[str, Any], response: Response) -> ProviderError:
     code = str(failure.get("code") or "")
     message = f"{failure.get('message') or 'no reason given'} ({code or 'no code'}{_limits(failure)})"
     family = code.lower()
@@ -58,57 +57,57 @@ def _by_code(failure: Mapping[str, Any], reply: Reply) -> ProviderError:
     if family.endswith("apikey"):
         return AuthenticationError(message, hint="Check api_key.")
     if family.endswith("ratelimit"):
-        return RateLimitedError(message, retry_after=reply.retry_after)
+        return RateLimitedError(message, retry_after=response.retry_after)
     if "safety" in family or "nsfw" in family:
-        return ContentPolicyError(message, hint="Reword the prompt, or leave this word without a picture.")
+        return content_policy_error(message)
     if family.startswith("timeout"):
         return TransientError(message, reply_lost=True)
     if family.startswith("provider"):
-        return TransientError(message, reply_lost=is_lost(painting_error(reply) or {}))
+        return TransientError(message, reply_lost=is_lost(image_error_for(response) or {}))
     if family.startswith(("invalid", "missing", "unsupported")):
         return InvalidRequestError(message)
-    return painting_error(reply, message) or ProviderError(message)
+    return image_error_for(response, message) or ProviderError(message)
 
 
 def is_lost(outcome: Outcome) -> TypeGuard[TransientError]:
-    """Whether a task may have been carried out, and charged, all the same."""
+    """Return whether a task may have been done and charged although it failed here."""
     return isinstance(outcome, TransientError) and outcome.reply_lost
 
 
-def denies(failure: Mapping[str, Any]) -> bool:
-    """Whether the service says that there is no such task."""
+def is_unknown_task(failure: Mapping[str, Any]) -> bool:
+    """Return whether the service says that it does not know a task."""
     return str(failure.get("code")).lower().endswith("notfound")
 
 
-def unknown(reason: ProviderError) -> TransientError:
+def unknown_outcome(reason: ProviderError) -> TransientError:
     """Return the error of a task that must not be sent again."""
     return TransientError(
-        f"What became of this picture is not known; it may have been charged. {reason.message}",
+        f"It is not known whether this picture was made; it may have been charged. {reason.message}",
         reply_lost=True,
         hint=reason.hint,
     )
 
 
-def not_kept(reason: ProviderError, *, is_told: bool) -> ProviderError:
-    """Return the error of a picture that was painted and charged, and is not here all the same.
+def charged_error(reason: ProviderError, *, is_old: bool) -> ProviderError:
+    """Return the error of a picture that was made and charged, but could not be downloaded.
 
     Args:
         reason: Why not.
-        is_told: Whether it may have been painted some time ago, for a request that was made before.
+        is_old: Whether it may have been made some time ago, for a request that was sent before.
     """
     if isinstance(reason, TransientError | RateLimitedError):
-        # To be had yet: a request that is made again under the same UUID asks for it, and pays for no other.
-        message = f"The picture is painted and charged, and could not be fetched. {reason.message}"
+        # The same request, with the same UUID, downloads it later and does not pay for another one.
+        message = f"The picture was made and charged, but could not be downloaded. {reason.message}"
         return TransientError(message, reply_lost=True, hint=reason.hint)
-    if is_told:
+    if is_old:
         return BadMediaError(
-            f"This picture was painted and charged, and Runware does not give it out any more. {reason.message}"
+            f"The picture was made and charged, but Runware does not have it any more. {reason.message}"
         )
     return reason
 
 
 def _limits(failure: Mapping[str, Any]) -> str:
-    """Return what the service says of the parameter at fault, for a message."""
+    """Return the limits of the wrong parameter, for a message."""
     parameter = failure.get("parameter")
     names = ", ".join(map(str, parameter)) if isinstance(parameter, list) else parameter
     facts = [
@@ -118,5 +117,5 @@ def _limits(failure: Mapping[str, Any]) -> str:
 
 
 def dicts(value: Any) -> Iterator[dict[str, Any]]:
-    """Yield the objects in a list; of anything else, nothing."""
+    """Yield the objects in a list; nothing if it is not a list."""
     return (item for item in value if isinstance(item, dict)) if isinstance(value, list) else iter(())

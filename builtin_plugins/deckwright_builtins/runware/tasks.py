@@ -1,4 +1,4 @@
-"""Tasks at Runware, each of which is carried out once: sent, asked about when its reply was lost, and sent again."""
+"""Runs tasks at Runware, each once: sends it, asks about it if the response was lost, and sends it again."""
 
 from __future__ import annotations
 
@@ -10,29 +10,36 @@ from typing import TYPE_CHECKING, Any
 
 from deckwright import AuthenticationError, ProviderError, QuotaError, RateLimitedError, TransientError
 from deckwright.toolkit.http import HttpSettings
-from deckwright_builtins.runware.errors import Outcome, denies, dicts, is_lost, task_error, unknown
+from deckwright_builtins.runware.errors import (
+    Outcome,
+    dicts,
+    is_lost,
+    is_unknown_task,
+    task_error,
+    unknown_outcome,
+)
 
 if TYPE_CHECKING:
     from deckwright.toolkit.http import HttpClient
 
-# One or the other, as `outputType` has it.
+# One of these, depending on `outputType`.
 PICTURE_KEYS = ("imageURL", "imageBase64Data", "imageDataURI")
-# Seconds before another try or another question, the last of them as often as need be. A task that the service
-# has not heard of after all of them is taken for one that never arrived; until then it may be registered yet.
+# Seconds before the next try or question; the last one is repeated. A task that the service does not know after all of
+# them never arrived; until then it may not be registered yet.
 _PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 10.0)
-# Where the time-out is shorter than that, it must have said so to the last of so many questions at least.
-_FEWEST_POLLS = 3
+# If the timeout is shorter than that, at least this many questions are asked.
+_MIN_POLLS = 3
 
 Task = dict[str, Any]
 
 
 class Tasks:
-    """Has tasks carried out, all with one client: once it is closed, nothing more is.
+    """Runs tasks with one client: once it is closed, nothing more is sent.
 
     Args:
         http: The client.
-        url: Where the service is.
-        settings: How often, and for how long.
+        url: The address of the service.
+        settings: Retries and timeouts.
     """
 
     def __init__(self, http: HttpClient, url: str, settings: HttpSettings) -> None:
@@ -45,43 +52,44 @@ class Tasks:
         tasks: Sequence[Task],
         headers: Mapping[str, str] | None = None,
         *,
-        asked_before: Mapping[str, datetime] | None = None,
+        sent_before: Mapping[str, datetime] | None = None,
         are_free: bool = False,
     ) -> dict[str, Outcome]:
-        """Have tasks carried out, each once; return what became of each, by UUID.
+        """Run tasks, each once; return the outcome of each, by UUID.
 
-        A task whose reply was lost may have been carried out and charged, unless it is free. So what became of it
-        is asked, and it is sent again, under the same UUID, only where the service has never heard of it. So are
-        those whose error may pass.
+        A task whose response was lost may have been done and charged, unless it is free. So the service is asked about
+        it, and it is sent again, with the same UUID, only if the service does not know it. A task with a temporary
+        error is sent again, too.
 
         Args:
-            tasks: What is to be done.
-            headers: Sent along.
-            asked_before: By UUID, when a task was last sent of which nobody heard what became. It is asked first.
-            are_free: Whether none of the tasks costs anything.
+            tasks: The tasks.
+            headers: Additional headers.
+            sent_before: By UUID, when a task was last sent whose outcome never arrived. The service is asked about it
+                first.
+            are_free: Whether the tasks cost nothing.
         """
-        outcomes = self._recalled(asked_before) if asked_before else {}
+        outcomes = self._recover_old(sent_before) if sent_before else {}
         waiting = [task for task in tasks if task["taskUUID"] not in outcomes]
         for retry in range(1 + self._settings.max_retries):
             if not waiting:
                 break
             try:
-                said = self._send(waiting, headers)
+                received = self._send(waiting, headers)
             except ProviderError as error:
-                said = {task["taskUUID"]: error for task in waiting}
+                received = {task["taskUUID"]: error for task in waiting}
                 if not is_lost(error):  # the client has tried often enough
-                    return outcomes | said
-            lost = {} if are_free else {id: each for id, each in said.items() if is_lost(each)}
-            outcomes |= said | self._recovered(lost)
-            pauses = {id: self._pause(outcomes[id], retry) for id in said}
+                    return outcomes | received
+            lost = {} if are_free else {id: outcome for id, outcome in received.items() if is_lost(outcome)}
+            outcomes |= received | self._recover(lost)
+            pauses = {id: self._pause(outcomes[id], retry) for id in received}
             waiting = [task for task in waiting if pauses[task["taskUUID"]] is not None]
             if waiting and retry < self._settings.max_retries:
-                # When this ends early, the client is closed, and refuses the next request.
+                # If the client is closed, this ends early, and the next request is refused.
                 self._http.wait(max(pause for pause in pauses.values() if pause is not None))
         return outcomes
 
     def _pause(self, outcome: Outcome, retry: int) -> float | None:
-        """Return how long to wait before a task is sent again; None, when that is of no use or too dear."""
+        """Return how long to wait before a task is sent again; None if it should not be."""
         usual = _PAUSES[min(retry, len(_PAUSES) - 1)]
         if isinstance(outcome, RateLimitedError):
             pause = usual if outcome.retry_after is None else outcome.retry_after
@@ -89,95 +97,95 @@ class Tasks:
         return usual if isinstance(outcome, TransientError) and not outcome.reply_lost else None
 
     def _send(self, tasks: Sequence[Task], headers: Mapping[str, str] | None) -> dict[str, Outcome]:
-        """Make one request; return what became of each of its tasks, by UUID."""
-        reply = self._http.request("POST", self._url, json=list(tasks), headers=headers, idempotent=False)
-        answer = reply.json()
+        """Send one request; return the outcome of each of its tasks, by UUID."""
+        response = self._http.request("POST", self._url, json=list(tasks), headers=headers, idempotent=False)
+        answer = response.json()
         outcomes: dict[str, Outcome] = {}
-        otherwise = ProviderError("Runware does not say what became of this picture.")
+        otherwise = ProviderError("Runware's response does not mention this picture.")
         for failure in dicts(answer.get("errors")):
             if id := failure.get("taskUUID"):
-                outcomes[str(id)] = task_error(failure, reply)
+                outcomes[str(id)] = task_error(failure, response)
             else:
-                otherwise = task_error(failure, reply)
+                otherwise = task_error(failure, response)
         for item in dicts(answer.get("data")):
             outcomes[str(item.get("taskUUID"))] = item
         return {task["taskUUID"]: outcomes.get(task["taskUUID"], otherwise) for task in tasks}
 
-    def _recalled(self, asked_before: Mapping[str, datetime]) -> dict[str, Outcome]:
-        """Ask what became of tasks that were sent some time ago; leave out those that are to be sent again."""
+    def _recover_old(self, sent_before: Mapping[str, datetime]) -> dict[str, Outcome]:
+        """Ask about tasks that were sent some time ago; omit those that can be sent again."""
         now = datetime.now(timezone.utc)
-        age = min((now - when.astimezone(timezone.utc)).total_seconds() for when in asked_before.values())
-        lost = {id: TransientError("It was asked for before.", reply_lost=True) for id in asked_before}
-        found = self._recovered(lost, age)
-        return {id: outcome for id, outcome in found.items() if not _was_not_done(outcome)}
+        age = min((now - when.astimezone(timezone.utc)).total_seconds() for when in sent_before.values())
+        lost = {id: TransientError("It was requested before.", reply_lost=True) for id in sent_before}
+        outcomes = self._recover(lost, age)
+        return {id: outcome for id, outcome in outcomes.items() if not _was_not_done(outcome)}
 
-    def _recovered(self, lost: Mapping[str, TransientError], age: float = 0.0) -> dict[str, Outcome]:
-        """Ask what became of tasks whose reply was lost, until all is known or the time is up.
+    def _recover(self, lost: Mapping[str, TransientError], age: float = 0.0) -> dict[str, Outcome]:
+        """Ask about tasks whose response was lost, until the outcome of all is known or the time is up.
 
-        Tasks that the service has not heard of fail with an error that may pass, those it does not tell of with
-        one of which it is said that they may have been charged.
+        The outcome of tasks that the service does not know is a temporary error; of those it says nothing about, an
+        error that they may have been charged.
 
         Args:
-            lost: By UUID, how the reply was lost.
+            lost: By UUID, how the response was lost.
             age: How many seconds ago the last of them was sent.
         """
-        found: dict[str, Outcome] = {}
-        # What arrived so long ago is registered, and one denial is enough; it is not waited for twice.
+        outcomes: dict[str, Outcome] = {}
+        # Old tasks are registered, so one answer is enough, and there is no need to wait.
         is_old = age > sum(_PAUSES)
         end = time.monotonic() + self._settings.timeout - (age if is_old else 0.0)
         for polls in itertools.count(1):
-            missing = lost.keys() - found.keys()
+            missing = lost.keys() - outcomes.keys()
             if not missing:
                 break
             try:
-                told, denied = self._details(sorted(missing))
+                known, unknown = self._get_details(sorted(missing))
             except ProviderError as error:
-                found |= {id: unknown(error) for id in missing}
+                outcomes |= {id: unknown_outcome(error) for id in missing}
                 break
-            found |= told
-            missing -= told.keys()
+            outcomes |= known
+            missing -= known.keys()
             pause = _PAUSES[min(polls, len(_PAUSES)) - 1]
             is_over = time.monotonic() + pause > end
-            if is_over or ((is_old or polls > len(_PAUSES)) and missing <= denied):
-                if polls < _FEWEST_POLLS and not is_old:
-                    denied = set()
-                found |= {
-                    id: TransientError(lost[id].message) if id in denied else unknown(lost[id])
+            if is_over or ((is_old or polls > len(_PAUSES)) and missing <= unknown):
+                if polls < _MIN_POLLS and not is_old:
+                    unknown = set()
+                outcomes |= {
+                    id: TransientError(lost[id].message) if id in unknown else unknown_outcome(lost[id])
                     for id in missing
                 }
                 break
             self._http.wait(pause)
-        return found
+        return outcomes
 
-    def _details(self, ids: Sequence[str]) -> tuple[dict[str, Outcome], set[str]]:
-        """Ask once what became of tasks; return what is told of them, and which ones are not known there."""
-        asked = [{"taskType": "getTaskDetails", "taskUUID": id} for id in ids]
-        reply = self._http.request("POST", self._url, json=asked)
-        answer = reply.json()
+    def _get_details(self, ids: Sequence[str]) -> tuple[dict[str, Outcome], set[str]]:
+        """Ask once about tasks; return the known outcomes, and the tasks that the service does not know."""
+        questions = [{"taskType": "getTaskDetails", "taskUUID": id} for id in ids]
+        response = self._http.request("POST", self._url, json=questions)
+        answer = response.json()
         failures = list(dicts(answer.get("errors")))
-        denied = {str(failure.get("taskUUID")) for failure in failures if denies(failure)}
-        told: dict[str, Outcome] = {}
-        for item in within([[each for each in failures if not denies(each)], answer.get("data")]):
+        unknown = {str(failure.get("taskUUID")) for failure in failures if is_unknown_task(failure)}
+        known: dict[str, Outcome] = {}
+        for item in all_dicts([[each for each in failures if not is_unknown_task(each)], answer.get("data")]):
             id = str(item.get("taskUUID"))
             if any(key in item for key in PICTURE_KEYS):
-                told[id] = item
+                known[id] = item
             elif "code" in item:
-                error = task_error(item, reply)
-                if isinstance(error, AuthenticationError):  # it is the question that is refused
+                error = task_error(item, response)
+                if isinstance(error, AuthenticationError):  # the question itself is refused
                     raise error
-                # One that may pass is of an earlier try, or of this question.
+                # A temporary error belongs to an earlier try, or to this question.
                 if not isinstance(error, TransientError | RateLimitedError):
-                    told.setdefault(id, error)
-        return {id: told[id] for id in ids if id in told}, denied
+                    known.setdefault(id, error)
+        return {id: known[id] for id in ids if id in known}, unknown
 
 
 def _was_not_done(outcome: Outcome) -> bool:
-    """Whether a task was surely not carried out, and may be now: it never arrived, or there was no money then."""
+    """Return whether a task was certainly not done, so that it may be sent: it never arrived, or there was no money."""
     return isinstance(outcome, TransientError | QuotaError) and not is_lost(outcome)
 
 
-def within(value: Any) -> Iterator[dict[str, Any]]:
-    """Yield every object in nested JSON: how a past reply is wrapped is not documented to the last detail."""
+def all_dicts(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield every object in nested JSON: the exact form of an earlier response is not documented."""
     children: Iterable[Any] = ()
     if isinstance(value, dict):
         yield value
@@ -185,4 +193,4 @@ def within(value: Any) -> Iterator[dict[str, Any]]:
     elif isinstance(value, list):
         children = value
     for child in children:
-        yield from within(child)
+        yield from all_dicts(child)

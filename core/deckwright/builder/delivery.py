@@ -104,7 +104,7 @@ def deliver(
         result = _deliver_to(provider, deck)
         if result.success or result.processed_count:
             delivery.outputs[instance] = result.metadata.get("path")
-            if summary := result.metadata.get("told"):
+            if summary := result.metadata.get("summary"):
                 delivery.summaries[instance] = str(summary)
             delivery.cards = result.metadata.get("cards", delivery.cards)
         if not result.success:

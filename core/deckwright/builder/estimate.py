@@ -142,7 +142,7 @@ def _estimate(position: int, demand: _Demand, online: bool) -> ProviderEstimate:
     problem = ""
     try:
         provider = handle.provider
-        estimate = provider.ask_cost_estimate if online else provider.get_cost_estimate
+        estimate = provider.fetch_cost_estimate if online else provider.get_cost_estimate
         found = handle.with_timeout(estimate)(requests)
         each, total = amount_of(found["per_request"]), amount_of(found["total_cost"])
     except CATCHABLE as error:  # an error of one provider must not hide the others' estimates

@@ -120,7 +120,7 @@ class MediaChain:
                 request,
                 output_path=self._accounting.new_file(self.kind.suffix),
                 id=permission.id,
-                asked_before=datetime.fromtimestamp(sent_before, timezone.utc) if sent_before else None,
+                requested_before=datetime.fromtimestamp(sent_before, timezone.utc) if sent_before else None,
             )
             # A request that was resumed in vain does not say how the service is now.
             errors_before = breaker.errors_in_a_row if sent_before is None else None

@@ -474,7 +474,7 @@ class Plugins:
                 hint=f"It should return an instance of {contract.__module__}.{contract.__name__}.",
             )
         # A plugin's own type need not derive from ours.
-        if hasattr(made, "unfit_for") and (unfit := made.unfit_for(key[0])):
+        if hasattr(made, "unsupported_reason") and (unfit := made.unsupported_reason(key[0])):
             raise PluginError(
                 f"Plugin {plugin} made {made.__class__.__name__!r} for {key[0]}/{key[1]}, {unfit}."
             )

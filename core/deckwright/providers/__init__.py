@@ -1,1 +1,1 @@
-"""What a provider must be, one module for each contract."""
+"""The contracts of providers, one module for each."""

@@ -1,4 +1,4 @@
-"""What every provider shares, whatever it delivers: settings handed in at construction, and closing."""
+"""The base class of all providers: settings from the constructor, a connection check, and closing."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from deckwright.config.settings import read_settings
 
 
 class Provider:
-    """A thing made by a plugin from settings. A constructor checks and stores; it opens nothing.
+    """Something a plugin makes from settings. Its constructor checks and stores them, and opens nothing.
 
     Attributes:
-        config_class: The attrs class of the settings; None to take them as they are.
-        config: The settings as they were handed in.
-        settings: An instance of `config_class`, when there is one.
-        warnings: What its user should know of these settings, which work as they are.
-        logger: A logger of this provider's own.
+        config_class: The attrs class of the settings; None to accept any settings.
+        config: The settings as they were given.
+        settings: An instance of `config_class`, if there is one.
+        warnings: What the user should know about these settings, although they work.
+        logger: The logger of this provider.
     """
 
     config_class: ClassVar[type[Any] | None] = None
-    # For classes of the old contract whose own constructor does not call this one.
+    # For older classes whose constructor does not call this one.
     config: Mapping[str, Any] = MappingProxyType({})
     warnings: Sequence[str] = ()
     logger = logging.getLogger("deckwright.providers")
@@ -40,20 +40,20 @@ class Provider:
         return f"<{type(self).__module__}.{type(self).__qualname__}>"
 
     def validate_config(self, config: dict[str, Any]) -> None:
-        """Raise `ValueError` or `KeyError` when `config` is not fit for use. By default anything is."""
+        """Raise `ValueError` or `KeyError` if `config` cannot be used. By default everything can."""
 
     def _setup_from_config(self) -> None:
-        """Take what is needed from `self.config` or `self.settings`; open nothing yet."""
+        """Read what is needed from `self.config` or `self.settings`; open nothing yet."""
 
-    def unfit_for(self, type: str) -> str:
-        """Say what keeps this provider from being one of a type, as in `"which ..."`; empty when nothing does."""
+    def unsupported_reason(self, type: str) -> str:
+        """Return why this provider cannot have this type, as in `"which ..."`; empty if it can."""
         return ""
 
     def check_connection(self) -> str:
-        """Try whether what the provider needs can be reached and used, spending as little as possible.
+        """Check whether what the provider needs can be reached and used, at the lowest possible cost.
 
         Returns:
-            What was found, in one line; empty when there is nothing to reach.
+            The finding, in one line; empty if there is nothing to reach.
 
         Raises:
             ProviderError: It cannot be used; the hint says what to do.
@@ -61,4 +61,4 @@ class Provider:
         return ""
 
     def close(self) -> None:
-        """Let go of whatever was opened on first use. May be called again."""
+        """Release everything that was opened on first use. May be called more than once."""

@@ -1,4 +1,4 @@
-"""The contract of providers of data: word lists, and whatever else a deck is made from."""
+"""The contract of data providers: word lists, and other data that a deck is made from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from deckwright.providers.base import Provider
 
 @attrs.define
 class DataSettings:
-    """The settings that every data provider takes; one with more derives its own class from this."""
+    """The settings of every data provider. One with more settings derives its own class from this one."""
 
     files: Annotated[
         list[str], Meta(description="the only identifiers that this provider manages; all, when empty")
@@ -25,10 +25,10 @@ class DataSettings:
 
 
 class DataProvider(Provider, ABC):
-    """A source of data, each piece of it known by an identifier: for files, the path below a base folder.
+    """A source of data, in which each item has an identifier: for a file, its path below a base folder.
 
-    A word list is a list of dicts, one a word: `word`, and `translation`, `reading`, `example`, `tags` where
-    they are known, and any other columns under their own names.
+    A word list is a list of dicts, one per word: `word`, and `translation`, `reading`, `example` and `tags` if they
+    are known. Any other columns keep their own names.
     """
 
     _read_only = False
@@ -36,41 +36,41 @@ class DataProvider(Provider, ABC):
 
     @abstractmethod
     def _load_data_impl(self, identifier: str) -> Any:
-        """Return what is kept under `identifier`."""
+        """Return the data of `identifier`."""
 
     @abstractmethod
     def _save_data_impl(self, identifier: str, data: Any) -> bool:
-        """Keep `data` under `identifier`; say whether it was kept."""
+        """Save `data` as `identifier`; return whether it was saved."""
 
     @abstractmethod
     def exists(self, identifier: str) -> bool:
-        """Say whether anything is kept under `identifier`."""
+        """Return whether there is data for `identifier`."""
 
     @abstractmethod
     def list_identifiers(self) -> list[str]:
-        """Return the identifiers of all that is kept, sorted."""
+        """Return all identifiers, sorted."""
 
     def load_data(self, identifier: str) -> Any:
-        """Return what is kept under `identifier`.
+        """Return the data of `identifier`.
 
         Raises:
-            DataError: There is no such thing, it cannot be read, or this provider does not manage it.
+            DataError: It does not exist, cannot be read, or is not managed by this provider.
         """
         self._require_managed(identifier)
         return self._load_data_impl(identifier)
 
     def save_data(self, identifier: str, data: Any) -> bool:
-        """Keep `data` under `identifier`; say whether it was kept.
+        """Save `data` as `identifier`; return whether it was saved.
 
         Raises:
-            ReadOnlyError: The provider is read-only; it is a `PermissionError`.
-            DataError: It cannot be written, or this provider does not manage it.
+            ReadOnlyError: The provider is read-only. This is also a `PermissionError`.
+            DataError: It cannot be written, or is not managed by this provider.
         """
         self._require_writable(identifier)
         return self._save_data_impl(identifier, data)
 
     def backup_data(self, identifier: str) -> str | None:
-        """Keep a copy of what is under `identifier`; return its identifier, or None when none was made."""
+        """Copy the data of `identifier`; return the identifier of the copy, or None if none was made."""
         return None
 
     @property
@@ -80,7 +80,7 @@ class DataProvider(Provider, ABC):
 
     @property
     def managed_files(self) -> list[str]:
-        """The identifiers that this provider manages; any, when empty."""
+        """The identifiers that this provider manages; if empty, all."""
         return list(self._managed_files)
 
     def set_read_only(self, read_only: bool) -> None:
@@ -88,7 +88,7 @@ class DataProvider(Provider, ABC):
         self._read_only = read_only
 
     def set_managed_files(self, files: Sequence[str]) -> None:
-        """Say which identifiers this provider manages; any, when empty."""
+        """Set the identifiers that this provider manages; if empty, all."""
         self._managed_files = list(files)
 
     def _setup_from_config(self) -> None:
@@ -99,12 +99,12 @@ class DataProvider(Provider, ABC):
     def _require_managed(self, identifier: str) -> None:
         if self._managed_files and identifier not in self._managed_files:
             managed = ", ".join(self._managed_files)
-            raise DataError(f"{identifier!r} is not managed by this provider, which manages {managed}.")
+            raise DataError(f"This provider does not manage {identifier!r}, only {managed}.")
 
     def _require_writable(self, identifier: str) -> None:
         self._require_managed(identifier)
         if self._read_only:
             raise ReadOnlyError(
                 f"{identifier!r} cannot be written: its provider is read-only.",
-                hint="Set read_only = false in its configuration to allow it.",
+                hint="To allow it, set read_only = false in the provider's configuration.",
             )

@@ -1,4 +1,4 @@
-"""What a sync provider is handed: a deck, its notes, and the note type of these."""
+"""A deck, its notes and their note type: what a sync provider receives."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deckwright.errors import ProviderError
 
 @attrs.frozen
 class CardTemplate:
-    """One side to ask and one to answer, in Anki's template language."""
+    """The front and back of a card, in Anki's template language."""
 
     name: str
     front: str
@@ -23,14 +23,14 @@ class CardTemplate:
 
 @attrs.frozen
 class NoteType:
-    """What a note holds and which cards are made of it.
+    """The fields of a note, and the cards that are made from it.
 
     Attributes:
-        id: A number that stays the same for ever, so that an import updates what is there already.
+        id: A number that never changes, so that an import updates existing notes.
         name: Its name in Anki.
         fields: The names of its fields, in order; the first is the sort field.
         templates: Its cards.
-        css: The style of all of them.
+        css: The style of all cards.
         is_cloze: Whether its cards are made from the gaps in a text.
     """
 
@@ -44,10 +44,10 @@ class NoteType:
 
 @attrs.frozen
 class Note:
-    """One word with all that belongs to it.
+    """One word with everything that belongs to it.
 
     Attributes:
-        guid: What makes this note the same note in the next build.
+        guid: Identifies this note in the next build.
         fields: The content of each field of the note type, as HTML.
         tags: Tags without spaces.
     """
@@ -59,16 +59,16 @@ class Note:
 
 @attrs.frozen
 class Deck:
-    """A finished deck, ready to be handed over.
+    """A finished deck.
 
     Attributes:
-        name: Its name in Anki; `::` makes a deck within a deck.
-        note_type: The note type of all of its notes.
+        name: Its name in Anki; `::` makes a subdeck.
+        note_type: The note type of all its notes.
         notes: Its notes, in order.
-        media: The files that the notes refer to by their bare names.
-        output: The file to write, for a provider that writes one.
-        description: A few lines about it, as HTML: what it was made from, and the credits that are due.
-        is_named: Whether somebody chose its name; else it is made from the word list's.
+        media: The files that the notes refer to by their names.
+        output: The file to write, for a provider that writes files.
+        description: A few lines about it, as HTML: its source, and the credits.
+        is_named: Whether the user chose its name; otherwise it is made from the name of the word list.
     """
 
     name: str
@@ -81,12 +81,12 @@ class Deck:
 
 
 # The keys of a card that are not fields of its note.
-_ABOUT_THE_CARD = {"guid", "tags", "deck", "note_type"}
+_CARD_KEYS = {"guid", "tags", "deck", "note_type"}
 _PLAIN_STYLE = ".card { font-family: sans-serif; font-size: 20px; text-align: center; }"
 
 
 def stable_id(name: str) -> int:
-    """Return the same number for the same name, from 2^30 up to 2^31: for decks and note types that have none."""
+    """Return an id for a deck or note type without one: from 2^30 to 2^31, and always the same for a name."""
     return (1 << 30) + int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % (1 << 30)
 
 
@@ -97,36 +97,36 @@ def decks_of(
     deck: str,
     media: Iterable[Path] = (),
 ) -> list[Deck]:
-    """Sort loose cards, as `sync_cards` takes them, into decks, each with the notes of one note type.
+    """Sort cards, as `sync_cards` takes them, into decks of one note type each.
 
     Args:
         cards: The cards.
         templates: The templates of each note type, by its name.
-        deck: The deck of cards that name none.
-        media: What the cards refer to.
+        deck: The deck for cards that name none.
+        media: The files that the cards refer to.
 
     Raises:
-        ProviderError: A card is of a note type that there are no templates for.
+        ProviderError: A card has a note type without templates.
     """
     by_note_type: dict[str, list[Mapping[str, Any]]] = {}
     for card in cards:
         name = str(card.get("note_type") or next(iter(templates), None))
         if name not in templates:
             raise ProviderError(
-                f"There are no templates for the note type {name!r}.",
+                f"The note type {name!r} has no templates.",
                 hint="Call sync_templates before sync_cards.",
             )
         by_note_type.setdefault(name, []).append(card)
     decks: list[Deck] = []
     for name, group in by_note_type.items():
-        fields = tuple(dict.fromkeys(key for card in group for key in card if key not in _ABOUT_THE_CARD))
+        fields = tuple(dict.fromkeys(key for card in group for key in card if key not in _CARD_KEYS))
         note_type = NoteType(
             stable_id(f"note type {name}"), name, fields, tuple(templates[name]), _PLAIN_STYLE
         )
         notes: dict[str, list[Note]] = {}
         for card in group:
             notes.setdefault(str(card.get("deck") or deck), []).append(_note(card, note_type))
-        decks += [Deck(title, note_type, tuple(its), tuple(media)) for title, its in notes.items()]
+        decks += [Deck(title, note_type, tuple(group), tuple(media)) for title, group in notes.items()]
     return decks
 
 

@@ -1,4 +1,4 @@
-"""The contract of engines: where the providers of a build do their work."""
+"""The contract of engines, which run the providers of a build."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ if TYPE_CHECKING:
 
 
 class Engine(Provider):
-    """Has requests carried out: this one here, in threads of the build; others on other machines, perhaps.
+    """Runs the requests of a build: this one in threads of the build itself, others perhaps on other machines.
 
-    The build decides what is asked of whom, when, and for how much money; an engine only carries it out. So rates,
-    budgets and what is paid for already are the same with every engine.
+    The build decides which provider gets which request, when, and at what cost; an engine only runs it. So rate limits,
+    budgets and what was already paid for are the same with every engine.
     """
 
     def start(self, registry: ProviderRegistry) -> None:
-        """Get ready for a build with the providers of this registry.
+        """Prepare for a build with the providers of this registry.
 
         Raises:
-            DeckwrightError: It cannot be used.
+            DeckwrightError: The engine cannot be used.
         """
         self._registry = registry
 
     def at_once(self, type: str, instance: str, provider_allows: int) -> int:
-        """Return how many requests of one instance `generate` may be called with at once.
+        """Return how many requests of one instance may run at once.
 
         Args:
-            type: What the instance delivers.
+            type: The instance's type.
             instance: The instance.
-            provider_allows: How many the provider takes at once in one process.
+            provider_allows: How many requests the provider can run at once in one process.
         """
         return provider_allows
 
     def generate(self, type: str, instance: str, request: MediaRequest) -> MediaResult:
-        """Have one request carried out, and wait for it; called from many threads.
+        """Run one request and wait for its result; called from many threads.
 
         Args:
-            type: What is to be delivered.
-            instance: Which of the registry's providers is asked.
-            request: What for. Its `output_path` is a file here, where the result is to be.
+            type: The instance's type.
+            instance: The provider's instance in the registry.
+            request: The request. Its `output_path` is a file on this machine.
 
         Raises:
-            BuildError: Nothing can be carried out any more; the build ends.
-            Exception: Whatever the provider raises; a `TransientError` where the work was lost on its way.
+            BuildError: No more requests can be run; the build ends.
+            Exception: Any error of the provider; a `TransientError` if the request was lost on its way.
         """
         return cast("MediaResult", self._registry.generate(type, instance, request))

@@ -1,4 +1,4 @@
-"""The contract of providers of sound and pictures."""
+"""The contract of providers that make sound and pictures."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from deckwright.tracebacks import as_provider_error, format_traceback
 
 def _not_empty(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
     if not value.strip():
-        raise InvalidRequestError(f"A media request needs a {attribute.name}; this one's is empty.")
+        raise InvalidRequestError(f"The {attribute.name} of a media request must not be empty.")
 
 
 @attrs.define
 class MediaRequest:
-    """One sound or picture that is wanted.
+    """A request for one sound or picture.
 
     Attributes:
-        type: What is wanted: `"audio"` or `"image"`.
+        type: The wanted type: `"audio"` or `"image"`.
         content: The word or phrase to speak, or the thing to show.
-        params: What else is known. A build gives `language` (a BCP 47 tag such as `"es"` or `"pt-BR"`), and
-            `reading`, `translation` where the word list has them.
-        output_path: The file to write. A build always gives one, with the ending that it expects.
-        id: A UUID by which a build knows this request, also after it was killed; empty where nobody gave one.
-        asked_before: When this very request was made before without its outcome being known, if it was: it may have
-            been carried out, and charged. A provider whose service can tell should ask it first.
+        params: More about it. A build adds `language` (a BCP 47 tag such as `"es"` or `"pt-BR"`), and `reading` and
+            `translation` if the word list has them.
+        output_path: The file to write. A build always sets it, with the file ending that it expects.
+        id: A UUID that a build gives this request, and remembers if it is killed; empty if there is none.
+        requested_before: When the same request was sent before and its result never arrived, if it was. The service may
+            have done the work and charged for it. A provider whose service knows should ask it first.
 
     Raises:
         InvalidRequestError: `type` or `content` is empty; it is a `ValueError`.
@@ -47,32 +47,30 @@ class MediaRequest:
     params: dict[str, Any] = attrs.field(factory=dict)
     output_path: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
     id: str = ""
-    asked_before: datetime | None = None
+    requested_before: datetime | None = None
 
     @property
     def target(self) -> Path:
-        """The file to write, for providers that cannot do without one.
+        """The file to write, for providers that need one.
 
         Raises:
-            InvalidRequestError: The request names none.
+            InvalidRequestError: The request has no `output_path`.
         """
         if self.output_path is None:
-            raise InvalidRequestError(
-                f"The request for {self.content!r} names no file: it has no output_path."
-            )
+            raise InvalidRequestError(f"The request for {self.content!r} has no output_path.")
         return self.output_path
 
 
 @attrs.define
 class MediaResult:
-    """What came of a request.
+    """The result of a request.
 
     Attributes:
         success: Whether there is a file.
-        file_path: The file, when there is one. Its ending says what it is.
-        metadata: What is known of it; `attribution` is the line of credit that is due.
-        error: Why there is none, for people.
-        failure: The same as an error of this package, where the provider says so much.
+        file_path: The file, if there is one. Its ending tells its format.
+        metadata: More about the file; `attribution` is a line of credit.
+        error: Why there is no file, in words.
+        failure: The same as an error of this package, if the provider gives one.
     """
 
     success: bool
@@ -82,105 +80,111 @@ class MediaResult:
     failure: ProviderError | None = None
 
 
+def cost_estimate(per_request: float, requests: Sequence[MediaRequest]) -> dict[str, float]:
+    """Return a cost estimate for requests that each cost the same, in US dollars."""
+    return {
+        "total_cost": per_request * len(requests),
+        "per_request": per_request,
+        "requests_count": len(requests),
+    }
+
+
 class MediaProvider(Provider, ABC):
     """A source of sound or pictures.
 
-    A class of this contract says what it delivers (`supported_types`) and makes it (`_generate_media_impl`);
-    everything else has a default.
+    A subclass sets its types (`supported_types`) and makes the files (`_generate_media_impl`); everything else has a
+    default.
 
     Attributes:
-        supported_types: What the provider delivers: `("audio",)`. A property does as well.
-        at_once: How many requests a build may make of this provider at once; one after the other, if it says nothing.
+        supported_types: What the provider makes: `("audio",)`. It may be a property.
+        at_once: How many requests a build may send to this provider at once; by default, one after the other.
     """
 
     supported_types: Sequence[str]
     at_once: int = 1
 
     def cache_key(self, request: MediaRequest) -> Mapping[str, Any]:
-        """Return all that determines the result of a request, as JSON has it; what is not in it may change freely.
+        """Return everything that decides the result of a request, as values that JSON can hold.
 
-        By default, that is everything: the word, what is known of it, and every setting of this provider which is
-        no secret and is not marked `metadata={"changes_output": False}`. The more a provider leaves out that it does
-        not look at, the less a build has to make anew. Like `get_cost_estimate` it may be
-        called while something is generated.
+        By default that is everything: the word, its params, and every setting of this provider that is neither a
+        secret nor marked as not changing the output. A provider that omits what it does not use makes a build
+        generate fewer files again. Like `get_cost_estimate`, it may be called while a file is generated.
         """
         return {"settings": self.output_settings, "content": request.content, "params": request.params}
 
     @cached_property
     def output_settings(self) -> Mapping[str, Any]:
-        """The settings that may change a result: neither secrets, nor those that say how a service is spoken to."""
+        """The settings that may change a result: neither secrets, nor settings of the connection to a service."""
         settings = getattr(self, "settings", None)
         return output_settings(settings if attrs.has(type(settings)) else self.config)
 
     @abstractmethod
     def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
-        """Make what is asked for, written to `request.output_path`.
+        """Make the file `request.output_path`.
 
         Raises:
-            ProviderError: One of its kinds, when it cannot be made.
+            ProviderError: One of its subclasses, if that is not possible.
         """
 
     def generate_media(self, request: MediaRequest) -> MediaResult:
-        """Make what is asked for. Whatever goes wrong is in the result; nothing is raised."""
+        """Make a file. Errors are in the result; none is raised."""
         try:
             if not self.validate_request(request):
                 raise InvalidRequestError(
-                    f"{type(self).__name__} delivers {', '.join(self.supported_types)}, not {request.type}."
+                    f"{type(self).__name__} makes {', '.join(self.supported_types)}, not {request.type}."
                 )
             return self._generate_media_impl(request)
         except ProviderError as error:
-            return self._failed(error)
+            return self._failure(error)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001 - the code of others may even exit, or cancel itself
+        except BaseException as error:  # noqa: BLE001 - third-party code may even exit, or cancel itself
             self.logger.debug("%s", format_traceback(error, secret_values(self.config)))
-            return self._failed(as_provider_error(error))
+            return self._failure(as_provider_error(error))
 
     def generate_batch(self, requests: Sequence[MediaRequest]) -> list[MediaResult]:
-        """Make several; one result a request, in the same order."""
+        """Make several files; return one result per request, in the same order."""
         return [self.generate_media(request) for request in requests]
 
     def generate_audio(self, text: str, output_path: str | os.PathLike[str], **params: Any) -> MediaResult:
-        """Make the sound of `text`; `params` as in `MediaRequest`."""
+        """Make the sound of `text`; `params` are those of `MediaRequest`."""
         return self.generate_media(MediaRequest("audio", text, params, Path(output_path)))
 
     def generate_image(self, prompt: str, output_path: str | os.PathLike[str], **params: Any) -> MediaResult:
-        """Make a picture of `prompt`; `params` as in `MediaRequest`."""
+        """Make a picture of `prompt`; `params` are those of `MediaRequest`."""
         return self.generate_media(MediaRequest("image", prompt, params, Path(output_path)))
 
-    def unfit_for(self, type: str) -> str:
-        """Say what keeps this provider from delivering a type; empty when nothing does."""
+    def unsupported_reason(self, type: str) -> str:
+        """Return why this provider cannot make a type; empty if it can."""
         supported = getattr(self, "supported_types", None)
         if supported is None:
-            return f'which does not say what it delivers: it needs supported_types = ("{type}",)'
+            return f'which does not set its types: it needs supported_types = ("{type}",)'
         if isinstance(supported, str):
-            return f'whose supported_types is text, where a sequence should be: ("{supported}",)'
-        return (
-            ""
-            if self.supports_type(type)
-            else f"which delivers {', '.join(supported)}, by its supported_types"
-        )
+            return f'whose supported_types is a text instead of a sequence: ("{supported}",)'
+        if self.supports_type(type):
+            return ""
+        return f"whose supported_types are only {', '.join(supported)}"
 
     def supports_type(self, media_type: str) -> bool:
-        """Say whether the provider delivers this type."""
+        """Return whether the provider makes this type."""
         return media_type in self.supported_types
 
     def validate_request(self, request: MediaRequest) -> bool:
-        """Say whether the provider takes this request at all."""
+        """Return whether the provider accepts this request."""
         return self.supports_type(request.type)
 
     def get_cost_estimate(self, requests: Sequence[MediaRequest]) -> dict[str, float]:
-        """Say what the requests would cost in US dollars: `total_cost`, `per_request`, `requests_count`."""
-        return {"total_cost": 0.0, "per_request": 0.0, "requests_count": len(requests)}
+        """Return what the requests would cost in US dollars: `total_cost`, `per_request`, `requests_count`."""
+        return cost_estimate(0.0, requests)
 
-    def ask_cost_estimate(self, requests: Sequence[MediaRequest]) -> dict[str, float]:
-        """Say the same as `get_cost_estimate`, having asked the service, where it tells prices for nothing.
+    def fetch_cost_estimate(self, requests: Sequence[MediaRequest]) -> dict[str, float]:
+        """Return the same as `get_cost_estimate`, but from the service itself if it tells prices for free.
 
         Raises:
-            ProviderError: The service cannot be asked.
+            ProviderError: The service cannot be reached.
         """
         return self.get_cost_estimate(requests)
 
-    def _failed(self, error: ProviderError) -> MediaResult:
+    def _failure(self, error: ProviderError) -> MediaResult:
         error.redact(secret_values(self.config))
         return MediaResult(success=False, error=error.message, failure=error)

@@ -1,4 +1,4 @@
-"""The contract of providers that a deck goes to."""
+"""The contract of sync providers, which receive decks."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from deckwright.tracebacks import error_location, format_error
 
 @attrs.define
 class SyncRequest:
-    """What is handed over, and where it goes.
+    """Data for a sync provider.
 
     Attributes:
-        target: The part of the collection that is meant: `"templates"`, `"media"`, `"cards"`.
-        data: What is handed over.
-        params: What else is known.
+        target: The part of the collection: `"templates"`, `"media"`, `"cards"`.
+        data: The data.
+        params: More about it.
     """
 
     target: str
@@ -33,14 +33,14 @@ class SyncRequest:
 
 @attrs.define
 class SyncResult:
-    """What came of handing something over.
+    """The result of a sync.
 
     Attributes:
-        success: Whether all of it arrived.
-        processed_count: How many items did.
-        metadata: What else is known; `path` is the file that was written.
-        error_message: Why it did not, for people; empty when it did.
-        created_ids: What the other side calls the new notes, where it says.
+        success: Whether all items arrived.
+        processed_count: How many items arrived.
+        metadata: More about it: `path` is the file that was written, `summary` what was done, in words.
+        error_message: What went wrong, in words; empty if nothing did.
+        created_ids: The ids of the new notes at the target, if it tells them.
     """
 
     success: bool
@@ -51,34 +51,34 @@ class SyncResult:
 
 
 class SyncProvider(Provider, ABC):
-    """A place that decks go to: a file, or a running Anki.
+    """A target of decks: a file, or a running Anki.
 
-    A class of this contract implements `_test_connection_impl` and `_sync_cards_impl`, and overrides
-    `sync_templates`, `sync_media` and `list_existing` where its target has such a thing. One that needs the
-    whole deck at once overrides `sync_deck`.
+    A subclass implements `_test_connection_impl` and `_sync_cards_impl`, and overrides `sync_templates`, `sync_media`
+    and `list_existing` if its target has such a thing. One that needs the whole deck at once overrides
+    `_sync_deck_impl`.
     """
 
     @abstractmethod
     def _test_connection_impl(self) -> bool:
-        """Say whether the target can be reached."""
+        """Return whether the target can be reached."""
 
     @abstractmethod
     def _sync_cards_impl(self, cards: list[dict[str, Any]]) -> SyncResult:
-        """Hand over notes: each a dict of field name to content, and `guid`, `tags`, `deck`, `note_type`."""
+        """Add notes: dicts of field names to content, with `guid`, `tags`, `deck` and `note_type`."""
 
     def test_connection(self) -> bool:
-        """Say whether the target can be reached; a failure is logged, not raised."""
+        """Return whether the target can be reached; an error is logged, not raised."""
         try:
             return self._test_connection_impl()
         except CATCHABLE as error:
-            self.logger.warning("%s cannot be reached: %s", type(self).__name__, self._told(error))
+            self.logger.warning("%s cannot be reached: %s", type(self).__name__, self._describe(error))
             return False
 
     def check_connection(self) -> str:
-        """Try whether the target can be reached.
+        """Check whether the target can be reached.
 
         Returns:
-            What was found, in one line.
+            The finding, in one line.
 
         Raises:
             ProviderError: It cannot be reached.
@@ -88,26 +88,26 @@ class SyncProvider(Provider, ABC):
         return "can be reached"
 
     def sync_templates(self, note_type: str, templates: list[dict[str, Any]]) -> SyncResult:
-        """Hand over the card templates of a note type: dicts of `name`, `front`, `back`."""
+        """Add or update the card templates of a note type: dicts of `name`, `front`, `back`."""
         return SyncResult(success=True, processed_count=0)
 
     def sync_media(self, files: Sequence[Path]) -> SyncResult:
-        """Hand over media files, which notes refer to by their bare names."""
+        """Add media files, which notes refer to by their names."""
         return SyncResult(success=True, processed_count=0)
 
     def sync_cards(self, cards: list[dict[str, Any]]) -> SyncResult:
-        """Hand over notes. Whatever goes wrong is in the result; nothing is raised."""
+        """Add notes. Errors are in the result; none is raised."""
         try:
             return self._sync_cards_impl(cards)
         except CATCHABLE as error:
-            return SyncResult(success=False, processed_count=0, error_message=self._told(error))
+            return self._failure(error)
 
     def sync_single_card(self, card: dict[str, Any]) -> SyncResult:
-        """Hand over one note."""
+        """Add one note."""
         return self.sync_cards([card])
 
     def list_existing(self, note_type: str) -> list[dict[str, Any]]:
-        """Return the notes of this type that the target holds; by default none are known."""
+        """Return the notes of this type in the target; by default none are known."""
         return []
 
     def destination(self, deck: str, output: Path | None = None) -> Path | None:
@@ -115,15 +115,22 @@ class SyncProvider(Provider, ABC):
 
         Args:
             deck: The deck's name.
-            output: The file that was asked for, if any.
+            output: The file that the user chose, if any.
         """
         return None
 
     def sync_deck(self, deck: Deck) -> SyncResult:
-        """Hand over a whole deck: its templates, then its media, then its notes.
+        """Sync a whole deck. Errors are in the result; none is raised."""
+        try:
+            return self._sync_deck_impl(deck)
+        except CATCHABLE as error:
+            return self._failure(error)
+
+    def _sync_deck_impl(self, deck: Deck) -> SyncResult:
+        """Sync a whole deck; by default its templates, then its media, then its notes.
 
         Returns:
-            The result of the step that failed, or else of the last.
+            The result of the step that failed, or of the last step.
         """
         templates = [attrs.asdict(template) for template in deck.note_type.templates]
         result = self.sync_templates(deck.note_type.name, templates)
@@ -144,18 +151,21 @@ class SyncProvider(Provider, ABC):
             ]
         )
 
-    def _told(self, error: BaseException) -> str:
+    def _failure(self, error: BaseException) -> SyncResult:
+        return SyncResult(success=False, processed_count=0, error_message=self._describe(error))
+
+    def _describe(self, error: BaseException) -> str:
         text = str(error)
         if not isinstance(error, ProviderError):
-            place = error_location(error)
-            text = f"{format_error(error)}{f', at {place}' if place else ''}"
+            location = error_location(error)
+            text = f"{format_error(error)}{f' (raised at {location})' if location else ''}"
         return redact(text, secret_values(self.config))
 
 
 class WholeDeckProvider(SyncProvider, ABC):
-    """A place that takes decks as a whole: what the single steps hand over is kept until the cards come.
+    """A target that takes whole decks. Templates and media of the single steps are stored until the cards arrive.
 
-    The templates stay, for cards of every later call. What becomes of the media is up to the class.
+    The templates stay, for the cards of later calls. A subclass decides what becomes of the media.
     """
 
     def _setup_from_config(self) -> None:
@@ -164,17 +174,17 @@ class WholeDeckProvider(SyncProvider, ABC):
         self._media: list[Path] = []
 
     def sync_templates(self, note_type: str, templates: list[dict[str, Any]]) -> SyncResult:
-        """Keep the templates of a note type, dicts of `name`, `front`, `back`, for the cards to come."""
+        """Store the templates of a note type, dicts of `name`, `front`, `back`, for the next cards."""
         self._templates[note_type] = [
             CardTemplate(part["name"], part["front"], part["back"]) for part in templates
         ]
         return SyncResult(success=True, processed_count=len(templates))
 
     def sync_media(self, files: Sequence[Path]) -> SyncResult:
-        """Keep media files for the cards to come; they are read together with these."""
+        """Store media files for the next cards; they are read together with the cards."""
         self._media += files
         return SyncResult(success=True, processed_count=len(files))
 
     def _decks_of(self, cards: Iterable[Mapping[str, Any]], deck: str) -> list[Deck]:
-        """Sort cards into decks, as `decks_of` does, by what is kept."""
+        """Sort cards into decks, as `decks_of` does, with the stored templates and media."""
         return decks_of(cards, self._templates, deck=deck, media=self._media)

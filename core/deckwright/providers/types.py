@@ -1,4 +1,4 @@
-"""The types of provider that come with Deckwright, added through the same hook as a plugin's own."""
+"""The types of provider that come with Deckwright, added by the same hook as those of plugins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deckwright.providers.sync import SyncProvider
 
 @hookimpl
 def register_provider_types() -> list[ProviderType]:
-    """Add the four types of the specification, and where their work is done."""
+    """Add the types of sources and targets, and the engine that runs them."""
     return [
         ProviderType("data", DataProvider, "where words come from"),
         ProviderType("audio", MediaProvider, "where sound comes from"),

@@ -1,1 +1,1 @@
-"""What providers are made with."""
+"""Base classes and helpers for providers."""

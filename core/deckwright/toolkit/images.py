@@ -1,7 +1,9 @@
-"""What services that paint pictures share: how they are asked, so that the picture suits a card, and what it costs."""
+"""Base classes for services that generate pictures: the prompt, the price, and their errors."""
 
 from __future__ import annotations
 
+import base64
+import binascii
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -9,10 +11,17 @@ from typing import Annotated, Any
 import attrs
 from msgspec import Meta
 
-from deckwright.errors import InvalidRequestError, NotFoundError, ProviderError, TransientError
-from deckwright.providers.media import MediaRequest
+from deckwright.errors import (
+    BadMediaError,
+    ContentPolicyError,
+    InvalidRequestError,
+    NotFoundError,
+    ProviderError,
+    TransientError,
+)
+from deckwright.providers.media import MediaRequest, cost_estimate
 from deckwright.toolkit.http.provider import HttpMediaProvider
-from deckwright.toolkit.http.response import Reply, error_for
+from deckwright.toolkit.http.response import Response, error_for
 from deckwright.toolkit.http.settings import SAME_OUTPUT, HttpSettings, Timeout, is_key
 from deckwright.toolkit.languages import LANGUAGE_CODES
 
@@ -20,7 +29,7 @@ DEFAULT_PROMPT = (
     "A picture for a vocabulary card that makes clear what {meaning} means. "
     "One simple scene, the subject large and in the middle, plain background, without any writing."
 )
-_IN_THE_PROMPT = ("prompt", "style")
+_PROMPT_SETTINGS = ("prompt", "style")
 _LANGUAGE_NAMES = {code: name.title() for name, code in LANGUAGE_CODES.items()}
 
 
@@ -32,8 +41,8 @@ def _has_known_fields(instance: object, attribute: attrs.Attribute[str], value: 
 
 
 @attrs.define(kw_only=True)
-class PaintingSettings(HttpSettings):
-    """How pictures are asked for and paid."""
+class ImageGenerationSettings(HttpSettings):
+    """The key, the prompt and the price of pictures."""
 
     api_key: Annotated[str, Meta(description="your key")] = attrs.field(validator=is_key)
     prompt: Annotated[
@@ -60,53 +69,70 @@ class PaintingSettings(HttpSettings):
     timeout: Timeout = attrs.field(default=180.0, metadata=SAME_OUTPUT)
 
 
-class PaintingProvider(HttpMediaProvider, ABC):
-    """A service that paints a picture for each request, at one price."""
+class ImageGenerationProvider(HttpMediaProvider, ABC):
+    """A service that generates a picture for each request, at one price."""
 
     supported_types = ("image",)
 
     @abstractmethod
     def _usual_price(self) -> float:
-        """Return about what one picture costs, in US dollars, when the user has not said."""
+        """Return about what one picture costs, in US dollars; used if the user did not set `cost_per_image`."""
+
+    def _headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.settings.api_key}"}
 
     def cache_key(self, request: MediaRequest) -> Mapping[str, Any]:
-        """Return the prompt, of which the setting of that name and `style` are parts, and all other settings."""
-        settings = {name: value for name, value in self.output_settings.items() if name not in _IN_THE_PROMPT}
+        """Return the prompt, which includes the settings `prompt` and `style`, and all other settings."""
+        settings = {
+            name: value for name, value in self.output_settings.items() if name not in _PROMPT_SETTINGS
+        }
         return {"settings": settings, "prompt": prompt_for(request, self.settings)}
 
     def get_cost_estimate(self, requests: Sequence[MediaRequest]) -> dict[str, float]:
-        """Say what the requests would cost in US dollars: by `cost_per_image`, or else by the usual price."""
-        each = self.settings.cost_per_image
-        return estimate(self._usual_price() if each is None else each, requests)
+        """Return what the requests would cost in US dollars, by `cost_per_image` or else by the usual price."""
+        price = self.settings.cost_per_image
+        return cost_estimate(self._usual_price() if price is None else price, requests)
 
 
-def painting_error(reply: Reply, said: str | None = None) -> ProviderError | None:
-    """Return the error that a reply stands for, much as `error_for` does.
+def image_error_for(response: Response, message: str | None = None) -> ProviderError | None:
+    """Return the error that a response stands for; like `error_for`, with two differences.
 
-    Any prompt can be painted, so that a 404 means a wrong setting. And where a good reply cannot be read, its
-    picture may be paid for all the same.
+    There is a picture for every prompt, so a 404 means a wrong setting. And if a successful response cannot be read,
+    its picture may be charged anyway.
     """
-    error = error_for(reply, said)
+    error = error_for(response, message)
     if isinstance(error, NotFoundError):
         return InvalidRequestError(error.message, hint="Check `base_url` and `model`.")
     if error is None:
         try:
-            reply.json()
+            response.json()
         except TransientError as unreadable:
             return TransientError(unreadable.message, reply_lost=True)
     return error
 
 
-def estimate(each: float, requests: Sequence[MediaRequest]) -> dict[str, float]:
-    """Return a cost estimate for requests that cost the same each, in US dollars."""
-    return {"total_cost": each * len(requests), "per_request": each, "requests_count": len(requests)}
+def content_policy_error(message: str) -> ContentPolicyError:
+    """Return the error of a service that refuses a prompt."""
+    return ContentPolicyError(message, hint="Change the prompt, or make this card without a picture.")
 
 
-def prompt_for(request: MediaRequest, settings: PaintingSettings) -> str:
+def decode_image(encoded: object) -> bytes:
+    """Return a picture from base64 text.
+
+    Raises:
+        BadMediaError: It is not base64.
+    """
+    try:
+        return base64.b64decode(str(encoded), validate=True)
+    except (binascii.Error, ValueError):
+        raise BadMediaError("The picture in the response is not valid base64.") from None
+
+
+def prompt_for(request: MediaRequest, settings: ImageGenerationSettings) -> str:
     """Return the prompt for a request.
 
-    A build asks for words, with their `language` among the parameters, and the words go into the prompt that is
-    configured. What a program asks for without a language is a prompt already.
+    A build requests words, with their `language` among the params; they are put into the configured prompt. The content
+    of a request without a language is already a prompt.
     """
     text = request.content
     language = str(request.params.get("language") or "")

@@ -1,4 +1,4 @@
-"""Languages: told by a BCP 47 tag, by their English name, or by the name of a file."""
+"""Finds languages by their BCP 47 tag, their English name, or the name of a file."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from deckwright.config.settings import did_you_mean
 from deckwright.errors import DataError
 
-# English names of languages and their ISO 639 codes, as the CLDR lists them: those that people name files and
-# columns by.
+# English names of languages and their ISO 639 codes, as the CLDR lists them: the ones that people use in the names of
+# files and columns.
 LANGUAGE_CODES = {
     "afrikaans": "af",
     "albanian": "sq",
@@ -129,7 +129,7 @@ _TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
 def language_tag(text: str) -> str:
-    """Return the BCP 47 tag for a tag or an English name: `"es_MX"` and `"es-mx"` give `"es-MX"`.
+    """Return the BCP 47 tag of a tag or an English name: `"es_MX"` and `"es-mx"` become `"es-MX"`.
 
     Raises:
         DataError: It is neither.
@@ -141,15 +141,15 @@ def language_tag(text: str) -> str:
         near = did_you_mean(text.lower(), LANGUAGE_CODES)
         raise DataError(
             f"{text!r} is not a language{near or '.'}",
-            hint='Give a code, such as "es" or "pt-BR", or an English name.',
+            hint='Use a code, such as "es" or "pt-BR", or an English name.',
         )
     first, *rest = text.split("-")
-    # Many words have one language.
+    # One object for all words of a language saves memory.
     return sys.intern("-".join([first.lower(), *(part.upper() if len(part) == 2 else part for part in rest)]))
 
 
 def language_in_name(path: Path) -> str | None:
-    """Return the language that a file's name tells: `spanish.csv`, `my-german-verbs.csv`, `words.fr.csv`."""
+    """Return the language in the name of a file: `spanish.csv`, `my-german-verbs.csv`, `words.fr.csv`."""
     words = re.split(r"[^A-Za-z]+", path.stem.lower())
     named = {LANGUAGE_CODES[word] for word in words if word in LANGUAGE_CODES}
     coded = {words[-1]} & set(LANGUAGE_CODES.values()) if "." in path.stem or len(words) == 1 else set()

@@ -1,6 +1,6 @@
-"""What speech synthesisers share: the text is cleaned first; of the samples, silence is trimmed and an MP3 made.
+"""The base class of speech synthesisers: cleans the text, trims silence from the samples, and writes an MP3.
 
-A synthesiser derives from `SpeechProvider` and turns text into `Pcm`; nothing else is left to it.
+A synthesiser derives from `SpeechProvider` and turns text into `Pcm`; it needs nothing else.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Any
 
 import attrs
 
-from deckwright.errors import InvalidRequestError, MissingDependencyError, NotFoundError
+from deckwright.errors import InvalidRequestError, NotFoundError
 from deckwright.providers.media import MediaProvider, MediaRequest, MediaResult
-from deckwright.toolkit.install_hints import OFFLINE_EXTRA
+from deckwright.toolkit.install_hints import OFFLINE_EXTRA, missing_dependency
 
-# MP3, mono, at this rate is the one format that every Anki plays; for one voice it cannot be told from more.
+# Every Anki plays mono MP3. For one voice, nobody hears a higher rate than this one.
 BIT_RATE = 48
-# Of LAME's 0 (best) to 9: half the time of 2, and for one voice at this rate nothing that could be heard.
+# From LAME's 0 (best) to 9: twice as fast as 2, without an audible difference for one voice.
 ENCODER_QUALITY = 5
-# Samples quieter than this (of 32,767) at either end are silence; so much of it is left, in seconds.
+# Samples below this level (of 32,767) at both ends are silence, of which so many seconds are kept.
 SILENCE_LEVEL = 330
 SILENCE_KEPT = 0.08
 
@@ -41,7 +41,7 @@ class Pcm:
 
 
 class SpeechProvider(MediaProvider):
-    """A synthesiser: `_synthesize` gives samples, this class makes the file of them."""
+    """A synthesiser: `_synthesize` returns samples, and this class makes a file from them."""
 
     supported_types = ("audio",)
 
@@ -50,20 +50,20 @@ class SpeechProvider(MediaProvider):
         """Speak `text`.
 
         Args:
-            text: What to say, as `clean_text` gives it; never empty.
+            text: The text, as returned by `clean_text`; never empty.
             language: A BCP 47 tag in lower case with hyphens: `"es"`, `"pt-br"`.
 
         Raises:
-            NotFoundError: There is no voice for the language, or it cannot speak this text.
+            NotFoundError: There is no voice for the language, or the text cannot be spoken.
             MissingDependencyError: The synthesiser's package is not installed.
         """
 
     def _spoken_text(self, request: MediaRequest, language: str) -> str:
-        """Choose what to say: by default the content, as written."""
+        """Return the text to speak: by default the content, as written."""
         return request.content
 
     def cache_key(self, request: MediaRequest) -> Mapping[str, Any]:
-        """Return what is said, in which language, and every setting: a new translation changes nothing."""
+        """Return the spoken text, its language, and every setting; the translation is not part of it."""
         language = _language_of(request)
         text = clean_text(self._spoken_text(request, language))
         return {"settings": self.output_settings, "text": text, "language": language}
@@ -71,10 +71,10 @@ class SpeechProvider(MediaProvider):
     def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
         target, language = request.target, _language_of(request)
         if not language:
-            raise InvalidRequestError("A spoken word needs a language; this request has none.")
+            raise InvalidRequestError("The request has no language, which a spoken word needs.")
         text = clean_text(self._spoken_text(request, language))
         if not text:
-            raise InvalidRequestError(f"There is nothing in {request.content!r} that can be spoken.")
+            raise InvalidRequestError(f"Nothing in {request.content!r} can be spoken.")
         pcm = trim_silence(self._synthesize(text, language))
         target.write_bytes(encode_mp3(pcm))
         return MediaResult(True, target, {"seconds": round(pcm.seconds, 3)})
@@ -85,20 +85,19 @@ def _language_of(request: MediaRequest) -> str:
 
 
 def clean_text(text: str) -> str:
-    """Return `text` as one line of composed characters (NFC), without control characters and half surrogates.
+    """Return `text` as one line of composed characters (NFC), without control characters and lone surrogates.
 
-    Synthesisers end at a NUL, stumble over accents that are characters of their own, and cannot take half a
-    surrogate pair at all.
+    Synthesisers stop at a NUL, cannot handle accents that are separate characters, and reject lone surrogates.
     """
     composed = unicodedata.normalize("NFC", text)
     return " ".join("".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in composed).split())
 
 
 def trim_silence(pcm: Pcm) -> Pcm:
-    """Cut the silence at both ends down to a short breath.
+    """Shorten the silence at both ends.
 
     Raises:
-        NotFoundError: There is nothing but silence, which is how synthesisers say that they cannot speak a text.
+        NotFoundError: There is only silence: synthesisers return it for a text that they cannot speak.
     """
     samples = array.array("h", pcm.samples)
     if sys.byteorder == "big":
@@ -106,7 +105,7 @@ def trim_silence(pcm: Pcm) -> Pcm:
     count = len(samples)
     start = next((i for i, sample in enumerate(samples) if abs(sample) >= SILENCE_LEVEL), None)
     if start is None:
-        raise NotFoundError("The synthesiser has nothing but silence for this text.")
+        raise NotFoundError("The synthesiser returned only silence for this text.")
     end = count - next(i for i, sample in enumerate(reversed(samples)) if abs(sample) >= SILENCE_LEVEL)
     margin = int(SILENCE_KEPT * pcm.rate)
     start, end = max(0, start - margin), min(count, end + margin)
@@ -114,7 +113,7 @@ def trim_silence(pcm: Pcm) -> Pcm:
 
 
 def encode_mp3(pcm: Pcm) -> bytes:
-    """Encode as MP3; the same samples always give the same bytes.
+    """Encode as MP3. The same samples always give the same bytes.
 
     Raises:
         MissingDependencyError: lameenc is not installed.
@@ -122,9 +121,7 @@ def encode_mp3(pcm: Pcm) -> bytes:
     try:
         import lameenc
     except (ImportError, OSError) as error:
-        raise MissingDependencyError(
-            f"MP3 files need the package lameenc ({error}).", hint=f'pip install "{OFFLINE_EXTRA}"'
-        ) from error
+        raise missing_dependency("MP3 files need the package lameenc", error, OFFLINE_EXTRA) from error
     encoder = lameenc.Encoder()
     encoder.silence()
     encoder.set_bit_rate(BIT_RATE)

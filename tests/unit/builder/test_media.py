@@ -431,7 +431,7 @@ class TestWhereTheDeckGoes:
         place._sync_cards_impl = lambda cards: {}["Translatoin"]  # type: ignore[method-assign]
         _, build = self.building({"txt": place}, maker)
         with pytest.raises(
-            BuildError, match=rf"\(txt\): KeyError: 'Translatoin', at {re.escape(__file__)}:\d+"
+            BuildError, match=rf"\(txt\): KeyError: 'Translatoin' \(raised at {re.escape(__file__)}:\d+"
         ):
             build()
 

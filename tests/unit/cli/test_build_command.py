@@ -297,7 +297,7 @@ def test_words_in_another_encoding_are_named_with_line_and_mend(run: Run, folder
     Path("es.csv").write_bytes("word\nhola\nadiós\n".encode("latin-1"))
     done = run("build", "es.csv")
     assert done.code == 2
-    assert "es.csv, line 3: the byte 0xF3 is not UTF-8" in done.err
+    assert "es.csv, line 3: the byte 0xF3 is not valid UTF-8" in done.err
     assert "Save the file as UTF-8" in done.err
 
 

@@ -69,7 +69,7 @@ def test_every_connection_is_tried_and_told(run: Run, services: Services) -> Non
     assert (done.code, done.err) == (0, "")
     assert "audio.forvo: the key is accepted (this used one request of your plan)\n" in done.out
     assert "image.runware: the key is accepted; the balance is 100.0 USD\n" in done.out
-    assert "image.openai: the key is accepted, and gpt-image-2.6-sunburst is there\n" in done.out
+    assert "image.openai: the key is accepted, and gpt-image-2.6-sunburst is available\n" in done.out
     assert "sync.anki: Anki answers, with the profile 'User 1' open\n" in done.out
     assert services.forvo.used == 1
     assert services.openai.images_made == 0
@@ -90,7 +90,7 @@ def test_what_does_not_work_is_told_with_what_to_do_and_the_rest_goes_on(
     done = run("check", "--online", "online.toml")
     assert done.code == 3
     assert "audio.forvo: Forvo refuses the key" in done.err
-    assert "Check api_key, and that `plan`" in done.err
+    assert "Check api_key, and set `plan`" in done.err
     assert f"sync.anki: Anki cannot be reached at {services.anki.url}." in done.err
     assert "Start Anki, with the add-on AnkiConnect" in done.err
     assert "image.openai: the key is accepted" in done.out

@@ -297,10 +297,10 @@ class TestWhatIsMade:
         [
             (
                 None,
-                r"'Odd' for audio/odd, which does not say what it delivers: it needs supported_types = \(\"audio\",\)",
+                r"'Odd' for audio/odd, which does not set its types: it needs supported_types = \(\"audio\",\)",
             ),
-            ("audio", r"whose supported_types is text, where a sequence should be: \(\"audio\",\)"),
-            (["image", "video"], "which delivers image, video, by its supported_types"),
+            ("audio", r"whose supported_types is a text instead of a sequence: \(\"audio\",\)"),
+            (["image", "video"], "whose supported_types are only image, video"),
         ],
     )
     def test_a_provider_that_could_never_deliver_is_told_when_it_is_made(
@@ -329,7 +329,7 @@ class TestWhatIsMade:
         }
         registry = ProviderRegistry.from_config({"providers": {"audio": instances}}, plugins=[Plugin()])
         assert list(registry["audio"]) == ["audio"]
-        assert "which delivers image" in registry.failures[0].error
+        assert "whose supported_types are only image" in registry.failures[0].error
 
     def test_one_that_delivers_more_is_well(self) -> None:
         self.made(["image", "audio"])

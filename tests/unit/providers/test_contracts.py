@@ -155,7 +155,7 @@ class TestMediaProvider:
         result = Bell().generate_image("ding", tmp_path / "a.png")
         assert not result.success
         assert isinstance(result.failure, InvalidRequestError)
-        assert result.error == "Bell delivers audio, not image."
+        assert result.error == "Bell makes audio, not image."
 
     def test_an_error_of_ours_keeps_its_class(self, tmp_path: Path) -> None:
         result = Bell().generate_audio("silence", tmp_path / "a.mp3")
@@ -177,7 +177,7 @@ class TestMediaProvider:
             def get_cost_estimate(self, requests: Any) -> dict[str, float]:
                 return {"total_cost": 2.0, "per_request": 1.0, "requests_count": len(requests)}
 
-        assert Dear().ask_cost_estimate([MediaRequest("audio", "a")])["total_cost"] == 2.0
+        assert Dear().fetch_cost_estimate([MediaRequest("audio", "a")])["total_cost"] == 2.0
 
     def test_there_is_nothing_to_reach_unless_it_says_so(self) -> None:
         assert Bell().check_connection() == ""
@@ -206,7 +206,7 @@ class TestMediaProvider:
         assert Bell().generate_audio("ding", f"{tmp_path}/a.mp3").file_path == tmp_path / "a.mp3"
 
     def test_a_request_without_a_file_is_told(self) -> None:
-        with pytest.raises(InvalidRequestError, match="'ding' names no file"):
+        with pytest.raises(InvalidRequestError, match="'ding' has no output_path"):
             _ = MediaRequest("audio", "ding").target
 
     def test_one_that_exits_is_a_failure_like_any_other(self, tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ class TestSyncProvider:
         assert notebook.test_connection() is False
         assert "nobody there" in caplog.text
         told = notebook.sync_cards([{}]).error_message
-        assert told.startswith(f"ConnectionError: refused with ***, at {__file__}:")
+        assert told.startswith(f"ConnectionError: refused with *** (raised at {__file__}:")
 
 
 class TestWholeDeckProvider:
@@ -330,7 +330,7 @@ class TestDataProvider:
         shelf = Shelf({"files": ["nouns"]})
         assert shelf.managed_files == ["nouns"]
         assert shelf.load_data("nouns") == [1]
-        with pytest.raises(ValueError, match="'verbs' is not managed by this provider, which manages nouns"):
+        with pytest.raises(ValueError, match="This provider does not manage 'verbs', only nouns"):
             shelf.load_data("verbs")
         shelf.set_managed_files(["verbs"])
         assert shelf.save_data("verbs", [2])
@@ -368,7 +368,7 @@ class TestLooseCards:
         assert corrected.notes[0].guid == made().notes[0].guid
 
     def test_without_templates_there_are_none(self) -> None:
-        with pytest.raises(ProviderError, match="no templates for the note type 'Nouns'"):
+        with pytest.raises(ProviderError, match="The note type 'Nouns' has no templates"):
             decks_of([{"Word": "gato", "note_type": "Nouns"}], self.TEMPLATES, deck="Spanish")
 
 

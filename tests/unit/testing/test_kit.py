@@ -582,7 +582,7 @@ BROKEN = {
     "writes_elsewhere": audio(
         making(elsewhere), MADE, SAME, BATCH, THREADS, ODD, says="only the extension may differ"
     ),
-    "writes_text": audio(making(text), MADE, SAME, BATCH, THREADS, ODD, says="where a sound was expected"),
+    "writes_text": audio(making(text), MADE, SAME, BATCH, THREADS, ODD, says="but a sound was expected"),
     "has_not_the_word": audio(Bell, MADE, SAME, BATCH, THREADS, words=(("hola", "zxx"),), says="This is no word"),
     "changes_its_kind": audio(Fickle, SAME, says="files of different formats"),
     "fails_without_a_word": audio(

@@ -1,19 +1,19 @@
-"""HTTP for providers that speak to a service: one layer for the built-in plugins and everybody else's.
+"""HTTP for providers that use an online service, for the built-in plugins and all others.
 
-A provider derives from `HttpProvider` (or `HttpMediaProvider`, for sound and pictures), its settings from
-`HttpSettings`; then `self.http` is an `HttpClient` with the user's time-outs, retries and limits, made on first
-use and closed with the provider. Its two verbs are `request`, for the service itself, and `download`, for the
-files that a service points to, which are trusted with nothing.
+A provider derives from `HttpProvider` (or from `HttpMediaProvider`, for sound and pictures), and its settings from
+`HttpSettings`. Then `self.http` is an `HttpClient` with the user's timeouts, retries and limits, made on first use and
+closed with the provider. It has two methods: `request`, for the service itself, and `download`, for files that the
+service links to, which are not trusted.
 """
 
 from typing import TYPE_CHECKING
 
 from deckwright.toolkit.http.provider import HttpMediaProvider, HttpProvider
-from deckwright.toolkit.http.response import Reply, error_for
+from deckwright.toolkit.http.response import Response, error_for
 from deckwright.toolkit.http.settings import SAME_OUTPUT, HttpSettings, Timeout, is_key, is_url
 
 if TYPE_CHECKING:
-    # For annotations only: it needs the packages of the extra `online`, and is had as `provider.http`.
+    # For annotations only: it needs the packages of the extra `online`. Use it as `provider.http`.
     from deckwright.toolkit.http.client import HttpClient as HttpClient
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
     "HttpMediaProvider",
     "HttpProvider",
     "HttpSettings",
-    "Reply",
+    "Response",
     "Timeout",
     "error_for",
     "is_key",

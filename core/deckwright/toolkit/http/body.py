@@ -1,4 +1,4 @@
-"""The body of a response: read and unpacked by and by, as long as it is neither too large nor too slow."""
+"""Reads the body of a response piece by piece, and stops when it is too large or too slow."""
 
 from __future__ import annotations
 
@@ -11,73 +11,72 @@ import httpx
 
 from deckwright.errors import BadMediaError, TransientError
 
-# What is unpacked, and so what may be asked for.
 _ENCODINGS = ("", "identity", "gzip")
-# Bytes that are unpacked at once: a small reply could be made to fill the memory.
-_PIECE = 65_536
+# Bytes that are unpacked in one step: a small body could otherwise fill the memory.
+_STEP = 65_536
 
 
-def read(response: httpx.Response, largest: float, patience: float) -> bytes:
-    """Return a body; arguments and errors as for `chunks`."""
-    return b"".join(chunks(response, largest, patience))
+def read_body(response: httpx.Response, max_bytes: float, timeout: float) -> bytes:
+    """Return a whole body. Arguments and errors are those of `iter_body`."""
+    return b"".join(iter_body(response, max_bytes, timeout))
 
 
-def beginning(response: httpx.Response, enough: int, patience: float) -> bytes:
-    """Return the first bytes of a body, about `enough` of them, however large it is."""
+def read_start(response: httpx.Response, size: int, timeout: float) -> bytes:
+    """Return about the first `size` bytes of a body, however large the body is."""
     content = bytearray()
-    for chunk in chunks(response, math.inf, patience):
+    for chunk in iter_body(response, math.inf, timeout):
         content += chunk
-        if len(content) >= enough:
+        if len(content) >= size:
             break
     return bytes(content)
 
 
-def chunks(response: httpx.Response, largest: float, patience: float) -> Iterator[bytes]:
+def iter_body(response: httpx.Response, max_bytes: float, timeout: float) -> Iterator[bytes]:
     """Yield a body in pieces.
 
     Args:
-        response: A response whose body is not read yet.
-        largest: How many bytes it may have, unpacked.
-        patience: How many seconds it may take.
+        response: A response whose body was not read yet.
+        max_bytes: The largest size of the unpacked body.
+        timeout: How many seconds reading may take.
 
     Raises:
-        BadMediaError: It is too large, or of an encoding that was not asked for.
-        TransientError: It takes too long.
-        httpx.HTTPError: It cannot be read.
+        BadMediaError: The body is too large, or has an encoding that was not requested.
+        TransientError: Reading takes too long.
+        httpx.HTTPError: The body cannot be read.
     """
     host = response.url.host
-    too_large = BadMediaError(f"{host} sends more than {largest / 1_000_000:g} MB; it was given up.")
+    too_large = BadMediaError(f"{host} sent more than {max_bytes / 1_000_000:g} MB, which is too much.")
     encoding = response.headers.get("content-encoding", "").strip().lower()
     if encoding not in _ENCODINGS:
-        if response.is_error:  # its status says enough
+        if response.is_error:  # the status is enough
             return
-        raise BadMediaError(f"{host} answers with an encoding that was not asked for: {encoding!r:.40}.")
-    if int(response.headers.get("content-length") or 0) > largest:
+        raise BadMediaError(f"{host} sent an encoding that was not requested: {encoding!r:.40}.")
+    if int(response.headers.get("content-length") or 0) > max_bytes:
         raise too_large
-    started, size = time.monotonic(), 0
-    pieces = response.iter_raw()
-    for chunk in _unzipped(pieces) if encoding == "gzip" else pieces:
+    start, size = time.monotonic(), 0
+    chunks = response.iter_raw()
+    for chunk in _unzip(chunks) if encoding == "gzip" else chunks:
         size += len(chunk)
-        if size > largest:
+        if size > max_bytes:
             raise too_large
-        if time.monotonic() - started > patience:
-            raise TransientError(f"{host} answers too slowly; it was given up.", reply_lost=True)
+        if time.monotonic() - start > timeout:
+            raise TransientError(f"{host} sent its response too slowly.", reply_lost=True)
         yield chunk
 
 
-def _unzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Unpack gzip by and by, so that no more of it is in memory than was asked for."""
+def _unzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Unpack gzip in small steps, so that little of it is in memory."""
     unpacker = None
     try:
-        for data in pieces:
+        for data in chunks:
             while data:
-                if unpacker is None or unpacker.eof:  # it may be of several parts
+                if unpacker is None or unpacker.eof:  # gzip may have several parts
                     unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-                yield unpacker.decompress(data, _PIECE)
+                yield unpacker.decompress(data, _STEP)
                 data = unpacker.unconsumed_tail or unpacker.unused_data
         if unpacker is not None:
             yield unpacker.flush()
     except zlib.error as error:
         raise httpx.DecodingError(str(error)) from None
     if unpacker is not None and not unpacker.eof:
-        raise httpx.DecodingError("what was compressed is cut off")
+        raise httpx.DecodingError("the compressed data is incomplete")

@@ -1,4 +1,4 @@
-"""Which addresses a file may be downloaded from: public ones, and the service's own where it is a local one."""
+"""Decides which addresses files are downloaded from: public ones, and those of a local service."""
 
 from __future__ import annotations
 
@@ -15,59 +15,73 @@ Trace = Callable[[str, "dict[str, Any]"], None]
 
 _IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 # IPv6 addresses that stand for the IPv4 address in their last four bytes.
-_OF_IPV4 = tuple(map(ipaddress.IPv6Network, ("::/96", "::ffff:0:0/96", "64:ff9b::/96")))
-_HIGHEST_PORT = 65_535
+_IPV4_IN_IPV6 = tuple(map(ipaddress.IPv6Network, ("::/96", "::ffff:0:0/96", "64:ff9b::/96")))
+_MAX_PORT = 65_535
+_NOT_AN_ADDRESS = "The service's link is not a valid address."
 
 
 def is_public(address: str) -> bool:
-    """Say whether an IP address is one of the internet's, not of this machine or the network around it."""
-    ip = _ip(address)
-    is_of_a_site = isinstance(ip, ipaddress.IPv6Address) and ip.is_site_local
-    return ip.is_global and not ip.is_multicast and not is_of_a_site
+    """Return whether an IP address belongs to the internet, not to this machine or its network."""
+    ip = _parse_ip(address)
+    is_site_local = isinstance(ip, ipaddress.IPv6Address) and ip.is_site_local
+    return ip.is_global and not ip.is_multicast and not is_site_local
 
 
 class DownloadGuard:
-    """Keeps downloads to public addresses, and to those of the service itself where it is a local one.
+    """Allows downloads from public addresses, and from a local service itself.
 
-    A service is given whatever address its user configured; the links in its answers are a stranger's. One that
-    leads to a private address would have this machine fetch what only it can reach.
+    The user chooses the address of a service, but third parties write the links in its responses. A link to a private
+    address could make this machine fetch what only this machine can reach.
 
     Args:
-        base_url: Where the service is. When all its addresses are private, these are allowed, and any other name
-            for this machine when it is on this machine.
+        base_url: The address of the service. If all its IP addresses are private, they are allowed; if it is on this
+            machine, so is every other name of this machine.
     """
 
     def __init__(self, base_url: str) -> None:
         self._base = httpx.URL(base_url)
         self._own: frozenset[str] | None = None
 
-    def require(self, url: httpx.URL) -> None:
-        """Make sure, before connecting, that a URL may be fetched.
+    def check_url(self, url: httpx.URL) -> None:
+        """Check a URL before connecting.
 
-        A name that cannot be found is let pass: a proxy may know it, and if there is none, connecting fails.
+        A name that cannot be resolved passes: a proxy may know it, and without one connecting fails.
 
         Raises:
-            BadMediaError: It may not.
+            BadMediaError: Files are not downloaded from there.
         """
         if url.scheme not in ("", "https", self._base.scheme):
-            raise BadMediaError(f"The service points to a {url.scheme}: address, which is not fetched.")
+            raise BadMediaError(f"The service links to a {url.scheme}: address, which is not allowed.")
         own = self._own_addresses()
         try:
-            if not (url.scheme and url.host and (url.port or 0) <= _HIGHEST_PORT):
+            if not (url.scheme and url.host and (url.port or 0) <= _MAX_PORT):
                 raise ValueError
-            addresses = _addresses(url)
+            addresses = _resolve(url)
         except OSError:
             return
-        except ValueError:  # the name too may be none
-            raise BadMediaError("The service points to something that is no address.") from None
+        except ValueError:  # the host name may be invalid too
+            raise BadMediaError(_NOT_AN_ADDRESS) from None
         for address in addresses:
-            _require_address(url.host, address, own)
+            _check_address(url.host, address, own)
 
-    def watching(self, url: httpx.URL) -> Trace:
-        """Return an httpx `trace` extension for a request of a URL.
+    def join(self, url: httpx.URL, link: str) -> httpx.URL:
+        """Return the URL of a link found at `url`, which is empty for the first link; checked as by `check_url`.
 
-        It looks at whom httpx has connected to, before anything is sent: a name may have changed its address. A
-        proxy, which is given the name, is nobody to look at.
+        Raises:
+            BadMediaError: Files are not downloaded from there, or it is not a URL.
+        """
+        try:
+            target = url.join(link) if url.host else httpx.URL(link)
+        except httpx.InvalidURL:
+            raise BadMediaError(_NOT_AN_ADDRESS) from None
+        self.check_url(target)
+        return target
+
+    def trace(self, url: httpx.URL) -> Trace:
+        """Return an httpx `trace` extension that checks the address to which a request for `url` connects.
+
+        It does so before anything is sent: a name may have changed its address. A proxy, which resolves the name
+        itself, is not checked.
         """
         host, is_direct = url.raw_host.decode("ascii"), False
 
@@ -78,7 +92,7 @@ class DownloadGuard:
             elif event == "connection.connect_tcp.complete" and is_direct:
                 stream = info["return_value"]
                 try:
-                    _require_address(url.host, stream.get_extra_info("server_addr")[0], self._own_addresses())
+                    _check_address(url.host, stream.get_extra_info("server_addr")[0], self._own_addresses())
                 except BadMediaError:
                     stream.close()
                     raise
@@ -86,36 +100,36 @@ class DownloadGuard:
         return trace
 
     def _own_addresses(self) -> frozenset[str]:
-        """Return the private addresses of the service; asked once, lest its name be given others meanwhile."""
+        """Return the private addresses of the service; resolved once, since a name may get others later."""
         if self._own is None:
             try:
-                found = _addresses(self._base)
+                addresses = _resolve(self._base)
             except (OSError, ValueError):
                 return frozenset()
-            self._own = frozenset() if any(map(is_public, found)) else frozenset(found)
+            self._own = frozenset() if any(map(is_public, addresses)) else frozenset(addresses)
         return self._own
 
 
-def _require_address(host: str, address: str, own: frozenset[str]) -> None:
+def _check_address(host: str, address: str, own: frozenset[str]) -> None:
     if is_public(address) or address in own:
         return
-    if not (_ip(address).is_loopback and any(_ip(other).is_loopback for other in own)):
+    if not (_parse_ip(address).is_loopback and any(_parse_ip(other).is_loopback for other in own)):
         raise BadMediaError(
-            f"The service points to {host}, an address on this machine or network; it is not fetched."
+            f"The service links to {host}, an address on this machine or network, which is not allowed."
         )
 
 
-def _addresses(url: httpx.URL) -> set[str]:
+def _resolve(url: httpx.URL) -> set[str]:
     host = url.raw_host.decode("ascii")
-    return {str(found[4][0]) for found in socket.getaddrinfo(host, url.port or 0, type=socket.SOCK_STREAM)}
+    return {str(info[4][0]) for info in socket.getaddrinfo(host, url.port or 0, type=socket.SOCK_STREAM)}
 
 
-def _ip(address: str) -> _IPAddress:
-    """Return an IP address, and that of IPv4 where one of IPv6 stands for it."""
+def _parse_ip(address: str) -> _IPAddress:
+    """Return an IP address; for an IPv6 address that stands for an IPv4 address, the latter."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if not isinstance(ip, ipaddress.IPv6Address):
         return ip
-    if any(ip in network for network in _OF_IPV4):
-        # The unspecified address and that of this machine are among them, and stand for themselves.
+    if any(ip in network for network in _IPV4_IN_IPV6):
+        # The unspecified address and the loopback address are in these networks, but stand for themselves.
         return ip if int(ip) < 2 else ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
     return ip.sixtofour or ip

@@ -1,4 +1,4 @@
-"""Providers that speak to a service: with a client of their own, made on first use."""
+"""Base classes of providers that use an online service: each has an HTTP client, made on first use."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from deckwright.errors import MissingDependencyError, ProviderError
 from deckwright.providers.base import Provider
-from deckwright.providers.media import MediaProvider, MediaRequest, MediaResult
+from deckwright.providers.media import MediaProvider, MediaRequest, MediaResult, cost_estimate
 from deckwright.secrets import secret_values
-from deckwright.toolkit.http.rate_limit import missing
-from deckwright.toolkit.http.response import Reply, error_for
+from deckwright.toolkit.http.response import Response, error_for
+from deckwright.toolkit.install_hints import ONLINE_EXTRA, missing_dependency
 from deckwright.tracebacks import format_error
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class HttpProvider(Provider):
-    """A provider that speaks to a service over HTTP.
+    """A provider that uses a service over HTTP.
 
-    Its `config_class` derives from `HttpSettings`. It says where the service is (`base_url`), what goes with
-    every request (`_headers`), and what its errors look like (`_explain`).
+    Its `config_class` derives from `HttpSettings`. It may override the address of the service (`base_url`), the
+    headers of every request (`_headers`), and how errors are recognised (`_error_for`).
 
     Attributes:
         reuse_connections: Whether a connection may serve several requests.
@@ -40,19 +40,19 @@ class HttpProvider(Provider):
 
     @property
     def base_url(self) -> str:
-        """Where the service is, without a slash at the end; by default the setting of that name."""
+        """The address of the service, without a slash at the end; by default the setting of that name."""
         return str(getattr(self.settings, "base_url", "")).rstrip("/")
 
     def _headers(self) -> dict[str, str]:
         """Return the headers of every request to the service."""
         return {}
 
-    def _explain(self, reply: Reply) -> ProviderError | None:
-        """Return the error that a reply stands for, or None when it is none; by default its status tells.
+    def _error_for(self, response: Response) -> ProviderError | None:
+        """Return the error that a response stands for, or None if it is not an error; by default its status decides.
 
-        It is asked about every reply, since some services tell an error with status 200.
+        It is called for every response, since some services send errors with status 200.
         """
-        return error_for(reply)
+        return error_for(response)
 
     @property
     def http(self) -> HttpClient:
@@ -63,27 +63,30 @@ class HttpProvider(Provider):
         """
         with self._client_lock:
             if self._client is None:
-                try:
-                    from deckwright.toolkit.http.client import HttpClient
-                except ImportError as error:
-                    raise missing(error) from error
-                try:
-                    self._client = HttpClient(
-                        self.settings,
-                        self.base_url,
-                        headers=self._headers(),
-                        secrets=secret_values(self.config),
-                        explain=self._explain,
-                        reuse_connections=self.reuse_connections,
-                        logger=self.logger,
-                    )
-                except (ImportError, OSError, ValueError) as error:
-                    # What httpx makes of variables such as SSL_CERT_FILE and ALL_PROXY.
-                    raise MissingDependencyError(
-                        f"The network cannot be used the way this machine's environment says ({format_error(error)}).",
-                        hint="Look at the variables SSL_CERT_FILE, HTTP_PROXY, HTTPS_PROXY and ALL_PROXY.",
-                    ) from None
+                self._client = self._make_client()
             return self._client
+
+    def _make_client(self) -> HttpClient:
+        try:
+            from deckwright.toolkit.http.client import HttpClient
+        except ImportError as error:
+            raise missing_dependency("Online services need more packages", error, ONLINE_EXTRA) from error
+        try:
+            return HttpClient(
+                self.settings,
+                self.base_url,
+                headers=self._headers(),
+                secrets=secret_values(self.config),
+                error_for=self._error_for,
+                reuse_connections=self.reuse_connections,
+                logger=self.logger,
+            )
+        except (ImportError, OSError, ValueError) as error:
+            # httpx reads environment variables such as SSL_CERT_FILE and ALL_PROXY.
+            raise MissingDependencyError(
+                f"This machine's network settings cannot be used ({format_error(error)}).",
+                hint="Check the environment variables SSL_CERT_FILE, HTTP_PROXY, HTTPS_PROXY and ALL_PROXY.",
+            ) from None
 
     def close(self) -> None:
         """Close all connections. The next request opens new ones."""
@@ -94,17 +97,17 @@ class HttpProvider(Provider):
 
 
 class HttpMediaProvider(HttpProvider, MediaProvider, ABC):
-    """A service of sounds or pictures. A build asks it for as many at once as `max_concurrent` says."""
+    """An online service that makes sounds or pictures. A build sends it `max_concurrent` requests at once."""
 
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:
         super().__init__(config)
         self.at_once = int(self.settings.max_concurrent)
 
     def get_cost_estimate(self, requests: Sequence[MediaRequest]) -> dict[str, float]:
-        """Say that the price is not known (`nan`): a service that costs nothing, or a known price, should say so."""
-        return {"total_cost": math.nan, "per_request": math.nan, "requests_count": len(requests)}
+        """Return an unknown price (`nan`); override it if the service is free, or its price is known."""
+        return cost_estimate(math.nan, requests)
 
     def generate_batch(self, requests: Sequence[MediaRequest]) -> list[MediaResult]:
-        """Make several, as many at once as `max_concurrent` allows; one result a request, in the same order."""
+        """Make several, `max_concurrent` at once; return one result per request, in the same order."""
         with ThreadPoolExecutor(self.settings.max_concurrent) as pool:
             return list(pool.map(self.generate_media, requests))

@@ -1,4 +1,4 @@
-"""What a service answered, and what its status means when the provider knows nothing better."""
+"""The response of a service, and the error that its status stands for."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from deckwright.errors import (
     TransientError,
 )
 
-# Statuses of a server that has certainly not done what it was asked; 521 to 526 are Cloudflare's. Of any other from
-# 500 on, such as those of a gateway that waited in vain for the server behind it, that cannot be known.
+# With these, the server has certainly not done its work; 521 to 526 are Cloudflare's. With any other status from 500
+# on, such as that of a gateway which waited for a server behind it, nobody knows.
 _NOT_DONE = (500, 501, 503, 505, 521, 523, 525, 526)
-_SHOWN = 200  # characters of a reply in a message
+_EXCERPT_LENGTH = 200
 
 
 @attrs.frozen
-class Reply:
-    """What a service answered.
+class Response:
+    """The response of a service.
 
     Attributes:
         status: The HTTP status.
-        headers: The headers, by lower-case names.
+        headers: The headers, with lower-case names.
         content: The body, decompressed.
-        host: Who answered, for messages.
+        host: The host that sent it, for messages.
     """
 
     status: int
@@ -46,29 +46,27 @@ class Reply:
         """Return the body as JSON.
 
         Raises:
-            TransientError: It is no JSON: a page of some gateway in between, perhaps.
+            TransientError: The body is not JSON; it may be the page of a gateway.
         """
         try:
             return json.loads(self.content)
-        except (ValueError, RecursionError):  # the latter, when it is nested without end
-            raise TransientError(
-                f"{self.host} answered with something else than JSON: {self.shown()}"
-            ) from None
+        except (ValueError, RecursionError):  # the latter if it is nested too deeply
+            raise TransientError(f"{self.host} sent something that is not JSON: {self.excerpt()}") from None
 
-    def shown(self) -> str:
+    def excerpt(self) -> str:
         """Return the beginning of the body in one line, for messages."""
-        text = " ".join(self.content[: 4 * _SHOWN].decode("utf-8", "replace").split())
-        return f"{text[:_SHOWN]}..." if len(text) > _SHOWN else text
+        text = " ".join(self.content[: 4 * _EXCERPT_LENGTH].decode("utf-8", "replace").split())
+        return f"{text[:_EXCERPT_LENGTH]}..." if len(text) > _EXCERPT_LENGTH else text
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds to wait before another request, as the service says; None when it does not."""
+        """How many seconds the service wants us to wait; None if it does not say."""
         for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
             try:
                 return max(0.0, float(self.headers[name]) / unit)
             except (KeyError, ValueError):
                 pass
-        from email.utils import parsedate_to_datetime  # dear to import, and hardly ever needed
+        from email.utils import parsedate_to_datetime  # slow to import, and rarely needed
 
         try:
             return max(0.0, parsedate_to_datetime(self.headers["retry-after"]).timestamp() - time.time())
@@ -76,29 +74,30 @@ class Reply:
             return None
 
 
-def error_for(reply: Reply, said: str | None = None) -> ProviderError | None:
-    """Return the error that a status stands for, or None when the request went well.
+def error_for(response: Response, message: str | None = None) -> ProviderError | None:
+    """Return the error that a status stands for, or None if the request succeeded.
 
     Args:
-        reply: The reply.
-        said: What the service says of the error; the beginning of the body, when not given.
+        response: The response.
+        message: What the service says about the error; by default the beginning of the body.
     """
-    status = reply.status
+    status = response.status
     if status < 300:
         return None
-    phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "an unknown status"
-    message = f"{reply.host} answered {status} ({phrase}): {said or reply.shown() or 'no reason given'}"
     if status < 400:
-        where = reply.headers.get("location", "somewhere")
-        return ProviderError(f"{reply.host} sends requests on to {where}.", hint="Check base_url.")
+        target = response.headers.get("location", "another address")
+        return ProviderError(f"{response.host} redirects requests to {target}.", hint="Check base_url.")
+    phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "an unknown status"
+    reason = message or response.excerpt() or "no reason given"
+    message = f"{response.host} answered {status} ({phrase}): {reason}"
     if status in (401, 403):
-        return AuthenticationError(message, hint="Check the key, and what it is allowed to do.")
+        return AuthenticationError(message, hint="Check the key, and what it may be used for.")
     if status == 402:
-        return QuotaError(message, hint="There is no money left on the account.")
+        return QuotaError(message, hint="Add money to the account.")
     if status in (404, 410):
         return NotFoundError(message)
-    if status == 429 or (status == 503 and reply.retry_after is not None):
-        return RateLimitedError(message, retry_after=reply.retry_after)
+    if status == 429 or (status == 503 and response.retry_after is not None):
+        return RateLimitedError(message, retry_after=response.retry_after)
     if status in (408, 425) or status >= 500:
         return TransientError(message, reply_lost=status >= 500 and status not in _NOT_DONE)
     return InvalidRequestError(message)

@@ -320,7 +320,7 @@ class TestProcess:
             "    sys.stdin.read()\n"
             "except KeyboardInterrupt:\n"
             "    voice = {'voice': 'gmw/en-US', 'speed': 150, 'pitch': 50, 'volume': 90}\n"
-            "    answer, samples = worker.ask({'text': 'house', **voice})\n"
+            "    answer, samples = worker.request({'text': 'house', **voice})\n"
             "    print(len(samples), flush=True)\n"
             "worker.close()\n"
         )

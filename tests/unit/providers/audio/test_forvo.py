@@ -383,13 +383,13 @@ class TestRanking:
         with pytest.raises(SettingError) as caught:
             make(**settings)
         assert caught.value.key == key
-        assert caught.value.problem == "'Atlantis' is no country, did you mean 'Albania'?"
-        assert caught.value.hint == 'A country is an ISO 3166 code or an English name: "MX", "MEX", "Mexico".'
+        assert caught.value.problem == "'Atlantis' is not a country, did you mean 'Albania'?"
+        assert caught.value.hint == 'Write an ISO 3166 code or an English name: "MX", "MEX", "Mexico".'
 
 
 class TestErrors:
-    CHECK_KEY = "Check api_key, and that `plan` is the one that the key is for."
-    NO_JSON = "127.0.0.1 answered with something else than JSON: <!DOCTYPE html>"
+    CHECK_KEY = "Check api_key, and set `plan` to the plan of the key."
+    NO_JSON = "127.0.0.1 sent something that is not JSON: <!DOCTYPE html>"
 
     @pytest.mark.parametrize(
         ("fault", "kind", "message", "hint"),
@@ -398,13 +398,13 @@ class TestErrors:
                 forvo.QUOTA_SPENT,
                 QuotaError,
                 "Forvo's requests for today are used up (Limit/day reached.).",
-                "There will be more at 22:00 UTC.",
+                "More requests are allowed from 22:00 UTC.",
             ),
             (
                 forvo.QUOTA_SPENT_200,
                 QuotaError,
                 "Forvo's requests for today are used up (Limit/day reached.).",
-                "There will be more at 22:00 UTC.",
+                "More requests are allowed from 22:00 UTC.",
             ),
             (
                 forvo.INCORRECT_DOMAIN,
@@ -421,25 +421,25 @@ class TestErrors:
             (
                 forvo.INVALID_VALUE,
                 InvalidRequestError,
-                "Forvo does not take the request (Invalid value).",
+                "Forvo refuses the request (Invalid value).",
                 None,
             ),
             (
                 forvo.FORBIDDEN,
                 NotFoundError,
-                "Forvo does not know this word, or keeps this program out (status 403).",
+                "Forvo does not know this word, or blocks this program (status 403).",
                 None,
             ),
             (
                 forvo.NOT_FOUND,
                 NotFoundError,
-                "Forvo does not know this word, or keeps this program out (status 404).",
+                "Forvo does not know this word, or blocks this program (status 404).",
                 None,
             ),
             (
                 Redirect("https://forvo.com/404"),
                 NotFoundError,
-                "Forvo does not know this word, or keeps this program out (status 302).",
+                "Forvo does not know this word, or blocks this program (status 302).",
                 None,
             ),
             (
@@ -463,12 +463,12 @@ class TestErrors:
             (HtmlPage(), TransientError, NO_JSON, None),
             (Truncated(), TransientError, "The connection to 127.0.0.1 was lost (", None),
             (Dropped(), TransientError, "The connection to 127.0.0.1 was lost (", None),
-            (Reply.of_json("hola"), ProviderError, "Forvo answered in a form that is not known.", None),
-            (Reply.of_json([]), ProviderError, "Forvo answered in a form that is not known.", None),
+            (Reply.of_json("hola"), ProviderError, "Forvo sent a response in an unknown form.", None),
+            (Reply.of_json([]), ProviderError, "Forvo sent a response in an unknown form.", None),
             (
                 Reply.of_json({"items": None}),
                 ProviderError,
-                "Forvo answered in a form that is not known.",
+                "Forvo sent a response in an unknown form.",
                 None,
             ),
             (
@@ -486,7 +486,7 @@ class TestErrors:
             (
                 Reply.of_json({"items": [{"id": 1}]}),
                 BadMediaError,
-                "Forvo names no mp3 file for 'hola'.",
+                "Forvo has no mp3 file of 'hola'.",
                 None,
             ),
         ],
@@ -522,15 +522,15 @@ class TestErrors:
                 QuotaError,
                 "Forvo's requests for today are used up (Limit/day reached.).",
             ),
-            (forvo.FORBIDDEN, BadMediaError, "127.0.0.1 does not give out the file (403)."),
-            (forvo.NOT_FOUND, BadMediaError, "127.0.0.1 does not give out the file (404)."),
+            (forvo.FORBIDDEN, BadMediaError, "127.0.0.1 does not send the file (status 403)."),
+            (forvo.NOT_FOUND, BadMediaError, "127.0.0.1 does not send the file (status 404)."),
             (forvo.TOO_MANY_REQUESTS, RateLimitedError, "127.0.0.1 answered 429 (Too Many Requests): "),
             (
                 HtmlPage(),
                 BadMediaError,
-                "From 127.0.0.1: it is an HTML page, where a sound was expected",
+                "From 127.0.0.1: the file is an HTML page, but a sound was expected",
             ),
-            (Reply(200), BadMediaError, "From 127.0.0.1: it is empty, where a sound was expected"),
+            (Reply(200), BadMediaError, "From 127.0.0.1: the file is empty, but a sound was expected"),
             (Truncated(), TransientError, "The connection to 127.0.0.1 was lost ("),
         ],
     )

@@ -200,7 +200,7 @@ class TestFaults:
             ("word,Notes,notes\n", "line 1", "two columns are called 'notes'"),
             ("Word (es),word\n", "line 1", "two columns are called 'word'"),
             ("word,,translation\na,b,c\n", "line 2", "no name"),
-            ("word\nni\xf1o\n".encode("latin-1"), "line 2", "0xF1 is not UTF-8"),
+            ("word\nni\xf1o\n".encode("latin-1"), "line 2", "0xF1 is not valid UTF-8"),
             ("word,example\na," + "b" * 140_000 + "\n", "line 2", "larger than field limit"),
             ("sep=;\nword;tags\n;a\n", "line 3", "word is missing"),
         ],

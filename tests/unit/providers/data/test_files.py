@@ -111,14 +111,14 @@ class TestNothingLeadsOutOfTheFolder:
 class TestReading:
     def test_a_missing_file_is_named_with_the_nearest(self, data, base, name, content):
         (base / name).write_bytes(content)
-        with pytest.raises(DataError, match=rf"There is no file .*, did you mean '{name}'\?"):
+        with pytest.raises(DataError, match=rf"The file .* does not exist, did you mean '{name}'\?"):
             data.load_data(name.replace("words", "wrods"))
 
     def test_a_missing_folder_is_no_list(self, kind, base, name):
         data = LISTS[kind][0]("data", kind, {"base_path": str(base / "missing")})
         assert data.list_identifiers() == []
         assert not data.exists(name)
-        with pytest.raises(DataError, match="There is no file"):
+        with pytest.raises(DataError, match="does not exist"):
             data.load_data(name)
 
     def test_a_folder_is_no_file(self, data, base, name, rows):

@@ -137,7 +137,7 @@ class TestManagedFiles:
         provider(tmp_path).save_data("verbs", 1)
         data = provider(tmp_path, files=["nouns"])
         for use in (data.load_data, lambda name: data.save_data(name, 2)):
-            with pytest.raises(DataError, match="which manages nouns"):
+            with pytest.raises(DataError, match="only nouns"):
                 use("verbs")
         assert not data.exists("verbs")
         assert data.list_identifiers() == []

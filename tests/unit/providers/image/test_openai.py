@@ -319,7 +319,7 @@ class TestWarnings:
         with configured(api_key="a-key", model=model) as registry:
             assert registry.problems() == []
             assert list(registry.warnings) == [
-                f"providers.image.openai: {said}; use gpt-image-2.6-sunburst, for instance."
+                f"providers.image.openai: {said}; use another one, such as gpt-image-2.6-sunburst."
             ]
 
     @pytest.mark.parametrize(("former", "quality"), [("standard", "medium"), ("hd", "high")])
@@ -328,7 +328,10 @@ class TestWarnings:
     ) -> None:
         with configured(api_key=server.key, base_url=server.base_url, quality=former) as registry:
             assert list(registry.warnings) == [
-                f"providers.image.openai: the quality {former!r} is of retired models; {quality!r} is asked for."
+                (
+                    f"providers.image.openai: the quality {former!r} belongs to retired models; "
+                    f"{quality!r} is used instead."
+                )
             ]
             assert paint(registry["image"]["openai"]).success
         assert body(server)["quality"] == quality
@@ -366,7 +369,7 @@ class TestCompatibleServers:
         server.fail(HtmlPage("Gone", 410), when=lambda received: received.path == "/picture")
         failure = paint(make()).failure
         assert isinstance(failure, BadMediaError)
-        assert failure.message == "127.0.0.1 does not give out the file (410)."
+        assert failure.message == "127.0.0.1 does not send the file (status 410)."
 
     @pytest.mark.parametrize("slash", ["", "/"])
     def test_the_address_may_end_in_a_slash(
@@ -392,39 +395,39 @@ class TestCompatibleServers:
     @pytest.mark.parametrize(
         ("answer", "kind", "message"),
         [
-            ({"data": []}, ProviderError, "The answer has no picture in it."),
-            ({"data": None}, ProviderError, "The answer has no picture in it."),
-            ({"data": ["a picture"]}, ProviderError, "The answer has no picture in it."),
-            ({"error": {"message": "no"}}, ProviderError, "The answer has no picture in it."),
-            ([], ProviderError, "The answer has no picture in it."),
-            ("a picture", ProviderError, "The answer has no picture in it."),
-            (None, ProviderError, "The answer has no picture in it."),
-            ({"data": [{}]}, BadMediaError, "The answer has no picture in it."),
-            ({"data": [{"url": None, "b64_json": None}]}, BadMediaError, "The answer has no picture in it."),
+            ({"data": []}, ProviderError, "The response has no picture."),
+            ({"data": None}, ProviderError, "The response has no picture."),
+            ({"data": ["a picture"]}, ProviderError, "The response has no picture."),
+            ({"error": {"message": "no"}}, ProviderError, "The response has no picture."),
+            ([], ProviderError, "The response has no picture."),
+            ("a picture", ProviderError, "The response has no picture."),
+            (None, ProviderError, "The response has no picture."),
+            ({"data": [{}]}, BadMediaError, "The response has no picture."),
+            ({"data": [{"url": None, "b64_json": None}]}, BadMediaError, "The response has no picture."),
             (
                 {"data": [{"b64_json": "!!!"}]},
                 BadMediaError,
-                "The answer's picture is not well-formed base64.",
+                "The picture in the response is not valid base64.",
             ),
             (
                 {"data": [{"b64_json": ENCODED[:-3]}]},
                 BadMediaError,
-                "The answer's picture is not well-formed base64.",
+                "The picture in the response is not valid base64.",
             ),
             (
                 {"data": [{"b64_json": "bm8="}]},
                 BadMediaError,
-                "it is text, where a picture was expected",
+                "the file is text, but a picture was expected",
             ),
             (
                 {"data": [{"b64_json": base64.b64encode(PNG[:-20]).decode()}]},
                 BadMediaError,
-                "it is a png file that is cut off",
+                "the png file is incomplete",
             ),
             (
                 {"data": [{"url": "file:///etc/passwd"}]},
                 BadMediaError,
-                "The service points to a file: address, which is not fetched.",
+                "The service links to a file: address, which is not allowed.",
             ),
         ],
     )
@@ -446,7 +449,7 @@ class TestCompatibleServers:
 
 
 class TestErrors:
-    KEY = "Check the key, and what it is allowed to do."
+    KEY = "Check the key, and what it may be used for."
 
     @pytest.mark.parametrize(
         ("fault", "kind", "message", "hint"),
@@ -461,13 +464,13 @@ class TestErrors:
                 openai.MODERATION_BLOCKED,
                 ContentPolicyError,
                 "The safety system rejected this request. (moderation_blocked, request req_failed)",
-                "Reword the prompt, or leave this word without a picture.",
+                "Change the prompt, or make this card without a picture.",
             ),
             (
                 openai.error(400, "content_policy_violation", "Not that."),
                 ContentPolicyError,
                 "Not that. (content_policy_violation, request req_failed)",
-                "Reword the prompt, or leave this word without a picture.",
+                "Change the prompt, or make this card without a picture.",
             ),
             (
                 openai.INVALID_API_KEY,
@@ -491,7 +494,7 @@ class TestErrors:
                 openai.MODEL_NOT_FOUND,
                 AuthenticationError,
                 "There is no such model. (model_not_found, request req_failed)",
-                "Set `model` to one that your key may use, such as gpt-image-2.6-sunburst.",
+                "Set `model` to one that the key may use, such as gpt-image-2.6-sunburst.",
             ),
             (
                 openai.error(404, None, "Invalid URL."),
@@ -521,13 +524,13 @@ class TestErrors:
                 openai.INSUFFICIENT_QUOTA,
                 QuotaError,
                 "You exceeded your current quota. (insufficient_quota, request req_failed)",
-                "Add money on the account's billing page, or raise its limit.",
+                "Add money on the billing page of the account, or raise its limit.",
             ),
             (
                 openai.error(400, "billing_hard_limit_reached", "Enough."),
                 QuotaError,
                 "Enough. (billing_hard_limit_reached, request req_failed)",
-                "Add money on the account's billing page, or raise its limit.",
+                "Add money on the billing page of the account, or raise its limit.",
             ),
             (
                 openai.SERVER_ERROR,
@@ -569,12 +572,12 @@ class TestErrors:
                 Reply.of_json({"error": {"message": "Payment needed."}}, 402),
                 QuotaError,
                 "127.0.0.1 answered 402 (Payment Required): Payment needed. (402)",
-                "There is no money left on the account.",
+                "Add money to the account.",
             ),
             (
                 Reply(307, headers={"Location": "https://elsewhere.test/"}),
                 ProviderError,
-                "127.0.0.1 sends requests on to https://elsewhere.test/.",
+                "127.0.0.1 redirects requests to https://elsewhere.test/.",
                 "Check base_url.",
             ),
         ],
@@ -813,7 +816,7 @@ class TestMoney:
         requests = [MediaRequest("image", word) for word in ("one", "two", "three")]
         found = make(**settings).get_cost_estimate(requests)
         assert found == pytest.approx({"total_cost": 3 * each, "per_request": each, "requests_count": 3})
-        assert make(**settings).ask_cost_estimate(requests) == found
+        assert make(**settings).fetch_cost_estimate(requests) == found
         assert server.requests == []
 
     def test_nothing_costs_nothing(self, make: Make) -> None:
@@ -824,8 +827,8 @@ class TestCheckConnection:
     @pytest.mark.parametrize(
         ("model", "found"),
         [
-            ("gpt-image-2.6-sunburst", "the key is accepted, and gpt-image-2.6-sunburst is there"),
-            ("gpt-image-1.5", "the key is accepted, and gpt-image-1.5 is there until 2026-12-01"),
+            ("gpt-image-2.6-sunburst", "the key is accepted, and gpt-image-2.6-sunburst is available"),
+            ("gpt-image-1.5", "the key is accepted, and gpt-image-1.5 is available until 2026-12-01"),
         ],
     )
     def test_it_finds_the_model_without_paying(
@@ -841,11 +844,11 @@ class TestCheckConnection:
             (
                 "gpt-image-2.6-sunbrust",
                 (
-                    "the key is accepted, and there is no model 'gpt-image-2.6-sunbrust' for it, "
+                    "the key is accepted, but it cannot use a model 'gpt-image-2.6-sunbrust', "
                     "did you mean 'gpt-image-2.6-sunburst'?"
                 ),
             ),
-            ("picasso", "the key is accepted, and there is no model 'picasso' for it."),
+            ("picasso", "the key is accepted, but it cannot use a model 'picasso'."),
         ],
     )
     def test_a_model_that_is_not_there_is_told_with_the_nearest(
@@ -868,7 +871,7 @@ class TestCheckConnection:
         self, server: OpenAIServer, make: Make, answer: Any
     ) -> None:
         server.fail(answer)
-        assert make().check_connection() == "it answers, and does not tell its models"
+        assert make().check_connection() == "the service answers, but does not list its models"
 
     @pytest.mark.parametrize("answer", [openai.error(404, None, "Invalid URL"), HtmlPage("Not found", 404)])
     def test_an_address_with_nothing_there_is_told(

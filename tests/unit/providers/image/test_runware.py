@@ -322,7 +322,7 @@ class TestErrors:
                 runware.UNSAFE_CONTENT,
                 ContentPolicyError,
                 "The content was found to be unsafe. (safetyContentDetected)",
-                "Reword the prompt, or leave this word without a picture.",
+                "Change the prompt, or make this card without a picture.",
             ),
             (
                 TaskErrors("invalidApiKey", 401),
@@ -365,7 +365,7 @@ class TestErrors:
                 runware.FORBIDDEN,
                 AuthenticationError,
                 "127.0.0.1 answered 403 (Forbidden): forbidden (forbidden)",
-                "Check the key, and what it is allowed to do.",
+                "Check the key, and what it may be used for.",
             ),
             (
                 runware.NOT_FOUND,
@@ -415,33 +415,33 @@ class TestErrors:
                 Reply(402),
                 QuotaError,
                 "127.0.0.1 answered 402 (Payment Required): no reason given",
-                "There is no money left on the account.",
+                "Add money to the account.",
             ),
             (
                 HtmlPage("Forbidden", 403),
                 AuthenticationError,
                 "127.0.0.1 answered 403 (Forbidden): ",
-                "Check the key, and what it is allowed to do.",
+                "Check the key, and what it may be used for.",
             ),
             (HtmlPage("Nothing", 404), InvalidRequestError, "127.0.0.1 answered 404 (Not Found): ", SETTINGS),
             (
                 HtmlPage(),
                 TransientError,
-                "127.0.0.1 answered with something else than JSON: <!DOCTYPE html>",
+                "127.0.0.1 sent something that is not JSON: <!DOCTYPE html>",
                 None,
             ),
-            (Reply.of_json([]), ProviderError, "Runware answered in a form that is not known.", None),
-            (Reply.of_json({}), ProviderError, "Runware does not say what became of this picture.", None),
+            (Reply.of_json([]), ProviderError, "Runware sent a response in an unknown form.", None),
+            (Reply.of_json({}), ProviderError, "Runware's response does not mention this picture.", None),
             (
                 Reply.of_json({"data": "none", "errors": "some"}),
                 ProviderError,
-                "Runware does not say what became of this picture.",
+                "Runware's response does not mention this picture.",
                 None,
             ),
             (
                 Reply.of_json({"data": [{"taskUUID": "another", "imageURL": "https://im.runware.ai/x"}]}),
                 ProviderError,
-                "Runware does not say what became of this picture.",
+                "Runware's response does not mention this picture.",
                 None,
             ),
         ],
@@ -517,12 +517,12 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("answer", "message"),
         [
-            ({"imageBase64Data": "!!!"}, "Runware's picture is not well-formed base64."),
-            ({"imageDataURI": "data:image/png;base64,bm8="}, "it is text, where a picture was expected"),
-            ({}, "it is empty, where a picture was expected"),
+            ({"imageBase64Data": "!!!"}, "The picture in the response is not valid base64."),
+            ({"imageDataURI": "data:image/png;base64,bm8="}, "the file is text, but a picture was expected"),
+            ({}, "the file is empty, but a picture was expected"),
             (
                 {"imageURL": "file:///etc/passwd"},
-                "The service points to a file: address, which is not fetched.",
+                "The service links to a file: address, which is not allowed.",
             ),
         ],
     )
@@ -560,10 +560,10 @@ class TestErrors:
         assert isinstance(result.failure, TransientError)
         assert result.failure.reply_lost
         assert result.failure.message.startswith(
-            "The picture is painted and charged, and could not be fetched. "
+            "The picture was made and charged, but could not be downloaded. "
         )
         assert result.metadata["cost"] == pytest.approx(server.spent)
-        request.asked_before = long_ago()
+        request.requested_before = long_ago()
         assert make().generate_media(request).success
         assert server.charged == {ID: 1}
 
@@ -587,7 +587,7 @@ class TestErrors:
         good, nowhere = *requests_for(tmp_path, "an apple"), MediaRequest("image", "a pear")
         results = make().generate_batch([nowhere, good])
         assert [result.success for result in results] == [False, True]
-        assert results[0].error == "The request for 'a pear' names no file."
+        assert results[0].error == "The request for 'a pear' has no output_path."
         assert len(server.charged) == 1
 
     @pytest.mark.parametrize(
@@ -910,7 +910,7 @@ class TestLostReplies:
         assert isinstance(failure, TransientError)
         assert failure.reply_lost
         assert failure.message.startswith(
-            "What became of this picture is not known; it may have been charged."
+            "It is not known whether this picture was made; it may have been charged."
         )
         assert len(posts(server)) == 1
 
@@ -1015,11 +1015,14 @@ class TestAskedBefore:
     @pytest.fixture
     def ask(self, tmp_path: Path) -> Callable[..., MediaResult]:
         def ask(
-            provider: Runware, asked_before: datetime | None = None, id: str = ID, prompt: str = "a red apple"
+            provider: Runware,
+            requested_before: datetime | None = None,
+            id: str = ID,
+            prompt: str = "a red apple",
         ) -> MediaResult:
             target = tmp_path / "picture.png"
             return provider.generate_media(
-                MediaRequest("image", prompt, {}, target, id=id, asked_before=asked_before)
+                MediaRequest("image", prompt, {}, target, id=id, requested_before=requested_before)
             )
 
         return ask
@@ -1096,7 +1099,7 @@ class TestAskedBefore:
         assert isinstance(failure, TransientError)
         assert failure.reply_lost
         assert failure.message == (
-            "What became of this picture is not known; it may have been charged. It was asked for before."
+            "It is not known whether this picture was made; it may have been charged. It was requested before."
         )
         assert (len(questions(server)), posts(server)) == (1, [])
 
@@ -1108,7 +1111,7 @@ class TestAskedBefore:
             (Reply(503), None),
             (attrs.evolve(runware.RATE_LIMITED, headers={"Retry-After": "300"}), None),
             (runware.INVALID_API_KEY, "Check api_key."),
-            (Reply(401), "Check the key, and what it is allowed to do."),
+            (Reply(401), "Check the key, and what it may be used for."),
         ],
     )
     def test_when_it_cannot_be_asked_about_nothing_is_risked(
@@ -1163,7 +1166,7 @@ class TestAskedBefore:
         result = ask(make(max_retries=2), long_ago())
         assert type(result.failure) is BadMediaError
         assert result.failure.message.startswith(
-            "This picture was painted and charged, and Runware does not give it out any more. 127.0.0.1 "
+            "The picture was made and charged, but Runware does not have it any more. 127.0.0.1 "
         )
         assert result.metadata["cost"] == cost
         assert server.charged == {ID: 1}
@@ -1180,7 +1183,7 @@ class TestAskedBefore:
         server.images.clear()
         assert provider.generate_media(done).success
         for request in (done, expired, never):
-            request.asked_before = long_ago()
+            request.requested_before = long_ago()
         results = provider.generate_batch(requests)
         assert [result.success for result in results] == [True, False, True, True, True]
         assert questions(server) == [sorted(request.id for request in (done, expired, never))]
@@ -1289,15 +1292,15 @@ class TestMoney:
         server.fail(Told({"imageBase64Data": image, "cost": cost}), times=2)
         assert paint(make()).metadata["cost"] is None
         with pytest.raises(ProviderError):
-            make().ask_cost_estimate([])
+            make().fetch_cost_estimate([])
 
     @pytest.mark.parametrize("key", ["imageURL", "imageBase64Data", "imageDataURI"])
     def test_a_dry_run_that_paints_is_told(self, server: RunwareServer, make: Make, key: str) -> None:
         server.fail(Told({"cost": 0.002, key: "something"}))
         with pytest.raises(ProviderError) as caught:
-            make().ask_cost_estimate([MediaRequest("image", "an apple")])
+            make().fetch_cost_estimate([MediaRequest("image", "an apple")])
         assert caught.value.message == (
-            "Runware took no notice of the dry run: it painted, and perhaps charged for it."
+            "Runware ignored the dry run: it made a picture, and may have charged for it."
         )
 
     @pytest.mark.parametrize(
@@ -1322,7 +1325,7 @@ class TestMoney:
         self, server: RunwareServer, make: Make, tmp_path: Path, count: int
     ) -> None:
         provider = make(steps=28, width=1024, height=1024, cost_per_image=5)
-        found = provider.ask_cost_estimate([MediaRequest("image", "an apple")] * count)
+        found = provider.fetch_cost_estimate([MediaRequest("image", "an apple")] * count)
         assert found == pytest.approx(
             {"total_cost": count * 0.0038, "per_request": 0.0038, "requests_count": count}
         )
@@ -1337,8 +1340,8 @@ class TestMoney:
         [
             (runware.INVALID_PROMPT, InvalidRequestError, "invalidPositivePrompt "),
             (runware.INVALID_API_KEY, AuthenticationError, "invalidApiKey "),
-            (Told({}), ProviderError, "Runware tells no price."),
-            (Told({"cost": None}), ProviderError, "Runware tells no price."),
+            (Told({}), ProviderError, "Runware does not tell the price."),
+            (Told({"cost": None}), ProviderError, "Runware does not tell the price."),
             (Dropped(), TransientError, "The connection to 127.0.0.1 was lost "),
         ],
     )
@@ -1347,7 +1350,7 @@ class TestMoney:
     ) -> None:
         server.fail(fault)
         with pytest.raises(ProviderError) as caught:
-            make().ask_cost_estimate([MediaRequest("image", "an apple")])
+            make().fetch_cost_estimate([MediaRequest("image", "an apple")])
         assert type(caught.value) is kind
         assert caught.value.message.startswith(message)
 
@@ -1444,7 +1447,7 @@ class TestSecrecy:
         assert {result.success for result in results} == {fault is None}
         told = [repr(provider), str(provider), repr(results)]
         told += [f"{result.error} {result.failure}" for result in results]
-        for ask in (provider.check_connection, lambda: provider.ask_cost_estimate(requests)):
+        for ask in (provider.check_connection, lambda: provider.fetch_cost_estimate(requests)):
             try:
                 ask()
             except ProviderError as error:

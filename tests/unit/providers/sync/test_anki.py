@@ -295,7 +295,7 @@ class TestHandingOver:
         assert result.processed_count == 3
         assert sorted(result.created_ids or []) == sorted(note.id for note in notes.values())
         assert result.metadata["cards"] == 8
-        assert result.metadata["told"] == "3 notes added, 0 updated, 0 as they were"
+        assert result.metadata["summary"] == "3 notes added, 0 updated, 0 as they were"
         require_in_order(server.collection)
 
     def test_a_second_time_changes_nothing(self, server: AnkiServer, connect: Connect, deck: Deck) -> None:
@@ -306,7 +306,7 @@ class TestHandingOver:
         assert written(server, since) == []
         assert state(server) == before
         assert result.created_ids == []
-        assert result.metadata["told"] == "0 notes added, 0 updated, 3 as they were"
+        assert result.metadata["summary"] == "0 notes added, 0 updated, 3 as they were"
         require_in_order(server.collection)
 
     def test_a_new_word_is_added(self, server: AnkiServer, connect: Connect, deck: Deck) -> None:
@@ -316,7 +316,7 @@ class TestHandingOver:
         after = by_word(server)
         assert after.pop("vaca").id == (result.created_ids or [])[0]
         assert after == before
-        assert result.metadata["told"] == "1 note added, 0 updated, 3 as they were"
+        assert result.metadata["summary"] == "1 note added, 0 updated, 3 as they were"
 
     def test_a_changed_translation_updates_its_note(
         self, server: AnkiServer, connect: Connect, deck: Deck
@@ -339,7 +339,7 @@ class TestHandingOver:
         result = done(connect(server).sync_deck(translated(deck, "tomcat")))
         assert (state(server), written(server, since)) == (before, [])
         assert result.metadata["outdated"] == 1
-        assert "1 differ and were left so; update_existing = true changes them" in result.metadata["told"]
+        assert "1 differ and were left so; update_existing = true changes them" in result.metadata["summary"]
 
     def test_a_provider_that_fails_today_takes_no_sound_away(
         self, server: AnkiServer, connect: Connect, deck: Deck
@@ -965,7 +965,7 @@ class TestLostReplies:
         server.fail(Slow(0.6), when=asks_for("importPackage"))
         result = done(connect(server, timeout=0.4, max_retries=retries).sync_deck(deck))
         assert asked(server).count("importPackage") == 1
-        assert result.metadata["told"] == "3 notes added, 0 updated, 0 as they were"
+        assert result.metadata["summary"] == "3 notes added, 0 updated, 0 as they were"
         assert server.media() == {file.name: file.read_bytes() for file in deck.media}
 
     def test_an_import_that_goes_on_while_anki_answers(

@@ -389,7 +389,7 @@ class TestSingleSteps:
     def test_cards_without_templates_say_what_to_call_first(self, tmp_path: Path) -> None:
         result = Apkg({"path": tmp_path / "steps.apkg"}).sync_cards([{"Front": "a", "note_type": "Basic"}])
         assert not result.success
-        assert "no templates for the note type 'Basic'" in result.error_message
+        assert "The note type 'Basic' has no templates" in result.error_message
         assert "sync_templates" in result.error_message
         assert not (tmp_path / "steps.apkg").exists()
 
@@ -416,7 +416,7 @@ class TestConnection:
             Apkg({"path": str(path)}).check_connection()
         assert (
             str(caught.value)
-            == f"{path} cannot be written: No such file or directory.\n  Name another file, by `path`."
+            == f"{path} cannot be written: No such file or directory.\n  Choose another file with the setting `path`."
         )
 
     def test_without_genanki_the_extra_to_install_is_named(

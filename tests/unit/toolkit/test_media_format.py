@@ -11,7 +11,7 @@ import pytest
 
 from deckwright import BadMediaError
 from deckwright.testing.servers import samples
-from deckwright.toolkit.media_format import keep_media, media_ending, temporary_beside, write_media
+from deckwright.toolkit.media_format import media_ending, move_media, temporary_beside, write_media
 
 COLOUR = (10, 20, 30)
 PICTURES = {
@@ -81,7 +81,7 @@ class TestEndings:
     ) -> None:
         content = b"\x00\x00\x00\x18ftyp" + brand + bytes(100)
         assert ending(tmp_path, content, "audio") == expected
-        with pytest.raises(BadMediaError, match=r"an? mp4 file, where a picture was expected"):
+        with pytest.raises(BadMediaError, match=r"an? mp4 file, but a picture was expected"):
             ending(tmp_path, content, "image")
 
     @pytest.mark.parametrize("size", [0x7FFFFFFF, 0xFFFFFFFF])
@@ -101,12 +101,12 @@ class TestEndings:
 
     @pytest.mark.parametrize("name", PICTURES)
     def test_a_picture_is_no_sound(self, tmp_path: Path, name: str) -> None:
-        with pytest.raises(BadMediaError, match="where a sound was expected"):
+        with pytest.raises(BadMediaError, match="but a sound was expected"):
             ending(tmp_path, PICTURES[name], "audio")
 
     @pytest.mark.parametrize("name", SOUNDS)
     def test_a_sound_is_no_picture(self, tmp_path: Path, name: str) -> None:
-        with pytest.raises(BadMediaError, match=f"a {name[1:]} file, where a picture was expected"):
+        with pytest.raises(BadMediaError, match=f"a {name[1:]} file, but a picture was expected"):
             ending(tmp_path, SOUNDS[name], "image")
 
     @pytest.mark.parametrize("name", OTHERS)
@@ -116,22 +116,22 @@ class TestEndings:
             ending(tmp_path, OTHERS[name], type)
 
     @pytest.mark.parametrize(
-        ("content", "told"),
+        ("content", "description"),
         [
-            (OTHERS["an HTML page"], "it is an HTML page"),
+            (OTHERS["an HTML page"], "the file is an HTML page"),
             (OTHERS["JSON"], "no such word"),
-            (OTHERS["cut off JSON"], "it is JSON"),
-            (OTHERS["nested JSON"], "it is JSON"),
-            (OTHERS["text"], "it is text"),
-            (OTHERS["something unknown"], "it is something unknown"),
-            (OTHERS["a pdf file"], "it is a pdf file"),
-            (b"", "it is empty"),
+            (OTHERS["cut off JSON"], "the file is JSON"),
+            (OTHERS["nested JSON"], "the file is JSON"),
+            (OTHERS["text"], "the file is text"),
+            (OTHERS["something unknown"], "the file is of an unknown format"),
+            (OTHERS["a pdf file"], "the file is a pdf file"),
+            (b"", "the file is empty"),
         ],
     )
-    def test_it_is_said_what_was_found(self, tmp_path: Path, content: bytes, told: str) -> None:
+    def test_it_is_said_what_was_found(self, tmp_path: Path, content: bytes, description: str) -> None:
         with pytest.raises(BadMediaError) as caught:
             ending(tmp_path, content, "audio")
-        assert told in caught.value.message
+        assert description in caught.value.message
         assert len(caught.value.message) < 200
 
 
@@ -140,19 +140,19 @@ class TestCutOff:
     @pytest.mark.parametrize("share", [0.5, 0.98])
     def test_pictures(self, tmp_path: Path, name: str, share: float) -> None:
         content = PICTURES[name]
-        with pytest.raises(BadMediaError, match="cut off"):
+        with pytest.raises(BadMediaError, match="incomplete"):
             ending(tmp_path, content[: int(len(content) * share)], "image")
 
     def test_a_moving_png(self, tmp_path: Path) -> None:
         png = PICTURES[".png"]
         moving = png[:33] + struct.pack(">I4sIII", 8, b"acTL", 1, 0, 0) + png[33:]
         assert ending(tmp_path, moving, "image") == ".apng"
-        with pytest.raises(BadMediaError, match="cut off"):
+        with pytest.raises(BadMediaError, match="incomplete"):
             ending(tmp_path, moving[:-8], "image")
 
     @pytest.mark.parametrize("share", [0.5, 0.99])
     def test_waves(self, tmp_path: Path, share: float) -> None:
-        with pytest.raises(BadMediaError, match="cut off"):
+        with pytest.raises(BadMediaError, match="incomplete"):
             ending(tmp_path, wav()[: int(len(wav()) * share)], "audio")
 
     @pytest.mark.parametrize("name", [".png", ".jpg", ".gif", ".webp"])
@@ -233,14 +233,14 @@ class TestSVG:
         ],
     )
     def test_what_does_more_or_is_broken(self, tmp_path: Path, content: bytes) -> None:
-        with pytest.raises(BadMediaError, match="it is an SVG picture"):
+        with pytest.raises(BadMediaError, match="the SVG picture"):
             ending(tmp_path, content, "image")
 
     def test_one_that_is_nested_without_end(self, tmp_path: Path) -> None:
         assert ending(tmp_path, svg("<g>" * 100_000 + "</g>" * 100_000), "image") == ".svg"
 
     def test_it_is_no_sound(self, tmp_path: Path) -> None:
-        with pytest.raises(BadMediaError, match="where a sound was expected"):
+        with pytest.raises(BadMediaError, match="but a sound was expected"):
             ending(tmp_path, svg(), "audio")
 
 
@@ -263,7 +263,7 @@ class TestKeeping:
         temporary = tmp_path / "temporary"
         temporary.write_bytes(b"words")
         with pytest.raises(BadMediaError):
-            keep_media(temporary, tmp_path / "bird.png", "image")
+            move_media(temporary, tmp_path / "bird.png", "image")
         assert [file.name for file in tmp_path.iterdir()] == ["temporary"]
 
     def test_two_at_once_are_not_in_each_others_way(self, tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ class TestKeeping:
             assert first.parent == second.parent == tmp_path
             first.write_bytes(PICTURES[".png"])
             second.write_bytes(PICTURES[".gif"])
-            keep_media(first, target, "image")
+            move_media(first, target, "image")
         assert [file.name for file in tmp_path.iterdir()] == ["bird.png"]
 
     def test_nothing_is_left_when_writing_is_interrupted(self, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ class Waits(logging.Handler):
         self.begun = threading.Event()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if "again" in record.getMessage():
+        if "Retrying" in record.getMessage():
             self.begun.set()
 
 
