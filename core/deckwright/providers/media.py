@@ -12,9 +12,9 @@ from typing import Any
 
 import attrs
 
-from deckwright.config.settings import output_settings
 from deckwright.errors import InvalidRequestError, ProviderError
 from deckwright.providers.base import Provider
+from deckwright.providers.output_settings import output_settings
 from deckwright.secrets import secret_values
 from deckwright.tracebacks import as_provider_error, format_traceback
 
