@@ -1,4 +1,4 @@
-"""The configuration that `deckwright init` writes: the providers somebody chose, with every setting explained."""
+"""The configuration that `deckwright init` writes: the chosen providers, with every setting explained."""
 
 from __future__ import annotations
 
@@ -20,31 +20,30 @@ from deckwright.errors import CATCHABLE
 from deckwright.hooks import ProviderInfo
 from deckwright.plugins import Plugins
 
-# A deck cannot be built without: words come from the one, and decks go to the other.
+# No deck without them: words come from the first, and decks go to the second.
 NEEDED_TYPES = ("data", "sync")
 
 _WIDTH = 80
 _HEAD = (
-    "Deckwright's configuration. A line such as #volume = 0.4 is a setting as it is when nothing is said: take the # "
-    "away to change it. `deckwright check` says whether all is right, and `deckwright providers --all` what else "
-    "there is."
+    "Deckwright's configuration. A line such as #volume = 0.4 shows a setting and its default: remove the # to change "
+    "it. `deckwright check` checks this file, and `deckwright providers --all` lists all other providers."
 )
 
 
-@attrs.frozen
+@attrs.define
 class Starter:
     """A configuration to start from.
 
     Attributes:
         text: The file, TOML.
         variables: The variables of the environment that it needs, each with what it holds.
-        unfilled: The settings that are left for its user to fill in, each with what it is for: those that are
-            required, where neither a variable nor an empty value would be allowed.
+        unfilled: The settings that its user has to fill in, each with what it is for: those that are required, where
+            neither a variable nor an empty value would be allowed.
     """
 
-    text: str
-    variables: dict[str, str]
-    unfilled: dict[str, str]
+    text: str = ""
+    variables: dict[str, str] = attrs.field(factory=dict)
+    unfilled: dict[str, str] = attrs.field(factory=dict)
 
 
 def default_offers(plugins: Plugins) -> list[ProviderInfo]:
@@ -64,33 +63,36 @@ def starter_config(
 
     Args:
         plugins: What there is to choose from.
-        chosen: The providers; those of a type are asked in this order. Where one is needed of a type and none was
+        chosen: The providers; those of a type are used in this order. Where one is needed of a type and none was
             chosen, the embedded default's are taken.
-        tables: The other sections by name: the attrs class of each, and what it is to say.
+        tables: The other sections by name: the attrs class of each, and its settings.
     """
     by_type: dict[str, list[ProviderInfo]] = {type: [] for type in plugins.types}
     for info in chosen:
         by_type[info.type].append(info)
-    starter = Starter("", {}, {})
+    starter = Starter()
     lines = _comment(_HEAD)
     for section, (settings_class, values) in tables.items():
-        lines += ["", f"[{section}]", *_setting_lines(settings_class, values)]
+        lines += ["", f"[{section}]"]
+        for setting in describe_settings(settings_class):
+            lines += _lines_of(setting, values)
     for type, infos in by_type.items():
         heading = f"{type}: {plugins.types[type].summary}." if plugins.types[type].summary else f"{type}."
         if not infos and type in NEEDED_TYPES:
             infos = [info for info in default_offers(plugins) if info.type == type]
-            heading += " You chose none; without any, no deck can be built, so these are the built-in ones."
+            heading += " You chose none; every deck needs one, so these are the built-in ones."
         elif len(infos) > 1:
-            heading += " " + ("Each gets the deck." if type == "sync" else "They are asked in this order.")
+            heading += " " + ("Each gets the deck." if type == "sync" else "They are used in this order.")
         if infos:
             lines += ["", "", *_comment(heading)]
         for info in infos:
             lines += ["", *_provider_lines(info, starter)]
-    return attrs.evolve(starter, text="\n".join(lines) + "\n")
+    starter.text = "\n".join(lines) + "\n"
+    return starter
 
 
 def moved_plugin_settings(config: Config, folder: Path) -> dict[str, Any]:
-    """Return the section `[plugins]` as it is written, its relative paths as they are seen from another folder."""
+    """Return the section `[plugins]` as it is written, with relative paths as seen from another folder."""
 
     def moved(path: str) -> str:
         if "${" in path or path.startswith("~") or Path(path).is_absolute():
@@ -113,45 +115,42 @@ def variable_for(provider: str, setting: str) -> str:
 
 
 def _provider_lines(info: ProviderInfo, starter: Starter) -> list[str]:
-    """Return the lines of one provider; note in the starter what its user is to do for it."""
-    about = _comment(f"{info.summary or info.name}.")
-    if info.extra:
-        about += _comment(f'Its packages: pip install "{info.extra}"')
+    """Return the lines of one provider; add what its user has to do for it to the starter."""
     section = f"providers.{toml_key(info.type)}.{toml_key(info.name)}"
-    lines = [*about, f"[{section}]", f"pipelines = {toml_value([EVERY_PIPELINE])}"]
+    lines = _comment(f"{info.summary or info.name}.")
+    if info.extra:
+        lines += _comment(f'Its packages: pip install "{info.extra}"')
+    lines += [f"[{section}]", f"pipelines = {toml_value([EVERY_PIPELINE])}"]
     try:
         described = describe_settings(info.config_class) if info.config_class else []
-    except CATCHABLE:  # a stranger's class, of which Python cannot tell the types, say
+    except CATCHABLE:  # a third-party class, of which Python cannot resolve the types
         described = []
-    values: dict[str, Any] = {}
+    if not described:
+        lines += _comment("Its plugin describes no settings.")
     for setting in described:
         name = setting["name"]
         variable = variable_for(info.name, name)
-        if not setting["required"]:
-            if setting["secret"]:
-                setting["default"] = _from(variable)
-        elif (value := _needed(info, setting)) is None:
-            starter.unfilled[f"{section}.{toml_key(name)}"] = _help(setting)
-        else:
-            values[name] = value
-            if value == _from(variable):
+        values = {}
+        if setting["required"]:
+            value = _needed(info, setting, f"${{{variable}}}")
+            if value is None:
+                starter.unfilled[f"{section}.{toml_key(name)}"] = _help(setting)
+            else:
+                values[name] = value
+            if isinstance(value, str):
                 meaning = f"{info.type}/{info.name}: {setting['help'] or setting['type']}"
                 starter.variables.setdefault(variable, meaning)
-    if not described:
-        lines += _comment("Its plugin describes no settings.")
-    return lines + [line for setting in described for line in _lines_of(setting, values)]
-
-
-def _setting_lines(settings_class: Any, values: Mapping[str, Any]) -> list[str]:
-    return [line for setting in describe_settings(settings_class) for line in _lines_of(setting, values)]
+        elif setting["secret"]:
+            setting["default"] = f"${{{variable}}}"
+        lines += _lines_of(setting, values)
+    return lines
 
 
 def _lines_of(setting: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
     """Return the lines of one setting: what it is for, and its value, or its default in a comment."""
-    name = setting["name"]
-    assignment = f"{toml_key(name)} ="
-    if name in values:
-        assignment = f"{assignment} {toml_value(values[name])}"
+    assignment = f"{toml_key(setting['name'])} ="
+    if setting["name"] in values:
+        assignment = f"{assignment} {toml_value(values[setting['name']])}"
     elif setting["required"]:
         assignment = f"#{assignment}  # required: fill it in"
     else:
@@ -159,18 +158,18 @@ def _lines_of(setting: Mapping[str, Any], values: Mapping[str, Any]) -> list[str
     return [*_comment(_help(setting)), assignment]
 
 
-def _needed(info: ProviderInfo, setting: Mapping[str, Any]) -> Any:
-    """Return what to write for a setting that has no default, or None where only its user can tell.
+def _needed(info: ProviderInfo, setting: Mapping[str, Any], variable: str) -> Any:
+    """Return what to write for a setting that has no default, or None where only its user knows.
 
     Numbers and the like may come from a variable too.
     """
-    name, kind = setting["name"], setting["type"]
+    kind = setting["type"]
     if kind.startswith("one of ") and "'" not in kind:  # there is no text among them
         return None
     if kind.startswith(("a list", "a table")):
         empty: Any = [] if kind.startswith("a list") else {}
-        return empty if _is_allowed(info.config_class, name, empty) else None
-    return _from(variable_for(info.name, name))
+        return empty if _is_allowed(info.config_class, setting["name"], empty) else None
+    return variable
 
 
 def _is_allowed(settings_class: Any, name: str, value: Any) -> bool:
@@ -182,10 +181,6 @@ def _is_allowed(settings_class: Any, name: str, value: Any) -> bool:
     except CATCHABLE:  # it is refused, or the validator needs the other settings
         return False
     return True
-
-
-def _from(variable: str) -> str:
-    return f"${{{variable}}}"
 
 
 def _default(value: Any) -> str:
@@ -200,13 +195,16 @@ def _default(value: Any) -> str:
 
 def _help(setting: Mapping[str, Any]) -> str:
     """Return what a setting is for, and what its value must be where the default does not show that."""
-    facts = [setting["limits"]]
-    if setting["default"] is None or setting["type"].startswith("one of"):
-        facts.insert(0, setting["type"])
-    if setting["required"]:
-        facts.append("required")
-    told = ", ".join(filter(None, facts))
-    return f"{setting['help']} ({told})" if setting["help"] and told else setting["help"] or told
+    is_shown = setting["default"] is not None and not setting["type"].startswith("one of")
+    facts = [
+        "" if is_shown else setting["type"],
+        setting["limits"],
+        "required" if setting["required"] else "",
+    ]
+    all_facts = ", ".join(filter(None, facts))
+    return (
+        f"{setting['help']} ({all_facts})" if setting["help"] and all_facts else setting["help"] or all_facts
+    )
 
 
 def _comment(text: str) -> list[str]:
