@@ -126,7 +126,7 @@ class PluginContract(PluginTests):
                 require(
                     not without_help,
                     f"The settings of {info.type}/{info.name} have no help: {', '.join(without_help)}. Add it in "
-                    f'{info.config_class.__name__}: attrs.field(..., metadata={{"help": "..."}}).',
+                    f'{info.config_class.__name__}: Annotated[..., Meta(description="...")].',
                 )
 
     def _make(self, type: str, name: str) -> Any:
