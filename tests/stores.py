@@ -15,9 +15,10 @@ from deckwright.store import (
     ProviderRef,
     Reservation,
     Run,
-    Scope,
     Store,
 )
+from deckwright.store.cache_entries import Selection
+from deckwright.store.folder import RunRecord
 
 VOICE = ProviderRef("audio", "voice", "openai")
 SOUND = b"ID3 sound"
@@ -67,13 +68,18 @@ def record(
     file.write_bytes(data)
     return run.record(
         file, ".mp3", key, provider,
-        content="hola", scope=Scope(deck), attribution="by Ana", cost=cost, charged=cost, reservation=reservation,
+        content="hola", deck=deck, attribution="by Ana", cost=cost, charged=cost, reservation=reservation,
     )  # fmt: skip
 
 
 def path_of(store: Store, entry: CacheEntry) -> Path:
     """Return the path of the file of an entry."""
     return Path(store.file(entry))
+
+
+def all_entries(store: Store) -> list[CacheEntry]:
+    """Return every entry of a store."""
+    return [entry for entry, _ in store.entries.select(Selection())]
 
 
 def kill_a_run(store: Store, key: str, *, id: str = "killed", deck: str = "Fruit", is_recorded: bool) -> Path:
@@ -83,10 +89,8 @@ def kill_a_run(store: Store, key: str, *, id: str = "killed", deck: str = "Fruit
         The file that it was making.
     """
     now = datetime.now().astimezone()
-    store.ledger.begin(id, deck, now.timestamp())
-    reservation = store.ledger.spending.reserve(
-        f"{id} {key}", key, id, VOICE, 0.5, (), now, is_resumable=False
-    )
+    store.begin(RunRecord(id, deck, now.timestamp()))
+    reservation = store.ledger.reserve(f"{id} {key}", key, id, VOICE, 0.5, (), now, is_resumable=False)
     assert isinstance(reservation, Reservation)
     file = store.run_folder(id) / "new-1.mp3"
     file.parent.mkdir()

@@ -8,7 +8,6 @@ import time
 import uuid
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 
 from deckwright import errors
 from deckwright.builder.cost_limits import amount_of
@@ -16,14 +15,7 @@ from deckwright.builder.generation import Generated, GenerationError
 from deckwright.builder.media import Medium
 from deckwright.builder.plan import Plan
 from deckwright.builder.provider_handles import ProviderHandle
-from deckwright.errors import (
-    BadMediaError,
-    BudgetError,
-    ContentPolicyError,
-    NotFoundError,
-    ProviderError,
-    TransientError,
-)
+from deckwright.errors import BadMediaError, BudgetError, ProviderError, TransientError
 from deckwright.providers.media import MediaRequest
 from deckwright.secrets import redact
 from deckwright.store import (
@@ -43,7 +35,7 @@ NEGATIVE_ENTRIES_LAST = 30 * 24 * 3600
 
 
 class Accounting:
-    """What one build may spend, and what it has. It may be used from several threads.
+    """What a build may spend, and what it has. It may be used from several threads.
 
     Args:
         plan: The plan of the build.
@@ -52,32 +44,23 @@ class Accounting:
     """
 
     def __init__(self, plan: Plan, run: Run, stopping: threading.Event) -> None:
-        self._run = run
+        self.run = run
         self._limits = build_limits(plan, run.id)
         self._stopping = stopping
         self._lock = threading.Lock()
-
-    @property
-    def cost(self) -> float:
-        """What the build has cost so far, in US dollars."""
-        return self._run.cost
-
-    def new_file(self, suffix: str) -> Path:
-        """Return a path for a file of one request only: a provider may leave a file behind, or write it late."""
-        return self._run.new_file(suffix)
 
     def find(self, handle: ProviderHandle, key: str | None) -> Medium | ProviderError | None:
         """Return the cached file for a key, or the cached error; None when neither is cached."""
         if key is None:
             return None
-        if entry := self._run.find(key):
+        if entry := self.run.find(key):
             return self._medium(handle, entry)
-        negative = self._run.find_negative(key, time.time() - NEGATIVE_ENTRIES_LAST)
+        negative = self.run.find_negative(key, time.time() - NEGATIVE_ENTRIES_LAST)
         return _error_of(negative) if negative else None
 
     def _medium(self, handle: ProviderHandle, entry: CacheEntry) -> Medium:
-        is_new = entry.run == self._run.id
-        return Medium(self._run.store.file(entry), handle.instance, sys.intern(entry.attribution), is_new)
+        file, is_new = self.run.store.file(entry), entry.run == self.run.id
+        return Medium(file, handle.ref.instance, sys.intern(entry.attribution), is_new)
 
     def reserve(
         self, handle: ProviderHandle, key: str | None, request: MediaRequest
@@ -90,13 +73,12 @@ class Accounting:
         """
         if self._stopping.is_set():
             return None
-        if not (handle.traits.requests_per_item or handle.code_version is None) and (
-            handle.expected_cost(request) == 0
-        ):
-            # A request that uses no service and costs nothing may be repeated after a kill; it is not recorded.
-            self._run.store.require_room()
+        is_local = not handle.traits.requests_per_item and handle.code_version is not None
+        if is_local and handle.expected_cost(request) == 0:
+            # After a kill it is sent once more, at no cost; so there is nothing to record.
+            self.run.store.require_room()
             return Reservation(str(uuid.uuid4()), is_recorded=False)
-        outcome = self._run.reserve(
+        outcome = self.run.reserve(
             key or f"once {uuid.uuid4()}",
             handle.ref,
             partial(handle.expected_cost, request),
@@ -123,8 +105,7 @@ class Accounting:
         """
         metadata = generated.result.metadata if isinstance(generated.result.metadata, Mapping) else {}
         credit = redact(str(metadata.get("attribution") or handle.traits.attribution), handle.secrets)
-        cost = amount_of(metadata.get("cost"))
-        charged = cost
+        cost = charged = amount_of(metadata.get("cost"))
         if cost is not None:
             with self._lock:
                 handle.max_cost_seen = max(cost, handle.max_cost_seen or 0.0)
@@ -137,43 +118,44 @@ class Accounting:
                 if reservation.is_recorded:
                     self._disable_unpriced(handle)
         try:
-            file = self._run.import_file(generated.file, generated.ending)
+            file = self.run.import_file(generated.file, generated.ending)
         except OSError as error:
             failure = BadMediaError(f"its file cannot be read ({format_error(error)})")
             raise GenerationError(failure, charged) from None
-        if key:
-            entry = self._run.record(
-                file, generated.ending, key, handle.ref,
-                content=request.content, scope=handle.scope, attribution=credit, cost=cost, charged=charged,
-                reservation=reservation,
-            )  # fmt: skip
-            return self._medium(handle, entry)
-        path = self._run.keep_temporarily(file, generated.ending)
-        self._run.settle(reservation, charged, is_lost=False)
-        return Medium(str(path), handle.instance, credit)
+        if key is None:
+            path = self.run.keep_temporarily(file, generated.ending)
+            self.run.settle(reservation, charged, is_lost=False)
+            return Medium(str(path), handle.ref.instance, credit)
+        entry = self.run.record(
+            file, generated.ending, key, handle.ref,
+            content=request.content, deck=handle.deck, attribution=credit, cost=cost, charged=charged,
+            reservation=reservation,
+        )  # fmt: skip
+        return self._medium(handle, entry)
 
     def _disable_unpriced(self, handle: ProviderHandle) -> None:
         """Disable a provider that states its price neither before nor after, where money is limited."""
         if self._limits or handle.limits:
-            handle.breaker.disable(
-                BudgetError(
-                    "Its price is not known, neither before nor after a request, so no budget can include it.",
-                    hint="Set the price in its settings, ask its author to state it, or remove the budget.",
-                )
+            error = BudgetError(
+                "Its price is not known, neither before nor after a request, so no budget can include it.",
+                hint="Set the price in its settings, ask its author to state it, or remove the budget.",
             )
+            handle.breaker.disable(error)
 
     def record_error(
         self, handle: ProviderHandle, key: str | None, failure: GenerationError, reservation: Reservation
     ) -> None:
         """Record the outcome of a request that brought no file."""
-        error = failure.error
+        error, cost = failure.error, amount_of(failure.cost)
         is_lost = error.is_overdue or (isinstance(error, TransientError) and error.reply_lost)
         may_cost = is_lost or error.is_unforeseen or isinstance(error, BadMediaError)
-        cost = amount_of(failure.cost)
-        self._run.settle(reservation, 0.0 if cost is None and not may_cost else cost, is_lost=is_lost)
-        if key and isinstance(error, (NotFoundError, ContentPolicyError)) and not error.is_unforeseen:
+        if cost is None and not may_cost:
+            cost = 0.0
+        self.run.settle(reservation, cost, is_lost=is_lost)
+        is_refusal = isinstance(error, (errors.NotFoundError, errors.ContentPolicyError))
+        if key and is_refusal and not error.is_unforeseen:
             entry = NegativeEntry(_class_of(error).__name__, error.message, error.hint or "")
-            self._run.record_negative(key, entry, handle.ref.name, handle.scope)
+            self.run.record_negative(key, entry, handle.ref.name, handle.deck)
 
 
 def build_limits(plan: Plan, run: str) -> tuple[Limit, ...]:
@@ -182,9 +164,8 @@ def build_limits(plan: Plan, run: str) -> tuple[Limit, ...]:
     if plan.budget is not None:
         limits.append(Limit("budget of this build", plan.budget, "--budget, or budget in [build]", run=run))
     if plan.daily_budget is not None:
-        limits.append(
-            Limit("daily budget", plan.daily_budget, "daily_budget in [build]", since=current_day())
-        )
+        today = current_day()
+        limits.append(Limit("daily budget", plan.daily_budget, "daily_budget in [build]", since=today))
     return tuple(limits)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -88,13 +87,10 @@ def run_plan(
         if plan.engine:
             on_progress(Progress("workers", 1, 1))
         media = generate_media(plan, registry, run, engine, on_progress)
-        started = time.perf_counter()
-        deck = make_deck(plan, media)
-        delivery = deliver(deck, plan.providers["sync"], on_progress, run.cost)
-        seconds = time.perf_counter() - started
-        costs = store.ledger.spending.by_provider(run.id)
-        costs_today = store.ledger.spending.by_provider(since=current_day())
-    return make_report(plan, registry, media, delivery, costs=costs, costs_today=costs_today, seconds=seconds)
+        delivery = deliver(make_deck(plan, media), plan.providers["sync"], on_progress, run.cost)
+        costs = store.ledger.costs(run=run.id)
+        costs_today = store.ledger.costs(since=current_day())
+    return make_report(plan, registry, media, delivery, costs, costs_today)
 
 
 def close_registry(registry: ProviderRegistry, report: BuildReport) -> BuildReport:

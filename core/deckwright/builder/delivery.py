@@ -35,12 +35,14 @@ class Delivery:
         summaries: What a target says about it, by instance.
         problems: Why targets have not taken it.
         cards: How many cards the deck has; None where no target says.
+        seconds: How long it took.
     """
 
     outputs: dict[str, Path | None] = attrs.field(factory=dict)
     summaries: dict[str, str] = attrs.field(factory=dict)
     problems: list[str] = attrs.field(factory=list)
     cards: int | None = None
+    seconds: float = 0.0
 
 
 def require_target(plan: Plan, registry: ProviderRegistry) -> None:
@@ -87,18 +89,13 @@ def require_writable(file: Path) -> None:
 def deliver(
     deck: Deck, targets: Mapping[str, SyncProvider], on_progress: ProgressCallback, cost: float
 ) -> Delivery:
-    """Hand a deck to every target.
-
-    Args:
-        deck: The deck.
-        targets: The targets, by instance.
-        on_progress: Called before each of them and at the end.
-        cost: What the build has cost, for the progress.
+    """Hand a deck to every target; `cost` is that of the build, for the progress.
 
     Raises:
         BuildError: None of them takes it.
     """
     delivery = Delivery()
+    started = time.perf_counter()
     for index, (instance, provider) in enumerate(targets.items()):
         on_progress(Progress("deck", index, len(targets), cost))
         result = _deliver_to(provider, deck)
@@ -111,6 +108,7 @@ def deliver(
             how = "only be written in part" if instance in delivery.outputs else "not be written"
             delivery.problems.append(f"The deck could {how} ({instance}): {result.error_message}")
     on_progress(Progress("deck", len(targets), len(targets), cost))
+    delivery.seconds = time.perf_counter() - started
     if not delivery.outputs:
         raise save_fallback(deck, delivery.problems)
     return delivery

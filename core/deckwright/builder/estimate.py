@@ -110,7 +110,7 @@ def estimate_cost(plan: Plan, registry: ProviderRegistry, *, online: bool = Fals
             estimates += [_estimate(position, demand, online) for position, demand in enumerate(demands)]
         left = {}
         for limit in build_limits(plan, run="not begun"):
-            settled = store.ledger.spending.usage(run=limit.run, since=limit.since).settled if store else 0.0
+            settled = store.ledger.usage(run=limit.run, since=limit.since).settled if store else 0.0
             left[limit.name] = max(0.0, limit.dollars - settled)
     return Estimate(tuple(estimates), cached, left)
 
@@ -126,7 +126,7 @@ def _is_cached(
         if store and key:
             if store.find(key):
                 return is_first
-            negative = store.ledger.entries.find_negative(key, time.time() - NEGATIVE_ENTRIES_LAST)
+            negative = store.entries.find_negative(key, time.time() - NEGATIVE_ENTRIES_LAST)
             has_failed = kind.required or (negative and negative.error != NotFoundError.__name__)
             if negative and not (retry_failed and has_failed):
                 continue
@@ -150,8 +150,8 @@ def _estimate(position: int, demand: _Demand, online: bool) -> ProviderEstimate:
         problem = redact(message, handle.secrets)
     limits = cost_limits(handle.provider).items()
     return ProviderEstimate(
-        type=handle.type,
-        instance=handle.instance,
+        type=handle.ref.type,
+        instance=handle.ref.instance,
         position=position,
         items=len(requests),
         first=demand.first,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from functools import partial
 
@@ -15,23 +15,12 @@ from deckwright.builder.media import MediaKind, Medium, MissingMedium
 from deckwright.builder.provider_handles import ProviderHandle
 from deckwright.builder.words import Word
 from deckwright.errors import BudgetError, ProviderError
-from deckwright.plugins import Plugins
 from deckwright.providers.engine import Engine
 from deckwright.providers.media import MediaRequest, MediaResult
 from deckwright.store import Reservation
 
-
-class MediaObservers:
-    """The plugins that observe which media a build generates; they are called one at a time."""
-
-    def __init__(self, plugins: Plugins) -> None:
-        self._plugins = plugins
-        self._lock = threading.Lock()
-
-    def notify(self, request: MediaRequest, result: MediaResult) -> None:
-        """Call `media_generated` of every plugin."""
-        with self._lock:
-            self._plugins.notify("media_generated", request=request, result=result)
+# Called with every new file, and for every word that gets none.
+Observer = Callable[[MediaRequest, MediaResult], None]
 
 
 class MediaChain:
@@ -42,7 +31,7 @@ class MediaChain:
         handles: The providers, in the order in which they are asked.
         engine: Calls the providers.
         accounting: Knows what is cached and what may be spent.
-        observers: Are notified of every new file, and of every word that gets none.
+        observe: Is called with every new file, and for every word that gets none.
         retry_failed: Whether to ask again for what providers refused before, where a word failed because of it.
 
     Attributes:
@@ -55,22 +44,22 @@ class MediaChain:
         handles: Sequence[ProviderHandle],
         engine: Engine,
         accounting: Accounting,
-        observers: MediaObservers,
+        observe: Observer,
         *,
-        retry_failed: bool = False,
+        retry_failed: bool,
     ) -> None:
         self.kind = kind
         self.handles = handles
         self._engine = engine
         self._accounting = accounting
-        self._observers = observers
+        self._observe = observe
         self._retry_failed = retry_failed
-        parallel = {
-            handle.instance: max(1, engine.at_once(handle.type, handle.instance, handle.at_once))
-            for handle in handles
-        }
-        self._slots = {instance: threading.BoundedSemaphore(count) for instance, count in parallel.items()}
-        self.max_parallel = sum(parallel.values())
+        self._slots = {}
+        self.max_parallel = 0
+        for handle in handles:
+            count = max(1, engine.at_once(handle.ref.type, handle.ref.instance, handle.at_once))
+            self._slots[handle.ref] = threading.BoundedSemaphore(count)
+            self.max_parallel += count
 
     def medium_for(self, word: Word) -> Medium | MissingMedium | None:
         """Return the cached file for a word, or ask one provider after another until one has it.
@@ -87,9 +76,9 @@ class MediaChain:
                 outcome = self._generate(handle, key, request)
             if not isinstance(outcome, ProviderError):
                 return outcome
-            reasons[handle.instance] = outcome
+            reasons[handle.ref.instance] = outcome
         *_, last = reasons.values()
-        self._observers.notify(request, MediaResult(success=False, error=last.message, failure=last))
+        self._observe(request, MediaResult(success=False, error=last.message, failure=last))
         return MissingMedium(word, self.kind, reasons, failed=self.kind.is_failure(reasons.values()))
 
     def _has_failed_before(self, request: MediaRequest) -> bool:
@@ -107,7 +96,7 @@ class MediaChain:
     ) -> Medium | ProviderError | None:
         """Ask one provider, as soon as it takes one more request. None means that the build is stopping."""
         breaker = handle.breaker
-        with self._slots[handle.instance]:
+        with self._slots[handle.ref]:
             if error := breaker.check():
                 return error
             permission = self._accounting.reserve(handle, key, request)
@@ -118,14 +107,15 @@ class MediaChain:
             sent_before = permission.sent_before
             request = attrs.evolve(
                 request,
-                output_path=self._accounting.new_file(self.kind.suffix),
+                # A file of its own: a provider may leave a file behind, or write it late.
+                output_path=self._accounting.run.new_file(self.kind.suffix),
                 id=permission.id,
                 requested_before=datetime.fromtimestamp(sent_before, timezone.utc) if sent_before else None,
             )
             # A request that was resumed in vain does not say how the service is now.
             errors_before = breaker.errors_in_a_row if sent_before is None else None
             try:
-                generate = partial(self._engine.generate, handle.type, handle.instance)
+                generate = partial(self._engine.generate, handle.ref.type, handle.ref.instance)
                 generated = generate_file(generate, request, handle.secrets)
                 medium = self._accounting.record(handle, key, request, generated, permission)
             except GenerationError as failure:
@@ -133,5 +123,5 @@ class MediaChain:
                 breaker.record(failure.error, errors_before)
                 return failure.error
             breaker.record_success()
-            self._observers.notify(request, generated.result)
+            self._observe(request, generated.result)
             return medium

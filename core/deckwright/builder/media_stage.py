@@ -11,13 +11,15 @@ import attrs
 
 from deckwright.builder.accounting import Accounting
 from deckwright.builder.media import KINDS, MediaKind, Medium, MissingMedium
-from deckwright.builder.media_chain import MediaChain, MediaObservers
+from deckwright.builder.media_chain import MediaChain
 from deckwright.builder.plan import Plan
 from deckwright.builder.progress import Progress, ProgressCallback
-from deckwright.builder.provider_handles import provider_handles
+from deckwright.builder.provider_handles import ProviderHandle, provider_handles
 from deckwright.builder.words import Word
 from deckwright.builder.worker_pool import Job, WorkerPool
+from deckwright.plugins import Plugins
 from deckwright.providers.engine import Engine
+from deckwright.providers.media import MediaRequest, MediaResult
 from deckwright.registry import ProviderRegistry
 from deckwright.store import Run
 
@@ -29,7 +31,6 @@ class MediaStage:
     """One kind of media, for all words.
 
     Attributes:
-        kind: The kind.
         chain: The providers.
         media: For each word its file, or None.
         missing: What words have to do without, by the word's index.
@@ -37,15 +38,14 @@ class MediaStage:
     """
 
     def __init__(
-        self, chain: MediaChain, words: Sequence[Word], accounting: Accounting, on_progress: ProgressCallback
+        self, chain: MediaChain, words: Sequence[Word], run: Run, on_progress: ProgressCallback
     ) -> None:
-        self.kind = chain.kind
         self.chain = chain
         self.media: list[Medium | None] = [None] * len(words)
         self.missing: dict[int, MissingMedium] = {}
         self.seconds = 0.0
         self._words = words
-        self._accounting = accounting
+        self._run = run
         self._on_progress = on_progress
         self._lock = threading.Lock()
         self._done = 0
@@ -59,9 +59,8 @@ class MediaStage:
 
     def report_progress(self, *, is_stopping: bool = False) -> None:
         """Report how many words are done."""
-        total = len(self._words)
-        cost = self._accounting.cost
-        self._on_progress(Progress(self.kind.label, self._done, total, cost, is_stopping))
+        label, total = self.chain.kind.label, len(self._words)
+        self._on_progress(Progress(label, self._done, total, self._run.cost, is_stopping))
 
     def _fill(self, index: int) -> None:
         medium = self.chain.medium_for(self._words[index])
@@ -96,6 +95,11 @@ class MediaSet:
     def __iter__(self) -> Iterator[Medium]:
         return (medium for stage in self.stages.values() for medium in stage.media if medium)
 
+    @property
+    def handles(self) -> Iterator[ProviderHandle]:
+        """The providers of all kinds."""
+        return (handle for stage in self.stages.values() for handle in stage.chain.handles)
+
 
 def generate_media(
     plan: Plan, registry: ProviderRegistry, run: Run, engine: Engine, on_progress: ProgressCallback
@@ -108,12 +112,12 @@ def generate_media(
     """
     pool = WorkerPool()
     accounting = Accounting(plan, run, pool.stopping)
-    observers = MediaObservers(registry.plugins)
+    observe = partial(_notify, threading.Lock(), registry.plugins)
     stages = {}
     for kind in KINDS:
         if handles := provider_handles(plan, registry, kind.type):
-            chain = MediaChain(kind, handles, engine, accounting, observers, retry_failed=plan.retry_failed)
-            stages[kind.type] = MediaStage(chain, plan.words, accounting, on_progress)
+            chain = MediaChain(kind, handles, engine, accounting, observe, retry_failed=plan.retry_failed)
+            stages[kind.type] = MediaStage(chain, plan.words, run, on_progress)
     queues = [(stage.jobs(), min(_MAX_THREADS, stage.chain.max_parallel)) for stage in stages.values()]
     try:
         pool.run(queues, on_interrupt=partial(_report_stopping, stages.values()))
@@ -125,6 +129,11 @@ def generate_media(
         ) from None
     missing = (item for kind in KINDS for item in _missing(kind, stages.get(kind.type), plan, registry))
     return MediaSet(stages, tuple(missing))
+
+
+def _notify(lock: threading.Lock, plugins: Plugins, request: MediaRequest, result: MediaResult) -> None:
+    with lock:  # plugins are called one at a time
+        plugins.notify("media_generated", request=request, result=result)
 
 
 def _report_stopping(stages: Iterable[MediaStage]) -> None:

@@ -66,14 +66,15 @@ def make_plan(
     config = registry.config
     settings = config.section("build", BuildSettings) if config else BuildSettings()
     pipeline = pipeline or settings.pipeline
-    word_list = load_words(words, registry, pipeline, language=language, default_language=settings.language)
+    path = Path(words) if isinstance(words, (str, os.PathLike)) else None
+    loaded, repeated = load_words(path or words, registry, pipeline, language or settings.language)  # type: ignore[arg-type]
     providers = registry.for_pipeline(pipeline)
     _require_sync_provider(registry, pipeline)
-    name = deck or settings.deck or (_title(word_list.path) if word_list.path else "Deckwright")
+    name = deck or settings.deck or (_title(path) if path else "Deckwright")
     target = Path(output) if output else None
     warnings = list(hidden_types(registry, pipeline))
     if target:
-        _require_possible(target, word_list.path)
+        _require_possible(target, path)
         if not any(provider.destination(name, target) for provider in providers["sync"].values()):
             warnings.append(f"{target} is not written: {', '.join(providers['sync'])} writes no file.")
     if budget is not None and not budget >= 0:
@@ -82,8 +83,8 @@ def make_plan(
     return Plan(
         deck=name,
         is_named=bool(deck or settings.deck),
-        words=word_list.words,
-        repeated=word_list.repeated,
+        words=loaded,
+        repeated=repeated,
         providers=providers,
         engine=settings.engine,
         store=store_folder(config, settings),

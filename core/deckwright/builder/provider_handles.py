@@ -23,7 +23,7 @@ from deckwright.plugins import PluginRecord
 from deckwright.providers.media import MediaRequest
 from deckwright.registry import ProviderRegistry
 from deckwright.secrets import secret_values
-from deckwright.store import Limit, ProviderRef, Scope, current_day
+from deckwright.store import Limit, ProviderRef, current_day
 from deckwright.tracebacks import format_error, format_traceback
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class ProviderHandle:
         ref: Its type and instance, and its name among plugins.
         provider: The provider.
         traits: What its plugin says about it.
-        scope: Who may use its files.
+        deck: The only deck that may use its files; empty when any may.
         code_version: What its results depend on beside its settings: the plugin, and perhaps the plugin's version;
             None when that is not known, so that nothing can be cached.
         secrets: What must not be shown.
@@ -54,7 +54,7 @@ class ProviderHandle:
     ref: ProviderRef
     provider: Any
     traits: Traits
-    scope: Scope
+    deck: str
     code_version: str | None
     secrets: tuple[str, ...]
     limits: tuple[Limit, ...]
@@ -66,16 +66,6 @@ class ProviderHandle:
     _can_estimate: bool = True
     # Most plugins are not written to be called from several threads at once.
     _lock: threading.RLock = attrs.field(factory=threading.RLock)
-
-    @property
-    def type(self) -> str:
-        """What it delivers."""
-        return self.ref.type
-
-    @property
-    def instance(self) -> str:
-        """Its key in the configuration."""
-        return self.ref.instance
 
     @property
     def at_once(self) -> int:
@@ -93,7 +83,7 @@ class ProviderHandle:
         try:
             with self._lock:
                 about = self.with_timeout(self.provider.cache_key)(request)
-            parts = [self.ref.type, self.ref.name, self.code_version, self.scope.deck, about]
+            parts = [self.ref.type, self.ref.name, self.code_version, self.deck, about]
             text = json.dumps(parts, sort_keys=True)
         except CATCHABLE as error:
             self._cache_key_errors += 1
@@ -137,7 +127,7 @@ def provider_handles(plan: Plan, registry: ProviderRegistry, type: str) -> list[
                 ref=ref,
                 provider=provider,
                 traits=traits,
-                scope=Scope("" if traits.cacheable else plan.deck),
+                deck="" if traits.cacheable else plan.deck,
                 code_version=_code_version(registry.owner(type, instance), traits.requests_per_item > 0),
                 secrets=tuple(secret_values(getattr(provider, "config", {}))),
                 limits=tuple(_daily_limit(provider, ref.name)),

@@ -13,7 +13,6 @@ from deckwright.builder.delivery import Delivery
 from deckwright.builder.media import KINDS, MissingMedium
 from deckwright.builder.media_stage import MediaSet
 from deckwright.builder.plan import Plan
-from deckwright.errors import ProviderError
 from deckwright.registry import ProviderRegistry
 
 
@@ -69,22 +68,10 @@ def make_report(
     registry: ProviderRegistry,
     media: MediaSet,
     delivery: Delivery,
-    *,
     costs: Mapping[str, float],
     costs_today: Mapping[str, float],
-    seconds: float,
 ) -> BuildReport:
-    """Return the report of a build.
-
-    Args:
-        plan: What was built.
-        registry: The providers.
-        media: What they have made.
-        delivery: Where it went.
-        costs: The cost of the build, by provider.
-        costs_today: The cost of all builds of this day, by provider.
-        seconds: How long notes and delivery took.
-    """
+    """Return the report of a build; costs are those of this build and of this day, by provider."""
     delivered: dict[str, tuple[int, int]] = {}
     sources: dict[str, dict[str, int]] = {}
     cached: dict[str, int] = {}
@@ -110,11 +97,11 @@ def make_report(
         cached=cached,
         costs={name: cost for name, cost in costs.items() if cost},
         missing=media.missing,
-        seconds={**times, "deck": seconds},
+        seconds={**times, "deck": delivery.seconds},
         problems=(*delivery.problems, *_unseen_problems(media), *registry.problems()),
         warnings=(
             *plan.warnings,
-            *_exceeded_thresholds(plan, registry, costs_today),
+            *_exceeded_thresholds(media, costs_today),
             *registry.warnings,
             *registry.plugins.remarks(),
         ),
@@ -122,30 +109,25 @@ def make_report(
 
 
 def _unseen_problems(media: MediaSet) -> Iterator[str]:
-    """Report the providers that failed where no missing file shows it, since others had what they had not."""
+    """Report the providers that failed where no missing file shows it, since another provider had it."""
     seen = {(item.kind.type, instance) for item in media.missing if item.failed for instance in item.reasons}
-    for handle in (handle for stage in media.stages.values() for handle in stage.chain.handles):
-        name = f"{handle.type}.{handle.instance}"
-        defects: list[ProviderError] = handle.breaker.defects
-        if handle.cache_key_error:
-            defects = [*defects, handle.cache_key_error]
-        if (handle.type, handle.instance) in seen:
+    for handle in media.handles:
+        type, instance = handle.ref.type, handle.ref.instance
+        defects = [*handle.breaker.defects, *filter(None, [handle.cache_key_error])]
+        if (type, instance) in seen:
             continue
         if handle.breaker.disabled:
-            yield f"{name} was disabled: {handle.breaker.disabled}"
+            yield f"{type}.{instance} was disabled: {handle.breaker.disabled}"
         elif defects:
             times = f"{len(defects)} times, first" if len(defects) > 1 else "once"
-            yield f"{name} failed {times}: {defects[0]}"
+            yield f"{type}.{instance} failed {times}: {defects[0]}"
 
 
-def _exceeded_thresholds(
-    plan: Plan, registry: ProviderRegistry, costs_today: Mapping[str, float]
-) -> Iterator[str]:
+def _exceeded_thresholds(media: MediaSet, costs_today: Mapping[str, float]) -> Iterator[str]:
     """Warn of each provider that has cost more than its `warn_threshold_usd`."""
-    for type, providers in plan.providers.items():
-        for instance, provider in providers.items():
-            threshold = cost_limits(provider).get("warn_threshold_usd")
-            cost = costs_today.get(registry.name_of(type, instance), 0.0)
-            if threshold is not None and cost > threshold:
-                above = f"above its warn_threshold_usd of ${threshold:,.2f}"
-                yield f"{instance} has cost ${cost:,.2f} today, which is {above}."
+    for handle in media.handles:
+        threshold = cost_limits(handle.provider).get("warn_threshold_usd")
+        cost = costs_today.get(handle.ref.name, 0.0)
+        if threshold is not None and cost > threshold:
+            above = f"above its warn_threshold_usd of ${threshold:,.2f}"
+            yield f"{handle.ref.instance} has cost ${cost:,.2f} today, which is {above}."

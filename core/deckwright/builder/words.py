@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -48,49 +47,31 @@ class Word:
     extra: dict[str, str] = attrs.field(factory=dict)
 
 
-@attrs.frozen
-class WordList:
-    """The words of a list.
-
-    Attributes:
-        path: The file; None for a program's own list.
-        words: The words, in order, each once.
-        repeated: How many more there were that are in `words` already.
-    """
-
-    path: Path | None
-    words: list[Word]
-    repeated: int
-
-
 def load_words(
-    words: str | os.PathLike[str] | Iterable[Any],
-    registry: ProviderRegistry,
-    pipeline: str,
-    *,
-    language: str | None,
-    default_language: str | None,
-) -> WordList:
-    """Load words from a file or a program's own list.
+    source: Path | Iterable[Any], registry: ProviderRegistry, pipeline: str, language: str | None
+) -> tuple[list[Word], int]:
+    """Load words from a file, with a data provider of the pipeline, or from rows.
 
     Args:
-        words: The file, or the rows.
+        source: The file, or the rows.
         registry: Where the data providers are.
         pipeline: Which of them may be used.
-        language: The language of words that have none of their own; by default that of the settings, or of the file's
-            name.
-        default_language: That of the settings.
+        language: The language of words that have none of their own; by default that of the file's name.
+
+    Returns:
+        The words, in order, each once; and how many more there were.
 
     Raises:
         DataError: The file cannot be read, or its words are wrong.
     """
-    path = Path(words) if isinstance(words, (str, os.PathLike)) else None
-    if isinstance(words, Mapping):
+    if isinstance(source, Mapping):
         raise DataError("The words are a table; a word list is a list, of text or of tables.")
-    rows: Iterable[Any] = _read_rows(path, registry, pipeline) if path else words  # type: ignore[assignment]
-    named = language or default_language
-    tag = language_tag(named) if named else language_in_name(path) if path else None
-    return WordList(path, *make_words(rows, tag, str(path or "the word list")))
+    rows = _read_rows(source, registry, pipeline) if isinstance(source, Path) else source
+    if language:
+        language = language_tag(language)
+    elif isinstance(source, Path):
+        language = language_in_name(source)
+    return make_words(rows, language, str(source) if isinstance(source, Path) else "the word list")
 
 
 def _read_rows(path: Path, registry: ProviderRegistry, pipeline: str) -> Iterator[Any]:
@@ -149,15 +130,7 @@ def _consume(rows: list[Any]) -> Iterator[Any]:
 
 
 def make_words(rows: Iterable[Any], language: str | None, source: str) -> tuple[list[Word], int]:
-    """Make words of rows: dicts such as data providers give, or bare strings.
-
-    Args:
-        rows: The rows.
-        language: The language of rows that have none of their own.
-        source: The list's name in messages.
-
-    Returns:
-        The words, in order, each once; and how many more there were.
+    """Make words of rows, which are dicts or bare strings; `source` is the list's name in messages.
 
     Raises:
         DataError: A row is not a word, or has no language; or there is no word at all.

@@ -26,7 +26,7 @@ from deckwright.cli.common import (
 
 if TYPE_CHECKING:
     from deckwright.store import Store
-    from deckwright.store.ledger import RunRecord
+    from deckwright.store.folder import RunRecord
     from deckwright.store.pruning import Choice, Leftovers, Prunable
 
 _DAY = 24 * 3600
@@ -187,13 +187,14 @@ def _tell_none(folder: Path, as_json: bool) -> None:
 def _overview(store: Store) -> dict[str, Any]:
     """Return all that is shown of a store."""
     from deckwright.store import current_day
+    from deckwright.store.cache_entries import Selection
     from deckwright.store.pruning import find_leftovers, running_builds
 
     leftovers = find_leftovers(store)
     with store.wrap_errors("cannot be read"):
         kept: list[dict[str, Any]] = [
             dict(zip(("type", "provider", "deck", "files", "bytes", "cost"), row, strict=True))
-            for row in store.ledger.entries.totals()
+            for row in store.entries.totals()
         ]
         return {
             "folder": store.folder,
@@ -201,7 +202,7 @@ def _overview(store: Store) -> dict[str, Any]:
             "files": sum(each["files"] for each in kept),
             "bytes": sum(each["bytes"] for each in kept),
             "kept": kept,
-            "refusals": store.ledger.entries.count_negative(),
+            "refusals": store.entries.count_negative(Selection()),
             "providers": _spending(store, current_day()),
             **_leftovers_as_json(leftovers),
             "building": [_build_as_json(build) for build in running_builds(store)],
@@ -210,10 +211,10 @@ def _overview(store: Store) -> dict[str, Any]:
 
 def _spending(store: Store, day: str) -> list[dict[str, Any]]:
     """Return the requests to each provider, and the money: what was charged apart from what may have been."""
-    spending = store.ledger.spending
-    requests = spending.count_requests()
-    spent, spent_today = spending.by_provider(), spending.by_provider(since=day)
-    lost, lost_today = spending.lost_by_provider(), spending.lost_by_provider(since=day)
+    ledger = store.ledger
+    requests = ledger.count_requests()
+    spent, spent_today = ledger.costs(), ledger.costs(since=day)
+    lost, lost_today = ledger.lost_costs(), ledger.lost_costs(since=day)
     names = sorted(
         {name for name, _ in requests} | {name for name, amount in spent.items() if _amount(amount)}
     )
@@ -361,7 +362,7 @@ def _confirm(found: Prunable) -> None:
 
 def _remark(store: Store, choice: Choice) -> None:
     """Say it when a name is not known at all, and may be a slip."""
-    rows = store.ledger.entries.totals()
+    rows = store.entries.totals()
     for name, known, what in (
         (choice.provider, {provider for _, provider, *_ in rows}, "from a provider {}"),
         (choice.deck, {deck for _, _, deck, *_ in rows if deck}, "for a deck {} alone"),

@@ -64,7 +64,7 @@ def _origins(store: Path) -> Origins:
             return {}
         try:
             with Store(store) as opened:
-                found = {name: opened.ledger.entries.find_name(name) for name in names}
+                found = {name: opened.entries.find_name(name) for name in names}
         except StoreError as error:
             show_problems([], [f"The page does not say where sounds and pictures came from. {error}"])
             return {}

@@ -4,18 +4,10 @@ The store is a folder. Several processes may use it at once, and each may be kil
 stays recorded, and what was in flight is known to have been.
 """
 
-from deckwright.store.cache_entries import CacheEntry, NegativeEntry, Scope, Selection
+from deckwright.store.cache_entries import CacheEntry, NegativeEntry, ProviderRef
 from deckwright.store.folder import ENVIRONMENT_VARIABLE, Store, StoreError, default_folder
+from deckwright.store.ledger import AlreadyCached, Limit, LimitReached, Reservation, current_day
 from deckwright.store.run import Run
-from deckwright.store.spending import (
-    AlreadyCached,
-    Limit,
-    LimitReached,
-    MustWait,
-    ProviderRef,
-    Reservation,
-    current_day,
-)
 
 __all__ = [
     "ENVIRONMENT_VARIABLE",
@@ -23,13 +15,10 @@ __all__ = [
     "CacheEntry",
     "Limit",
     "LimitReached",
-    "MustWait",
     "NegativeEntry",
     "ProviderRef",
     "Reservation",
     "Run",
-    "Scope",
-    "Selection",
     "Store",
     "StoreError",
     "current_day",

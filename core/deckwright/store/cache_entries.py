@@ -11,17 +11,12 @@ from deckwright.store.database import Database
 
 
 @attrs.frozen
-class Scope:
-    """Who may use a file: any deck, or one deck only."""
+class ProviderRef:
+    """A provider as the store knows it: its type, its instance, and its name among plugins."""
 
-    deck: str = ""
-
-    def path(self, name: str) -> str:
-        """Return the path of a file with this name, relative to the store's folder."""
-        if self.deck:
-            return f"decks/{hashlib.sha256(self.deck.encode()).hexdigest()[:16]}/{name}"
-        # deckwright-3f0c....mp3
-        return f"media/{name.partition('-')[2][:2]}/{name}"
+    type: str
+    instance: str
+    name: str
 
 
 @attrs.frozen
@@ -61,7 +56,7 @@ class CacheEntry:
     @property
     def path(self) -> str:
         """The file's final path, relative to the store's folder."""
-        return Scope(self.deck).path(self.name)
+        return file_path(self.name, self.deck)
 
 
 @attrs.frozen
@@ -93,6 +88,14 @@ class Selection:
         return condition, [each for each in (self.before, self.provider, self.deck) for _ in range(2)]
 
 
+def file_path(name: str, deck: str = "") -> str:
+    """Return the path of a file that one deck may use, or any, relative to the store's folder."""
+    if deck:
+        return f"decks/{hashlib.sha256(deck.encode()).hexdigest()[:16]}/{name}"
+    # deckwright-3f0c....mp3
+    return f"media/{name.partition('-')[2][:2]}/{name}"
+
+
 _COLUMNS = ", ".join(field.name for field in attrs.fields(CacheEntry))
 _MARKS = ", ".join("?" for _ in attrs.fields(CacheEntry))
 
@@ -105,38 +108,32 @@ class CacheEntries:
 
     def find(self, key: str) -> CacheEntry | None:
         """Return the entry for a key."""
-        return self._first("key = ?", key)
+        return self._find("key = ?", key)
 
     def find_name(self, name: str) -> CacheEntry | None:
         """Return the first entry with a file of this name."""
-        return self._first("name = ? ORDER BY made_at LIMIT 1", name)
+        return self._find("name = ? ORDER BY made_at LIMIT 1", name)
 
     def find_unmoved(self, run: str, work: str) -> CacheEntry | None:
         """Return the entry of a run whose file may still be at `work`."""
-        return self._first("run = ? AND work = ? AND work != ''", run, work)
+        return self._find("run = ? AND work = ? AND work != ''", run, work)
 
-    def _first(self, condition: str, *values: str) -> CacheEntry | None:
+    def _find(self, condition: str, *values: str) -> CacheEntry | None:
         row = self._database.one(f"SELECT {_COLUMNS} FROM media WHERE {condition}", *values)
         return CacheEntry(*row) if row else None
 
-    def all(self) -> list[CacheEntry]:
-        """Return every entry."""
-        return [CacheEntry(*row) for row in self._database.all(f"SELECT {_COLUMNS} FROM media")]
-
     def insert(self, entry: CacheEntry) -> CacheEntry:
-        """Add an entry, unless its key has one, in the caller's transaction; return the key's entry."""
-        self._database.execute(
-            f"INSERT OR IGNORE INTO media ({_COLUMNS}) VALUES ({_MARKS})", *attrs.astuple(entry)
-        )
-        self._database.execute("DELETE FROM refusals WHERE key = ?", entry.key)
-        return self.find(entry.key) or entry
+        """Add an entry, unless its key has one; return the key's entry."""
+        with self._database.transaction():
+            self._database.execute(
+                f"INSERT OR IGNORE INTO media ({_COLUMNS}) VALUES ({_MARKS})", *attrs.astuple(entry)
+            )
+            self._database.execute("DELETE FROM refusals WHERE key = ?", entry.key)
+            return self.find(entry.key) or entry
 
     def remove(self, entry: CacheEntry) -> None:
         """Remove an entry whose file no longer exists, unless another run has replaced it."""
-        with self._database.transaction():
-            self._database.execute(
-                "DELETE FROM media WHERE key = ? AND made_at = ?", entry.key, entry.made_at
-            )
+        self._database.execute("DELETE FROM media WHERE key = ? AND made_at = ?", entry.key, entry.made_at)
 
     def remove_keys(self, keys: Iterable[str]) -> None:
         """Remove the entries for these keys."""
@@ -146,35 +143,31 @@ class CacheEntries:
 
     def mark_moved(self, run: str) -> None:
         """Record that all files of a run have their final paths."""
-        with self._database.transaction():
-            self._database.execute("UPDATE media SET work = '' WHERE run = ? AND work != ''", run)
+        self._database.execute("UPDATE media SET work = '' WHERE run = ? AND work != ''", run)
 
     # Negative entries
 
     def find_negative(self, key: str, since: float) -> NegativeEntry | None:
         """Return the negative entry for a key, if it was made at this time or later."""
-        row = self._database.one(
-            "SELECT error, message, hint FROM refusals WHERE key = ? AND at >= ?", key, since
-        )
+        query = "SELECT error, message, hint FROM refusals WHERE key = ? AND at >= ?"
+        row = self._database.one(query, key, since)
         return NegativeEntry(*row) if row else None
 
     def insert_negative(self, key: str, entry: NegativeEntry, provider: str, deck: str, at: float) -> None:
         """Add or replace the negative entry for a key."""
-        with self._database.transaction():
-            self._database.execute(
-                "INSERT OR REPLACE INTO refusals VALUES (?, ?, ?, ?, ?, ?, ?)",
-                key, *attrs.astuple(entry), provider, deck, at,
-            )  # fmt: skip
+        self._database.execute(
+            "INSERT OR REPLACE INTO refusals VALUES (?, ?, ?, ?, ?, ?, ?)",
+            key, *attrs.astuple(entry), provider, deck, at,
+        )  # fmt: skip
 
     def remove_negative(self, selection: Selection) -> int:
         """Remove the selected negative entries; return how many."""
         condition, values = selection.where("at")
-        with self._database.transaction():
-            return self._database.execute(f"DELETE FROM refusals WHERE {condition}", *values)
+        return self._database.execute(f"DELETE FROM refusals WHERE {condition}", *values)
 
-    def count_negative(self, selection: Selection | None = None) -> int:
-        """Return how many negative entries there are, or how many are selected."""
-        condition, values = (selection or Selection()).where("at")
+    def count_negative(self, selection: Selection) -> int:
+        """Return how many negative entries are selected."""
+        condition, values = selection.where("at")
         return int(self._database.one(f"SELECT count(*) FROM refusals WHERE {condition}", *values)[0])
 
     # Lists
@@ -201,8 +194,8 @@ class CacheEntries:
     def moved_files(self) -> list[tuple[str, str]]:
         """Return the key and path of every entry whose file has its final path."""
         rows = self._database.all("SELECT key, name, deck FROM media WHERE work = ''")
-        return [(key, Scope(deck).path(name)) for key, name, deck in rows]
+        return [(key, file_path(name, deck)) for key, name, deck in rows]
 
     def paths(self) -> set[str]:
         """Return the final paths of all files, moved or not."""
-        return {Scope(deck).path(name) for name, deck in self._database.all("SELECT name, deck FROM media")}
+        return {file_path(name, deck) for name, deck in self._database.all("SELECT name, deck FROM media")}

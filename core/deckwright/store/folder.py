@@ -18,10 +18,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
+import attrs
 from filelock import FileLock, Timeout
 
 from deckwright.errors import BuildError
-from deckwright.store.cache_entries import CacheEntry
+from deckwright.store.cache_entries import CacheEntries, CacheEntry
+from deckwright.store.database import Database
 from deckwright.store.ledger import Ledger
 
 ENVIRONMENT_VARIABLE = "DECKWRIGHT_STORE"
@@ -46,6 +48,15 @@ def default_folder() -> Path:
     return user_data_path("deckwright", appauthor=False)
 
 
+@attrs.frozen
+class RunRecord:
+    """A run that has begun and not ended: its id and deck, and when it began, in seconds since 1970."""
+
+    id: str
+    deck: str
+    started_at: float
+
+
 class Store:
     """An open store.
 
@@ -54,7 +65,9 @@ class Store:
 
     Attributes:
         folder: The same, as an absolute path.
-        ledger: What is known about everything in it.
+        database: What is known about everything in it.
+        entries: The cache entries.
+        ledger: The requests, and the money for them.
 
     Raises:
         StoreError: It cannot be used.
@@ -65,7 +78,9 @@ class Store:
         with self.wrap_errors("cannot be used"):
             (self.folder / "runs").mkdir(parents=True, exist_ok=True)
             with self.startup_lock():
-                self.ledger = Ledger(self.folder / "ledger.sqlite")
+                self.database = Database(self.folder / "ledger.sqlite")
+        self.entries = CacheEntries(self.database)
+        self.ledger = Ledger(self.database, self.entries)
         try:
             self.recover()
         except BaseException:
@@ -78,8 +93,8 @@ class Store:
         return (folder / "ledger.sqlite").is_file()
 
     def close(self) -> None:
-        """Close the ledger."""
-        self.ledger.database.close()
+        """Close the database."""
+        self.database.close()
 
     def __enter__(self) -> Store:
         return self
@@ -117,11 +132,11 @@ class Store:
 
     def find(self, key: str) -> CacheEntry | None:
         """Return the cache entry for a key, having made sure that its file exists."""
-        entry = self.ledger.entries.find(key)
+        entry = self.entries.find(key)
         if entry is None or self._size_matches(entry) or (entry.work and self.move(entry)):
             return entry
         # Somebody deleted it, or the machine has crashed and lost its content.
-        self.ledger.entries.remove(entry)
+        self.entries.remove(entry)
         return None
 
     def _size_matches(self, entry: CacheEntry) -> bool:
@@ -155,7 +170,7 @@ class Store:
     def recover(self) -> None:
         """Finish the runs of builds that were killed."""
         with self.wrap_errors("cannot be repaired"), self.startup_lock():
-            begun = {run.id for run in self.ledger.runs()}
+            begun = {run.id for run in self.runs()}
             remaining = {path.name.removesuffix(".lock") for path in (self.folder / "runs").iterdir()}
             for run in begun | remaining:
                 with suppress(Timeout):
@@ -163,15 +178,30 @@ class Store:
                         self.finish(run)
                     self.remove_lock(run)
 
+    def runs(self) -> list[RunRecord]:
+        """Return the runs that have begun and not ended: they go on, or were killed."""
+        rows = self.database.all("SELECT id, deck, started_at FROM runs ORDER BY started_at")
+        return [RunRecord(*row) for row in rows]
+
+    def begin(self, run: RunRecord) -> None:
+        """Record that a run begins."""
+        self.database.execute("INSERT INTO runs VALUES (?, ?, ?)", *attrs.astuple(run))
+
     def finish(self, run: str) -> None:
         """Move the finished files of a run, remove the unfinished ones, and record that it is over."""
         work = self.run_folder(run)
         for file in work.iterdir() if work.is_dir() else ():
-            if entry := self.ledger.entries.find_unmoved(run, f"runs/{run}/{file.name}"):
+            if entry := self.entries.find_unmoved(run, f"runs/{run}/{file.name}"):
                 self.move(entry)
-        self.ledger.entries.mark_moved(run)
+        self.entries.mark_moved(run)
         shutil.rmtree(work, ignore_errors=True)
-        self.ledger.end(run)
+        self.end(run)
+
+    def end(self, run: str) -> None:
+        """Record that a run is over."""
+        with self.database.transaction():
+            self.ledger.settle_run(run)
+            self.database.execute("DELETE FROM runs WHERE id = ?", run)
 
     def remove_lock(self, run: str) -> None:
         """Remove the lock of a run that is over, which nobody holds any more."""

@@ -17,8 +17,7 @@ import attrs
 from filelock import FileLock, Timeout
 
 from deckwright.store.cache_entries import CacheEntry, Selection
-from deckwright.store.folder import Store, StoreError
-from deckwright.store.ledger import RunRecord
+from deckwright.store.folder import RunRecord, Store, StoreError
 
 # The names and folders of a store's files. Other files there are somebody else's, and stay.
 _NAME = re.compile(r"deckwright-[0-9a-f]{20}(\.\w+)?")
@@ -110,7 +109,7 @@ class Prunable:
 
 def running_builds(store: Store) -> list[RunRecord]:
     """Return the runs of builds that are using a store. Those of killed builds are not among them."""
-    return [run for run in store.ledger.runs() if _is_held(store.run_lock(run.id))]
+    return [run for run in store.runs() if _is_held(store.run_lock(run.id))]
 
 
 def _is_held(lock: Path) -> bool:
@@ -132,15 +131,15 @@ def find_prunable(store: Store, choice: Choice) -> Prunable:
     with store.wrap_errors("cannot be read"):
         leftovers = find_leftovers(store) if choice.leftovers else Leftovers()
         entries = tuple(_selected(store, choice, set(leftovers.gone))) if choice.files else ()
-        negative = store.ledger.entries.count_negative(choice) if choice.negative else 0
+        negative = store.entries.count_negative(choice) if choice.negative else 0
     return Prunable(choice, entries, negative, leftovers)
 
 
 def _selected(store: Store, choice: Choice, gone: Container[str]) -> Iterator[PrunableEntry]:
-    selected = store.ledger.entries.select(choice)
+    selected = store.entries.select(choice)
     keys = {entry.key for entry, _ in selected}
     # Files with the same content are one file, which is removed with the last of their entries.
-    counted = {path for key, path in store.ledger.entries.moved_files() if key not in keys}
+    counted = {path for key, path in store.entries.moved_files() if key not in keys}
     for entry, was_requested in selected:
         removes_file = entry.path not in counted and entry.key not in gone
         counted.add(entry.path)
@@ -157,13 +156,13 @@ def find_leftovers(store: Store) -> Leftovers:
         # In this order: an entry comes before its file, so that a file seen now has its entry by then.
         files = _stored_files(store.folder)
         orphans = {}
-        for path in sorted(files - store.ledger.entries.paths()):
+        for path in sorted(files - store.entries.paths()):
             with suppress(FileNotFoundError):
                 orphans[path] = (store.folder / path).lstat().st_size
         # A file that was not there a moment ago may have come since.
         gone = (
             key
-            for key, path in store.ledger.entries.moved_files()
+            for key, path in store.entries.moved_files()
             if path not in files and not (store.folder / path).exists()
         )
         return Leftovers(orphans, tuple(gone))
@@ -189,7 +188,7 @@ def prune(store: Store, found: Prunable) -> list[str]:
     Raises:
         StoreError: A build is using the store, or the store cannot be written.
     """
-    entries = store.ledger.entries
+    entries = store.entries
     # While this is held, no build begins.
     with store.wrap_errors("cannot be written"), store.startup_lock():
         _require_idle(store)
@@ -205,7 +204,7 @@ def prune(store: Store, found: Prunable) -> list[str]:
             with suppress(OSError):  # it is not empty
                 subfolder.rmdir()
         with suppress(sqlite3.OperationalError):  # there is no room for it, or another process reads
-            store.ledger.database.compact()
+            store.database.compact()
     return problems
 
 
@@ -222,7 +221,7 @@ def _still_gone(store: Store, leftovers: Leftovers) -> list[str]:
     """Return the keys whose files are still gone: a build may have generated them again."""
     if not leftovers.gone:
         return []
-    paths = dict(store.ledger.entries.moved_files())
+    paths = dict(store.entries.moved_files())
     return [key for key in leftovers.gone if key in paths and not (store.folder / paths[key]).exists()]
 
 

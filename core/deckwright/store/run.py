@@ -16,16 +16,9 @@ from types import TracebackType
 
 from filelock import FileLock
 
-from deckwright.store.cache_entries import CacheEntry, NegativeEntry, Scope
-from deckwright.store.folder import Store
-from deckwright.store.spending import (
-    AlreadyCached,
-    Limit,
-    LimitReached,
-    MustWait,
-    ProviderRef,
-    Reservation,
-)
+from deckwright.store.cache_entries import CacheEntry, NegativeEntry, ProviderRef
+from deckwright.store.folder import RunRecord, Store
+from deckwright.store.ledger import AlreadyCached, Limit, LimitReached, MustWait, Reservation
 
 # Seconds between checks whether a request of another process is settled.
 _POLL_INTERVAL = 0.2
@@ -61,7 +54,7 @@ class Run:
         with self.store.wrap_errors("cannot be written"), self.store.startup_lock():
             self._lock.acquire(blocking=False)
             try:
-                self.store.ledger.begin(self.id, self.deck, time.time())
+                self.store.begin(RunRecord(self.id, self.deck, time.time()))
                 self.folder.mkdir()
             except BaseException:
                 self._lock.release()
@@ -82,12 +75,8 @@ class Run:
     def cost(self) -> float:
         """What this run has cost so far, in US dollars."""
         if self._cost is None:
-            self._cost = self.store.ledger.spending.usage(run=self.id).settled
+            self._cost = self.store.ledger.usage(run=self.id).settled
         return self._cost
-
-    def new_file(self, suffix: str) -> Path:
-        """Return a path for an unfinished file, which no other file has."""
-        return self.folder / f"new-{next(self._numbers)}{suffix}"
 
     def find(self, key: str) -> CacheEntry | None:
         """Return the cache entry for a key, if its file exists."""
@@ -97,7 +86,7 @@ class Run:
     def find_negative(self, key: str, since: float) -> NegativeEntry | None:
         """Return the negative entry for a key, if it was made at this time or later."""
         with self.store.wrap_errors("cannot be read"):
-            return self.store.ledger.entries.find_negative(key, since)
+            return self.store.entries.find_negative(key, since)
 
     def reserve(
         self,
@@ -109,18 +98,15 @@ class Run:
         is_resumable: bool,
         is_stopping: Callable[[], bool],
     ) -> Reservation | AlreadyCached | LimitReached | None:
-        """Record that a request is about to be sent, as soon as there is money for it.
+        """Wait until a request may be sent, record it, and reserve the money for it.
 
         Args:
-            key: The cache key.
+            key: Its cache key.
             provider: Who gets it.
             expected_cost: Returns the expected cost in US dollars; None when nobody knows yet.
             limits: What must not be exceeded.
             is_resumable: Whether a request whose outcome is not known may be sent once more at no cost.
-            is_stopping: Whether to wait no longer.
-
-        Returns:
-            The outcome; None when the build is stopping.
+            is_stopping: Whether to wait no longer; then the outcome is None.
         """
         self.store.require_room()
         id = str(uuid.uuid4())
@@ -130,7 +116,7 @@ class Run:
                 if amount is None:
                     amount = expected_cost()  # another thread may have found out
                 with self.store.wrap_errors("cannot be written"):
-                    outcome = self.store.ledger.spending.reserve(
+                    outcome = self.store.ledger.reserve(
                         id, key, self.id, provider, amount, limits, datetime.now().astimezone(),
                         is_resumable=is_resumable,
                     )  # fmt: skip
@@ -151,6 +137,17 @@ class Run:
             finally:
                 self._recovering.release()
 
+    def settle(self, reservation: Reservation, cost: float | None, *, is_lost: bool) -> None:
+        """Record the end of a request that brought no file; arguments as in `Ledger.settle`."""
+        if reservation.is_recorded:
+            with self.store.wrap_errors("cannot be written"):
+                self.store.ledger.settle(reservation.id, cost, is_lost=is_lost)
+            self._notify_settled()
+
+    def new_file(self, suffix: str) -> Path:
+        """Return a path for an unfinished file, which no other file has."""
+        return self.folder / f"new-{next(self._numbers)}{suffix}"
+
     def import_file(self, file: Path, ending: str) -> Path:
         """Return a file within this run's folder; one from elsewhere is copied, since it is the provider's own.
 
@@ -158,6 +155,11 @@ class Run:
             OSError: It cannot be read.
         """
         return file if file.parent == self.folder else Path(shutil.copyfile(file, self.new_file(ending)))
+
+    def keep_temporarily(self, file: Path, ending: str) -> Path:
+        """Give a finished file its name within this run's folder, which ends with the run; return its path."""
+        with self.store.wrap_errors("cannot be written"):
+            return file.replace(file.with_name(_name_of(file, ending)))
 
     def record(
         self,
@@ -167,27 +169,26 @@ class Run:
         provider: ProviderRef,
         *,
         content: str,
-        scope: Scope,
+        deck: str,
         attribution: str,
         cost: float | None,
         charged: float | None,
         reservation: Reservation | None,
     ) -> CacheEntry:
-        """Record a finished file; return the entry of its key, which may be that of a faster run.
+        """Record a finished file of this run's folder; return the entry of its key, which may be a faster run's.
 
         Args:
-            file: The file, within this run's folder.
+            file: The file.
             ending: The ending of its name, such as `".mp3"`.
             key: The cache key of the request that it answers.
             provider: Who made it.
             content: The word.
-            scope: Who may use it.
+            deck: The only deck that may use it; empty when any may.
             attribution: The credit that is due.
             cost: In US dollars; None when it is not known.
             charged: What counts as spent; None for what was reserved.
             reservation: The request that it answers; None for none.
         """
-        ledger = self.store.ledger
         with self.store.wrap_errors("cannot be written"):
             new = CacheEntry(
                 key=key,
@@ -198,7 +199,7 @@ class Run:
                 content=content,
                 instance=provider.instance,
                 provider=provider.name,
-                deck=scope.deck,
+                deck=deck,
                 attribution=attribution,
                 cost=cost,
                 made_at=time.time(),
@@ -207,31 +208,19 @@ class Run:
             if cost != 0:
                 with file.open("rb") as paid:
                     os.fsync(paid.fileno())
-            entry = ledger.record(new, charged, reservation)
+            entry = self.store.ledger.record(new, charged, reservation)
             if not self.store.move(entry):
                 # It was another run's, and its file does not exist any more.
-                ledger.entries.remove(entry)
-                entry = ledger.record(new, 0.0)
+                self.store.entries.remove(entry)
+                entry = self.store.ledger.record(new, 0.0)
                 self.store.move(entry)
         self._notify_settled()
         return entry
 
-    def keep_temporarily(self, file: Path, ending: str) -> Path:
-        """Give a finished file its name within this run's folder, which ends with the run; return its path."""
-        with self.store.wrap_errors("cannot be written"):
-            return file.replace(file.with_name(_name_of(file, ending)))
-
-    def record_negative(self, key: str, entry: NegativeEntry, provider: str, scope: Scope) -> None:
+    def record_negative(self, key: str, entry: NegativeEntry, provider: str, deck: str) -> None:
         """Record that a provider has nothing for a key."""
         with self.store.wrap_errors("cannot be written"):
-            self.store.ledger.entries.insert_negative(key, entry, provider, scope.deck, time.time())
-
-    def settle(self, reservation: Reservation, cost: float | None, *, is_lost: bool) -> None:
-        """Record the end of a request that brought no file; arguments as in `Spending.settle`."""
-        if reservation.is_recorded:
-            with self.store.wrap_errors("cannot be written"):
-                self.store.ledger.spending.settle(reservation.id, cost, is_lost=is_lost)
-            self._notify_settled()
+            self.store.entries.insert_negative(key, entry, provider, deck, time.time())
 
     def _notify_settled(self) -> None:
         self._cost = None

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stores import path_of, record, reserved
+from stores import all_entries, path_of, record, reserved
 
-from deckwright.store import NegativeEntry, ProviderRef, Run, Scope, Store
+from deckwright.store import NegativeEntry, ProviderRef, Run, Store
 
 Command = Callable[..., Any]
 PAINTED = ProviderRef("image", "painted", "openai")
@@ -31,7 +31,7 @@ def filled(store: Path) -> Store:
         )
         record(run, "free", b"ID3 2", provider=ProviderRef("audio", "robot", "espeak"))
         record(run, "own", b"ID3 3", deck="Fruit", provider=ProviderRef("audio", "forvo", "forvo"))
-        run.record_negative("no", NegativeEntry("NotFoundError", "None.", ""), "forvo", Scope())
+        run.record_negative("no", NegativeEntry("NotFoundError", "None.", ""), "forvo", "")
         run.settle(reserved(run, "lost", 0.125), None, is_lost=True)
     return opened
 
@@ -49,7 +49,7 @@ def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 def kept(store: Path) -> set[str]:
     with Store(store) as opened:
-        return {each.key for each in opened.ledger.entries.all() if path_of(opened, each).is_file()}
+        return {each.key for each in all_entries(opened) if path_of(opened, each).is_file()}
 
 
 def table(text: str) -> list[list[str]]:
@@ -124,8 +124,8 @@ def test_leftovers_are_shown_with_the_command_that_removes_them(
     run: Command, store: Path, filled: Store
 ) -> None:
     with Store(store) as opened:
-        opened.ledger.entries.remove_keys(["paid"])
-        found = opened.ledger.entries.find("free")
+        opened.entries.remove_keys(["paid"])
+        found = opened.entries.find("free")
         assert found is not None
         path_of(opened, found).unlink()
     out = run("cache").out
@@ -176,9 +176,7 @@ def test_without_a_selection_nothing_goes_that_may_be_of_use(
     done = run("cache", "prune")
     assert (done.code, done.out, done.err) == (0, "There is nothing to remove.\n", "")
     with Store(store) as opened:
-        opened.ledger.entries.insert_negative(
-            "old", NegativeEntry("NotFoundError", "None.", ""), "forvo", "", 1.0
-        )
+        opened.entries.insert_negative("old", NegativeEntry("NotFoundError", "None.", ""), "forvo", "", 1.0)
     assert ["refusals", "1"] in table(run("cache", "prune").out)
     assert kept(store) == {"paid", "free", "own"}
     assert json.loads(run("cache", "--json").out)["refusals"] == 1
@@ -294,7 +292,7 @@ def test_a_selection_that_may_be_a_slip_is_wrong_input(
 
 def test_a_file_that_cannot_be_removed_is_told(run: Command, store: Path, filled: Store) -> None:
     with Store(store) as opened:
-        found = opened.ledger.entries.find("free")
+        found = opened.entries.find("free")
         assert found is not None
         file = path_of(opened, found)
     file.unlink()

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import attrs
 import pytest
-from stores import SOUND, VOICE, path_of, record, reserve, reserved
+from stores import SOUND, VOICE, all_entries, path_of, record, reserve, reserved
 
 from deckwright.store import CacheEntry, Limit, LimitReached, Reservation, Run, Store, StoreError
+from deckwright.store.folder import RunRecord
 
 Open = Callable[[], Store]
 
@@ -56,13 +57,13 @@ def steps_of_a_build(folder: Path) -> Iterator[tuple[str, int, float, int]]:
             yield "three is refused", 2, 0.7, 0
             reserved(run, "four", 0.5)
             yield "four is asked for", 2, 0.7, 1
-            store.ledger.entries.mark_moved("no run")
-            assert all(store.move(kept) for kept in store.ledger.entries.all())
+            store.entries.mark_moved("no run")
+            assert all(store.move(kept) for kept in all_entries(store))
             yield "all are in their places", 2, 0.7, 1
-            store.ledger.entries.mark_moved(run.id)
+            store.entries.mark_moved(run.id)
             shutil.rmtree(run.folder)
             yield "the run's folder is gone", 2, 0.7, 1
-            store.ledger.end(run.id)
+            store.end(run.id)
             yield "the run is over", 2, 0.7, 1
         yield "its lock is gone", 2, 0.7, 1
     yield "the store is closed", 2, 0.7, 1
@@ -74,15 +75,15 @@ def test_a_kill_at_any_step_loses_nothing_that_was_kept_and_accounts_for_every_d
         # As a kill would leave it: nobody has closed anything.
         shutil.copytree(tmp_path / "store", left)
         with Store(left) as store:
-            found = list(store.ledger.entries.all())
+            found = all_entries(store)
             assert len(found) == kept, step
             assert all(is_whole(store, each) for each in found), step
             assert os.listdir(left / "runs") == [], step
-            assert store.ledger.runs() == [], step
-            spent = store.ledger.spending.usage()
+            assert store.runs() == [], step
+            spent = store.ledger.usage()
             assert spent.settled == pytest.approx(cost + 0.5 * in_flight), step
             assert spent.reserved == pytest.approx(0), step
-            states = store.ledger.spending.count_requests()
+            states = store.ledger.count_requests()
             assert sum(count for (_, state), count in states.items() if state == "lost") == in_flight, step
             assert sum(count for (_, state), count in states.items() if state == "asked") == 0, step
             assert not [path for path in left.rglob("*") if path.name.endswith(".part")], step
@@ -102,8 +103,8 @@ def test_a_request_that_is_resumed_tells_when_it_was_last_made(opened: Store) ->
     began = datetime.now(timezone.utc)
     for number, before in enumerate([None, 0, 1, 2]):
         run = f"run {number}"
-        opened.ledger.begin(run, "Fruit", time.time())
-        again = opened.ledger.spending.reserve(
+        opened.begin(RunRecord(run, "Fruit", time.time()))
+        again = opened.ledger.reserve(
             f"id {number}",
             "k",
             run,
@@ -118,18 +119,18 @@ def test_a_request_that_is_resumed_tells_when_it_was_last_made(opened: Store) ->
         assert again.sent_before == (
             None if before is None else (began + timedelta(hours=before)).timestamp()
         )
-        opened.ledger.end(run)
-    assert opened.ledger.spending.usage().settled == pytest.approx(0.5)
+        opened.end(run)
+    assert opened.ledger.usage().settled == pytest.approx(0.5)
 
 
 def test_a_clock_that_is_put_back_grants_no_money_anew(opened: Store) -> None:
     now = datetime.now(timezone.utc)
-    opened.ledger.begin("run", "Fruit", time.time())
-    opened.ledger.spending.reserve("id", "k", "run", VOICE, 0.5, [], now, is_resumable=False)
+    opened.begin(RunRecord("run", "Fruit", time.time()))
+    opened.ledger.reserve("id", "k", "run", VOICE, 0.5, [], now, is_resumable=False)
     for earlier in (timedelta(), timedelta(days=1), timedelta(days=365)):
-        spent = opened.ledger.spending.usage(since=(now - earlier).date().isoformat())
+        spent = opened.ledger.usage(since=(now - earlier).date().isoformat())
         assert spent.reserved == pytest.approx(0.5)
-    assert opened.ledger.spending.usage(since=(now + timedelta(days=1)).date().isoformat()).reserved == 0
+    assert opened.ledger.usage(since=(now + timedelta(days=1)).date().isoformat()).reserved == 0
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,7 @@ def test_what_somebody_deletes_of_a_killed_build_breaks_nothing_else(tmp_path: P
     else:
         gone.unlink(missing_ok=True)
     with Store(left) as store, Run(store, "Fruit") as run:
-        found = [kept for kept in store.ledger.entries.all() if store.find(kept.key)]
+        found = [kept for kept in all_entries(store) if store.find(kept.key)]
         assert all(is_whole(store, kept) for kept in found)
         assert isinstance(reserve(run, "five", 0.5), Reservation)
         with closing(sqlite3.connect(left / "ledger.sqlite")) as ledger:
@@ -161,7 +162,7 @@ def test_no_room_is_told_before_anything_is_asked_for(opened: Store, monkeypatch
         with pytest.raises(StoreError, match="no space left on the disk") as caught:
             reserve(run, "k")
         assert "Make room" in str(caught.value.hint)
-        assert opened.ledger.spending.count_requests() == {}
+        assert opened.ledger.count_requests() == {}
 
 
 def test_a_request_that_is_resumed_is_held_against_the_limits_of_today(opened: Store) -> None:
@@ -169,19 +170,19 @@ def test_a_request_that_is_resumed_is_held_against_the_limits_of_today(opened: S
     tomorrow = now + timedelta(days=1)
 
     def resume(by: str, dollars: float, **limit: str) -> object:
-        opened.ledger.begin(by, "Fruit", time.time())
+        opened.begin(RunRecord(by, "Fruit", time.time()))
         limits = [Limit("limit", dollars, **limit)]
-        return opened.ledger.spending.reserve(by, "k", by, VOICE, 0.5, limits, tomorrow, is_resumable=True)
+        return opened.ledger.reserve(by, "k", by, VOICE, 0.5, limits, tomorrow, is_resumable=True)
 
-    opened.ledger.begin("killed", "Fruit", time.time())
-    opened.ledger.spending.reserve("id", "k", "killed", VOICE, 0.5, [], now, is_resumable=True)
-    opened.ledger.end("killed")
+    opened.begin(RunRecord("killed", "Fruit", time.time()))
+    opened.ledger.reserve("id", "k", "killed", VOICE, 0.5, [], now, is_resumable=True)
+    opened.end("killed")
     assert isinstance(resume("poor", 0.1, run="poor"), LimitReached)
     assert isinstance(resume("late", 0.1, since=tomorrow.date().isoformat()), LimitReached)
     # Whom it was refused for, it has cost nothing; and it is not counted twice.
-    assert opened.ledger.spending.usage() == opened.ledger.spending.usage(run="killed")
+    assert opened.ledger.usage() == opened.ledger.usage(run="killed")
     again = resume("rich", 0.5)
     assert isinstance(again, Reservation)
     assert again.id == "id"
-    assert opened.ledger.spending.usage(since=tomorrow.date().isoformat()).reserved == pytest.approx(0.5)
-    assert opened.ledger.spending.usage().settled == pytest.approx(0)
+    assert opened.ledger.usage(since=tomorrow.date().isoformat()).reserved == pytest.approx(0.5)
+    assert opened.ledger.usage().settled == pytest.approx(0)

@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from stores import VOICE, kill_a_run, path_of, record, reserved
+from stores import VOICE, all_entries, kill_a_run, path_of, record, reserved
 
-from deckwright.store import CacheEntry, NegativeEntry, ProviderRef, Run, Scope, Store, StoreError
+from deckwright.store import CacheEntry, NegativeEntry, ProviderRef, Run, Store, StoreError
+from deckwright.store.cache_entries import Selection, file_path
 from deckwright.store.pruning import Choice, find_leftovers, find_prunable, prune, running_builds
 
 Open = Callable[[], Store]
@@ -23,7 +24,7 @@ PATIENCE = 30
 
 
 def put_orphan(store: Store, name: str = "deckwright-ff000000000000000000.mp3") -> Path:
-    file = store.folder / Scope().path(name)
+    file = store.folder / file_path(name)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(b"12345")
     return file
@@ -34,7 +35,7 @@ def remove(store: Store, choice: Choice) -> None:
 
 
 def keys(store: Store) -> set[str]:
-    return {kept.key for kept in store.ledger.entries.all()}
+    return {kept.key for kept in all_entries(store)}
 
 
 @pytest.fixture
@@ -47,8 +48,8 @@ def filled(opened: Store) -> dict[str, CacheEntry]:
             "own": record(run, "own", b"ID3 3", deck="Fruit", provider=FORVO, cost=0.5),
             "untold": record(run, "untold", b"ID3 4", reservation=reserved(run, "untold", 0.125)),
         }
-        run.record_negative("no", NegativeEntry("NotFoundError", "None.", ""), "openai", Scope())
-        run.record_negative("never", NegativeEntry("NotFoundError", "None.", ""), "forvo", Scope("Fruit"))
+        run.record_negative("no", NegativeEntry("NotFoundError", "None.", ""), "openai", "")
+        run.record_negative("never", NegativeEntry("NotFoundError", "None.", ""), "forvo", "Fruit")
     return made
 
 
@@ -74,7 +75,7 @@ def test_what_is_chosen_goes_with_its_files_and_the_rest_stays(
     remove(opened, choice)
     assert keys(opened) == left
     assert {key for key, kept in filled.items() if path_of(opened, kept).exists()} == left
-    assert opened.ledger.entries.count_negative() == refusals
+    assert opened.entries.count_negative(Selection()) == refusals
     assert not find_leftovers(opened).orphans
     folders = {path_of(opened, filled[key]).parent for key in left}
     assert {
@@ -100,13 +101,13 @@ def test_age_is_counted_from_when_it_was_made(opened: Store, filled: dict[str, C
 
 
 def test_what_was_spent_is_remembered(opened: Store, filled: dict[str, CacheEntry]) -> None:
-    spending = opened.ledger.spending
+    ledger = opened.ledger
     with Run(opened, "Fruit") as run:
         run.settle(reserved(run, "lost", 0.0625), None, is_lost=True)
-    before = spending.by_provider(), spending.count_requests(), spending.lost_by_provider()
+    before = ledger.costs(), ledger.count_requests(), ledger.lost_costs()
     remove(opened, EVERYTHING)
-    assert (spending.by_provider(), spending.count_requests(), spending.lost_by_provider()) == before
-    assert spending.usage(since=time.strftime("%Y-%m-%d")).settled == pytest.approx(0.9375)
+    assert (ledger.costs(), ledger.count_requests(), ledger.lost_costs()) == before
+    assert ledger.usage(since=time.strftime("%Y-%m-%d")).settled == pytest.approx(0.9375)
 
 
 def test_a_file_goes_with_the_last_result_that_needs_it(opened: Store) -> None:
@@ -132,7 +133,7 @@ def test_a_file_that_nothing_refers_to_is_found_and_removed(
     opened: Store, filled: dict[str, CacheEntry]
 ) -> None:
     # As a pruning leaves it that is killed between a record and its file.
-    opened.ledger.entries.remove_keys(["own"])
+    opened.entries.remove_keys(["own"])
     orphan, own = put_orphan(opened), path_of(opened, filled["own"])
     assert find_leftovers(opened).orphans.keys() == {
         file.relative_to(opened.folder).as_posix() for file in (orphan, own)
@@ -213,9 +214,7 @@ def test_nothing_is_removed_while_a_build_is_at_work(open_store: Open, filled: d
     # What was made after it was found is not removed: nobody was told of it.
     assert prune(store, found) == []
     assert keys(store) == {"new"}
-    assert [file.name for file in store.folder.glob("media/*/*")] == [
-        k.name for k in store.ledger.entries.all()
-    ]
+    assert [file.name for file in store.folder.glob("media/*/*")] == [k.name for k in all_entries(store)]
 
 
 def test_a_build_that_was_killed_does_not_stand_in_the_way(opened: Store, open_store: Open) -> None:
@@ -223,7 +222,7 @@ def test_a_build_that_was_killed_does_not_stand_in_the_way(opened: Store, open_s
     assert running_builds(opened) == []
     remove(opened, EVERYTHING)
     later = open_store()
-    assert (keys(later), later.ledger.runs(), list(later.folder.glob("*/*/*"))) == (set(), [], [])
+    assert (keys(later), later.runs(), list(later.folder.glob("*/*/*"))) == (set(), [], [])
 
 
 def test_builds_that_begin_meanwhile_wait_and_lose_nothing(open_store: Open) -> None:
@@ -269,6 +268,6 @@ def test_the_ledger_gives_the_disk_back_what_it_does_not_use(opened: Store) -> N
     refusal = NegativeEntry("NotFoundError", "None. " * 200, "")
     with Run(opened, "Fruit"):
         for number in range(1500):
-            opened.ledger.entries.insert_negative(str(number), refusal, "forvo", "", 1.0)
+            opened.entries.insert_negative(str(number), refusal, "forvo", "", 1.0)
     remove(opened, EVERYTHING)
     assert (opened.folder / "ledger.sqlite").stat().st_size < 300_000

@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from stores import SOUND, VOICE, kill_a_run, path_of, record, reserve, reserved
+from stores import SOUND, VOICE, all_entries, kill_a_run, path_of, record, reserve, reserved
 
 from deckwright.store import (
     AlreadyCached,
@@ -20,11 +20,10 @@ from deckwright.store import (
     NegativeEntry,
     Reservation,
     Run,
-    Scope,
-    Selection,
     Store,
     StoreError,
 )
+from deckwright.store.cache_entries import Selection, file_path
 
 Open = Callable[[], Store]
 # How long what other threads do may take, in seconds, on a machine that is busy.
@@ -42,7 +41,7 @@ def files(store: Store) -> list[str]:
 
 def spent(run: Run) -> tuple[float, float]:
     """Return what counts as spent in a run, and what is reserved."""
-    found = run.store.ledger.spending.usage(run=run.id)
+    found = run.store.ledger.usage(run=run.id)
     return pytest.approx(found.settled), pytest.approx(found.reserved)
 
 
@@ -59,7 +58,7 @@ def test_what_is_kept_is_found_by_the_next_build(open_store: Open) -> None:
     assert (found.name, found.cost, found.attribution, found.work) == (made.name, 0.25, "by Ana", "")
     assert path_of(later, found).read_bytes() == SOUND
     assert path_of(later, found).parent.parent == later.folder / "media"
-    assert later.ledger.entries.find_name(found.name) == found
+    assert later.entries.find_name(found.name) == found
     assert files(later) == [path_of(later, found).relative_to(later.folder).as_posix()]
 
 
@@ -83,7 +82,7 @@ def test_what_is_for_one_deck_alone_has_a_place_of_its_own(opened: Store) -> Non
     assert len({path.parent for path in paths}) == 3
     assert [path.relative_to(opened.folder).parts[0] for path in paths] == ["media", "decks", "decks"]
     assert all(path.read_bytes() == SOUND for path in paths)
-    assert Scope("Fruit").path("x") == Scope("Fruit").path("x") != Scope("Fruits").path("x")
+    assert file_path("x", "Fruit") == file_path("x", "Fruit") != file_path("x", "Fruits")
 
 
 def test_a_result_whose_file_somebody_deleted_is_asked_for_again(opened: Store) -> None:
@@ -91,7 +90,7 @@ def test_a_result_whose_file_somebody_deleted_is_asked_for_again(opened: Store) 
         path_of(opened, record(run, "k")).unlink()
         assert isinstance(reserve(run, "k", is_stopping=lambda: False), Reservation)
     assert opened.find("k") is None
-    assert opened.ledger.entries.find("k") is None
+    assert opened.entries.find("k") is None
 
 
 def test_a_file_of_the_providers_own_is_copied(opened: Store, tmp_path: Path) -> None:
@@ -104,7 +103,7 @@ def test_a_file_of_the_providers_own_is_copied(opened: Store, tmp_path: Path) ->
             "k",
             VOICE,
             content="hola",
-            scope=Scope(),
+            deck="",
             attribution="",
             cost=None,
             charged=None,
@@ -130,7 +129,7 @@ def test_threads_that_keep_the_same_get_the_same(opened: Store) -> None:
             pool.map(lambda number: record(run, f"k{number % 4}", b"ID3 %d" % (number % 4)), range(32))
         )
     assert {kept.key: kept.name for kept in made} == {kept.key: kept.name for kept in made[:4]}
-    assert len(files(opened)) == len(list(opened.ledger.entries.all())) == 4
+    assert len(files(opened)) == len(all_entries(opened)) == 4
 
 
 # Several builds at once, and those that are killed
@@ -148,21 +147,21 @@ def test_what_a_killed_build_has_kept_is_put_in_its_place(opened: Store, open_st
     work = kill_a_run(opened, "k", is_recorded=True)
     (work.parent / "new-2.mp3").write_bytes(b"half of")
     later = open_store()
-    kept = later.ledger.entries.find("k")
+    kept = later.entries.find("k")
     assert kept is not None
     assert kept.work == ""
     assert path_of(later, kept).read_bytes() == SOUND
     assert files(later) == [path_of(later, kept).relative_to(later.folder).as_posix()]
-    assert later.ledger.runs() == []
-    assert later.ledger.spending.by_provider("killed") == {"openai": 0.25}
+    assert later.runs() == []
+    assert later.ledger.costs(run="killed") == {"openai": 0.25}
 
 
 def test_what_a_killed_build_had_asked_for_may_have_been_charged(opened: Store, open_store: Open) -> None:
     kill_a_run(opened, "k", is_recorded=False)
     later = open_store()
-    assert later.ledger.spending.count_requests() == {("openai", "lost"): 1}
-    assert later.ledger.spending.usage().reserved == pytest.approx(0)
-    assert later.ledger.spending.by_provider() == later.ledger.spending.lost_by_provider() == {"openai": 0.5}
+    assert later.ledger.count_requests() == {("openai", "lost"): 1}
+    assert later.ledger.usage().reserved == pytest.approx(0)
+    assert later.ledger.costs() == later.ledger.lost_costs() == {"openai": 0.5}
     assert list((later.folder / "runs").iterdir()) == []
 
 
@@ -172,12 +171,12 @@ def test_a_build_that_goes_on_is_let_alone(opened: Store, open_store: Open) -> N
         file = run.new_file(".mp3")
         file.write_bytes(SOUND)
         other = open_store()
-        assert [each.id for each in other.ledger.runs()] == [run.id]
-        assert other.ledger.spending.count_requests() == {("openai", "asked"): 1}
+        assert [each.id for each in other.runs()] == [run.id]
+        assert other.ledger.count_requests() == {("openai", "asked"): 1}
         assert file.exists()
         record(run, "k", reservation=request)
         assert other.find("k") is not None
-    assert other.ledger.runs() == []
+    assert other.runs() == []
 
 
 def test_who_asks_for_what_another_build_makes_waits_and_gets_it(open_store: Open) -> None:
@@ -232,8 +231,8 @@ def test_a_lost_request_is_resumed_where_that_costs_nothing(opened: Store) -> No
         assert (spent(first), spent(second)) == ((0, 0), (0, 0.5))
         record(second, "k", reservation=again, cost=0.4)
         assert spent(second) == (0.4, 0)
-    assert opened.ledger.spending.by_provider() == {"openai": pytest.approx(0.4)}
-    assert opened.ledger.spending.count_requests() == {("openai", "answered"): 1}
+    assert opened.ledger.costs() == {"openai": pytest.approx(0.4)}
+    assert opened.ledger.count_requests() == {("openai", "answered"): 1}
 
 
 def test_a_lost_request_that_cannot_be_resumed_counts_beside_the_new_one(opened: Store) -> None:
@@ -244,13 +243,13 @@ def test_a_lost_request_that_cannot_be_resumed_counts_beside_the_new_one(opened:
         assert (again.id == request.id, again.sent_before) == (False, None)
         record(run, "k", reservation=again, cost=0.4)
         assert spent(run) == (0.9, 0)
-    assert opened.ledger.spending.lost_by_provider() == {"openai": 0.5}
+    assert opened.ledger.lost_costs() == {"openai": 0.5}
 
 
 def test_a_request_that_a_run_leaves_open_is_lost_when_it_ends(opened: Store) -> None:
     with Run(opened, "Fruit") as run:
         reserved(run, "k", 0.5)
-    assert opened.ledger.spending.count_requests() == {("openai", "lost"): 1}
+    assert opened.ledger.count_requests() == {("openai", "lost"): 1}
     assert spent(run) == (0.5, 0)
 
 
@@ -260,7 +259,7 @@ def test_a_request_that_a_run_leaves_open_is_lost_when_it_ends(opened: Store) ->
 def test_a_refusal_is_remembered_until_it_is_too_old_or_there_is_a_result(opened: Store) -> None:
     refusal = NegativeEntry("NotFoundError", "No such word.", "Spell it otherwise.")
     with Run(opened, "Fruit") as run:
-        run.record_negative("k", refusal, "openai", Scope())
+        run.record_negative("k", refusal, "openai", "")
         assert run.find_negative("k", time.time() - 60) == refusal
         assert run.find_negative("k", time.time() + 60) is None
         assert run.find_negative("other", 0) is None
@@ -269,18 +268,18 @@ def test_a_refusal_is_remembered_until_it_is_too_old_or_there_is_a_result(opened
 
 
 def test_refusals_are_forgotten_by_age_provider_and_deck(opened: Store) -> None:
-    refusal, ledger = NegativeEntry("NotFoundError", "None.", ""), opened.ledger
+    refusal, entries = NegativeEntry("NotFoundError", "None.", ""), opened.entries
     for key, provider, deck, at in (
         ("a", "forvo", "", 1.0),
         ("b", "forvo", "Fruit", 2.0),
         ("c", "x", "", 3.0),
     ):
-        ledger.entries.insert_negative(key, refusal, provider, deck, at)
-    assert ledger.entries.count_negative(Selection(before=3.0, provider="forvo")) == 2
-    assert ledger.entries.remove_negative(Selection(deck="Fruit")) == 1
-    assert ledger.entries.remove_negative(Selection(provider="forvo", before=1.0)) == 0
-    assert ledger.entries.remove_negative(Selection(provider="forvo")) == 1
-    assert (ledger.entries.count_negative(), ledger.entries.find_negative("c", 0)) == (1, refusal)
+        entries.insert_negative(key, refusal, provider, deck, at)
+    assert entries.count_negative(Selection(before=3.0, provider="forvo")) == 2
+    assert entries.remove_negative(Selection(deck="Fruit")) == 1
+    assert entries.remove_negative(Selection(provider="forvo", before=1.0)) == 0
+    assert entries.remove_negative(Selection(provider="forvo")) == 1
+    assert (entries.count_negative(Selection()), entries.find_negative("c", 0)) == (1, refusal)
 
 
 # Money
