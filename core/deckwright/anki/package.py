@@ -26,7 +26,6 @@ from typing import Any, overload
 from uuid import uuid4
 
 import attrs
-from filelock import FileLock, Timeout
 
 from deckwright.errors import DataError, MissingDependencyError, ProviderError
 from deckwright.providers.deck import CardTemplate, Deck, Note, NoteType, stable_id
@@ -105,6 +104,8 @@ def write_package(path: Path, decks: Sequence[Deck], media: Iterable[Path]) -> i
 @contextmanager
 def _temporary_folder(parent: Path) -> Iterator[Path]:
     """Make a folder for unfinished files, and remove it afterwards. Also remove those of killed processes."""
+    from filelock import FileLock, Timeout  # slow to import, and not needed before a package is written
+
     for lock in parent.glob(f"{_TEMPORARY}*.lock"):
         with suppress(Timeout, OSError):
             # The process that made the folder holds its lock as long as it runs.
