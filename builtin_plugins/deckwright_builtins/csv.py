@@ -52,7 +52,7 @@ def _is_encoding(instance: object, attribute: attrs.Attribute[str], value: str) 
 
 @attrs.define
 class CsvSettings(FileSettings):
-    """Settings of the provider `csv`."""
+    """The settings of `csv`."""
 
     delimiter: Annotated[
         Literal[",", ";", "\t", "|"] | None,

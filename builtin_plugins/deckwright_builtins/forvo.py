@@ -79,7 +79,7 @@ _RESET_HOUR = 22  # UTC; reported by users
 
 @attrs.define(kw_only=True)
 class ForvoSettings(HttpSettings):
-    """Whose pronunciations are taken, and by which key."""
+    """The settings of `forvo`."""
 
     api_key: Annotated[str, Meta(description="the key of your Forvo plan")] = attrs.field(validator=is_key)
     plan: Annotated[

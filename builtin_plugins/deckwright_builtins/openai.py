@@ -78,7 +78,7 @@ def _are_prices(instance: object, attribute: attrs.Attribute[Any], value: Mappin
 
 @attrs.define(kw_only=True)
 class OpenAISettings(ImageGenerationSettings):
-    """What is painted, by which model."""
+    """The settings of `openai`."""
 
     base_url: Annotated[
         str, Meta(description="the address of the service, or of another one with the same protocol")

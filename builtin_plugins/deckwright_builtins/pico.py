@@ -21,7 +21,7 @@ MAX_WORD_LENGTH = 100
 
 @attrs.frozen
 class PicoSettings:
-    """How Pico speaks."""
+    """The settings of `pico`."""
 
     voice: Annotated[
         Voice | None, Meta(description="always speak with this voice; chosen by the language, when not set")

@@ -1,4 +1,4 @@
-"""Whatever is written in a configuration: a result or a DeckwrightError, never another exception."""
+"""Any configuration gives a result or a DeckwrightError, never another exception."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Meta
 
 from deckwright import Config, DeckwrightError, MediaProvider, ProviderRegistry, SettingError, hookimpl
 from deckwright.config.providers import read_provider_configs
@@ -87,7 +88,7 @@ class AnyPlugin:
 
 
 def use(config: Config) -> None:
-    """Do with a configuration whatever can be done with one."""
+    """Do everything that can be done with a configuration."""
     for read in (Config.to_dict, read_provider_configs, lambda config: config.get("providers.audio")):
         with suppress(DeckwrightError):
             read(config)
@@ -221,14 +222,14 @@ class Everything:
     text: str = ""
     yes: bool = False
     whole: int = attrs.field(default=1, validator=attrs.validators.ge(1))
-    number: float = attrs.field(default=0.5, validator=attrs.validators.le(1))
+    number: Annotated[float, Meta(le=1)] = 0.5
     path: Path = Path()
     choice: Literal["a", "b"] = "a"
     maybe: int | None = None
     names: list[str] = attrs.field(factory=list)
     pair: tuple[float, ...] = ()
     table: dict[str, Any] = attrs.field(factory=dict)
-    api_key: str = attrs.field(default="", validator=attrs.validators.max_len(9))
+    api_key: Annotated[str, Meta(max_length=9)] = ""
 
 
 near = scalars | st.sampled_from(["1", "1.5", "nan", "inf", "1_0", "true", "~x/y", "9" * 5000, "a", 10**400])

@@ -178,7 +178,7 @@ WRONG = {
     "a setting of the wrong type": f'[providers.audio.pico]\nspeed = "fast"\n{STAR}',
     "too much": f"[providers.audio.pico]\nspeed = 99\n{STAR}",
     "too little": f"[providers.audio.espeak]\ntimeout = 0\n{STAR}",
-    "none of several": f'[providers.audio.forvo]\n{KEYS}\nplan = "dear"\n{STAR}',
+    "none of several": f'[providers.audio.forvo]\n{KEYS}\nplan = "gold"\n{STAR}',
     "shared and unknown": f"[apis.pico]\nspeeed = 2\n[providers.audio.pico]\n{STAR}",
     "shared and wrong": f"[apis.pico]\nspeed = 99\n[providers.audio.pico]\n{STAR}",
     "shared by all and wrong": f'[apis.base]\nspeed = "fast"\n[providers.audio.pico]\n{STAR}',
@@ -271,7 +271,7 @@ def test_a_plugin_that_describes_nothing_keeps_names_open_and_settings_checked()
         assert faults(tomli.loads(text))
 
 
-def test_settings_whose_types_python_cannot_tell_may_be_anything() -> None:
+def test_settings_whose_types_python_cannot_resolve_may_be_anything() -> None:
     strange = attrs.make_class("Strange", {"size": attrs.field(default=1, type="NoSuchType")})
 
     class Plugin:
@@ -286,7 +286,7 @@ def test_settings_whose_types_python_cannot_tell_may_be_anything() -> None:
     assert faults_of(Plugin())(tomli.loads(f"[providers.audio.strange]\nsize = 3\n{STAR}")) == []
 
 
-def test_it_tells_what_a_setting_is_for_its_default_and_that_it_is_a_secret() -> None:
+def test_it_has_the_help_the_default_and_the_secrecy_of_a_setting() -> None:
     definitions = configuration_schema(Plugins(), SECTIONS)["$defs"]
     forvo = definitions["provider.audio.forvo"]["properties"]
     assert forvo["api_key"]["writeOnly"] is True
@@ -314,7 +314,7 @@ def test_it_tells_what_a_setting_is_for_its_default_and_that_it_is_a_secret() ->
         (Annotated[int, Meta(description="a size"), "of somebody else"], ""),
     ],
 )
-def test_limits_are_told_in_words(annotation: Any, words: str) -> None:
+def test_limits_in_words(annotation: Any, words: str) -> None:
     assert limits_in_words(annotation) == words
 
 
@@ -328,11 +328,11 @@ def test_limits_are_told_in_words(annotation: Any, words: str) -> None:
         (object, "something else"),
     ],
 )
-def test_types_are_told_in_words(kind: Any, words: str) -> None:
+def test_types_in_words(kind: Any, words: str) -> None:
     assert type_in_words(kind) == words
 
 
-def test_attrs_validators_are_kept_to_and_say_nothing_of_limits() -> None:
+def test_attrs_validators_are_called_but_not_described() -> None:
     @attrs.define
     class Settings:
         size: int = attrs.field(default=1, validator=validators.ge(1), metadata={"help": "how large"})

@@ -35,7 +35,7 @@ def read(**values: Any) -> Voice:
     return read_settings(Voice, {"name": "Ana", **values})
 
 
-def told(**values: Any) -> str:
+def error_of(**values: Any) -> str:
     with pytest.raises(SettingError) as caught:
         read(**values)
     assert isinstance(caught.value, ConfigError)
@@ -108,17 +108,17 @@ def test_values_are_read_as_what_they_should_be(key: str, given: Any, wanted: An
         ("either", 1.5, "either: should be a whole number or a list of text, not 1.5"),
     ],
 )
-def test_a_wrong_type_is_told_with_the_key_and_what_it_should_be(key: str, given: Any, problem: str) -> None:
-    assert told(**{key: given}).startswith(problem)
+def test_an_error_of_type_names_the_key_and_the_right_type(key: str, given: Any, problem: str) -> None:
+    assert error_of(**{key: given}).startswith(problem)
 
 
-def test_a_value_outside_its_limits_is_told_with_the_limit() -> None:
-    assert told(speed=9) == "speed: 9 is not allowed (must be 0.5 to 2)"
-    assert told(speed="0") == "speed: '0' is not allowed (must be 0.5 to 2)"
-    assert told(takes="0") == "takes: '0' is not allowed (must be >= 1)"
+def test_an_error_of_limits_names_the_limits() -> None:
+    assert error_of(speed=9) == "speed: 9 is not allowed (must be 0.5 to 2)"
+    assert error_of(speed="0") == "speed: '0' is not allowed (must be 0.5 to 2)"
+    assert error_of(takes="0") == "takes: '0' is not allowed (must be >= 1)"
 
 
-def test_a_missing_setting_is_told() -> None:
+def test_an_error_names_the_missing_setting() -> None:
     with pytest.raises(SettingError, match="name: is required and missing") as caught:
         read_settings(Voice, {})
     assert caught.value.key == "name"
@@ -126,17 +126,17 @@ def test_a_missing_setting_is_told() -> None:
 
 @pytest.mark.parametrize("given", [["HUNTER2"], 31337, "HUNTER2"])
 def test_a_secret_is_not_repeated(given: Any) -> None:
-    problem = told(api_key=given)
+    problem = error_of(api_key=given)
     assert "HUNTER2" not in problem
     assert "31337" not in problem
     assert "the given secret" in problem
 
 
-def test_unknown_settings_are_passed_over() -> None:
+def test_unknown_settings_are_ignored() -> None:
     assert read(sped=3) == read()
 
 
-def test_unknown_settings_are_told_apart_by_the_nearest_name() -> None:
+def test_an_unknown_setting_is_reported_with_the_nearest_name() -> None:
     assert unknown_setting("sped", ["speed", "style"]) == "sped: unknown setting, did you mean 'speed'?"
     assert unknown_setting("xyz", ["speed", "style"]) == "xyz: unknown setting"
 
@@ -150,7 +150,7 @@ def test_the_names_of_settings_are_those_that_can_be_given() -> None:
     assert setting_names(Partly) == {"given"}
 
 
-def test_a_fault_of_the_class_itself_is_told() -> None:
+def test_an_error_of_the_class_itself_is_reported() -> None:
     @attrs.define
     class Contrary:
         a: int = 0

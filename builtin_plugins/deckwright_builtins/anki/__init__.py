@@ -35,7 +35,7 @@ _PAUSE = 0.25  # seconds from one look for an Anki that is just starting to the 
 
 @attrs.define(kw_only=True)
 class AnkiSettings(HttpSettings):
-    """Where Anki is, and what may be changed in it."""
+    """The settings of `anki`."""
 
     url: Annotated[str, Meta(description="the address of AnkiConnect")] = attrs.field(
         default="http://127.0.0.1:8765", validator=is_url

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @attrs.define
 class DaskSettings:
-    """Which workers there are."""
+    """The settings of `dask`."""
 
     scheduler: (
         Annotated[

@@ -36,7 +36,7 @@ READS_CHINESE_CHARACTERS = ("zh", "cmn", "yue")
 
 @attrs.frozen
 class EspeakSettings:
-    """How espeak-ng speaks."""
+    """The settings of `espeak`."""
 
     voice: Annotated[
         str | None, Meta(description='always speak with this voice, such as "en-gb-scotland" or "es+f3"')

@@ -32,7 +32,7 @@ ATTRIBUTION = "OpenMoji (openmoji.org), CC BY-SA 4.0"
 
 @attrs.frozen
 class PictogramSettings:
-    """Settings of the pictograms."""
+    """The settings of `pictogram`."""
 
     translation_language: Annotated[
         str,

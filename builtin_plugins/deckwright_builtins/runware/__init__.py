@@ -58,7 +58,7 @@ _DRY_RUN = {"x-runware-dry-run": "1"}
 
 @attrs.define(kw_only=True)
 class RunwareSettings(ImageGenerationSettings):
-    """What is painted, by which model."""
+    """The settings of `runware`."""
 
     base_url: Annotated[str, Meta(description="the address of the service")] = attrs.field(
         default="https://api.runware.ai/v1", validator=is_url

@@ -1,7 +1,4 @@
-"""What the annotation of a setting says beside its type, and all of it in words: limits, and what the setting is for.
-
-speed: Annotated[int, Meta(ge=80, le=450, description="words a minute")] = 150
-"""
+"""The annotation of a setting in words: its type, its limits and its description."""
 
 from __future__ import annotations
 
@@ -35,7 +32,7 @@ _LIMITS = {
 
 
 def type_in_words(hint: Any) -> str:
-    """Return a type, without what else an annotation says, in words: `"a list of text"`."""
+    """Return a type, which must not be `Annotated`, in words: `"a list of text"`."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
         return "one of " + ", ".join(repr(argument) for argument in arguments)
@@ -56,7 +53,7 @@ def limits_in_words(annotation: Any) -> str:
 
 
 def description_of(annotation: Any) -> str:
-    """Return what an annotation says that a setting is for; an empty string when it says nothing."""
+    """Return the description in an annotation; an empty string when there is none."""
     return next((meta.description for meta in _metas(annotation) if meta.description), "")
 
 
@@ -66,7 +63,7 @@ def is_union(hint: Any) -> bool:
 
 
 def _metas(annotation: Any) -> Iterator[Meta]:
-    """Yield what an annotation says of the value itself, in whichever part of a union it stands."""
+    """Yield each `Meta` that applies to the value itself, also those in the parts of a union."""
     if typing.get_origin(annotation) is Annotated:
         yield from (meta for meta in annotation.__metadata__ if isinstance(meta, Meta))
         annotation = typing.get_args(annotation)[0]

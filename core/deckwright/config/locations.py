@@ -1,6 +1,7 @@
 """Where in a configuration's text each key was written, for messages.
 
-A scan, not a parser: no line beats a wrong one, so a key that is written in an unusual way is not found.
+This scans the text and does not parse it. A key that is written in an unusual way is not found: no line is better than
+a wrong one.
 """
 
 from __future__ import annotations
