@@ -66,10 +66,17 @@ def record(
     """Record a sound that holds this data."""
     file = run.new_file(".mp3")
     file.write_bytes(data)
-    return run.record(
-        file, ".mp3", key, provider,
-        content="hola", deck=deck, attribution="by Ana", cost=cost, charged=cost, reservation=reservation,
-    )  # fmt: skip
+    entry = CacheEntry(
+        key=key,
+        type=provider.type,
+        instance=provider.instance,
+        provider=provider.name,
+        content="hola",
+        deck=deck,
+        attribution="by Ana",
+        cost=cost,
+    )
+    return run.record(file, ".mp3", entry, cost, reservation)
 
 
 def path_of(store: Store, entry: CacheEntry) -> Path:

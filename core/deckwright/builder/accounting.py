@@ -53,9 +53,9 @@ class Accounting:
         """Return the cached file for a key, or the cached error; None when neither is cached."""
         if key is None:
             return None
-        if entry := self.run.find(key):
+        if entry := self.run.store.find(key):
             return self._medium(handle, entry)
-        negative = self.run.find_negative(key, time.time() - NEGATIVE_ENTRIES_LAST)
+        negative = self.run.store.entries.find_negative(key, time.time() - NEGATIVE_ENTRIES_LAST)
         return _error_of(negative) if negative else None
 
     def _medium(self, handle: ProviderHandle, entry: CacheEntry) -> Medium:
@@ -126,12 +126,17 @@ class Accounting:
             path = self.run.keep_temporarily(file, generated.ending)
             self.run.settle(reservation, charged, is_lost=False)
             return Medium(str(path), handle.ref.instance, credit)
-        entry = self.run.record(
-            file, generated.ending, key, handle.ref,
-            content=request.content, deck=handle.deck, attribution=credit, cost=cost, charged=charged,
-            reservation=reservation,
-        )  # fmt: skip
-        return self._medium(handle, entry)
+        entry = CacheEntry(
+            key=key,
+            type=handle.ref.type,
+            instance=handle.ref.instance,
+            provider=handle.ref.name,
+            content=request.content,
+            deck=handle.deck,
+            attribution=credit,
+            cost=cost,
+        )
+        return self._medium(handle, self.run.record(file, generated.ending, entry, charged, reservation))
 
     def _disable_unpriced(self, handle: ProviderHandle) -> None:
         """Disable a provider that states its price neither before nor after, where money is limited."""
@@ -155,7 +160,7 @@ class Accounting:
         is_refusal = isinstance(error, (errors.NotFoundError, errors.ContentPolicyError))
         if key and is_refusal and not error.is_unforeseen:
             entry = NegativeEntry(_class_of(error).__name__, error.message, error.hint or "")
-            self.run.record_negative(key, entry, handle.ref.name, handle.deck)
+            self.run.store.entries.insert_negative(key, entry, handle.ref.name, handle.deck)
 
 
 def build_limits(plan: Plan, run: str) -> tuple[Limit, ...]:

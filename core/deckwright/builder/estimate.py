@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import nullcontext
 
 import attrs
 
@@ -98,10 +98,7 @@ def estimate_cost(plan: Plan, registry: ProviderRegistry, *, online: bool = Fals
     """
     cached: dict[str, int] = {}
     estimates: list[ProviderEstimate] = []
-    with ExitStack() as stack:
-        store = stack.enter_context(Store(plan.store)) if Store.exists(plan.store) else None
-        if store:
-            stack.enter_context(store.wrap_errors("cannot be read"))
+    with Store(plan.store) if Store.exists(plan.store) else nullcontext() as store:
         for kind in KINDS:
             demands = [_Demand(handle) for handle in provider_handles(plan, registry, kind.type)]
             cached[kind.label] = sum(

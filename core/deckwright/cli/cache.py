@@ -191,22 +191,21 @@ def _overview(store: Store) -> dict[str, Any]:
     from deckwright.store.pruning import find_leftovers, running_builds
 
     leftovers = find_leftovers(store)
-    with store.wrap_errors("cannot be read"):
-        kept: list[dict[str, Any]] = [
-            dict(zip(("type", "provider", "deck", "files", "bytes", "cost"), row, strict=True))
-            for row in store.entries.totals()
-        ]
-        return {
-            "folder": store.folder,
-            "exists": True,
-            "files": sum(each["files"] for each in kept),
-            "bytes": sum(each["bytes"] for each in kept),
-            "kept": kept,
-            "refusals": store.entries.count_negative(Selection()),
-            "providers": _spending(store, current_day()),
-            **_leftovers_as_json(leftovers),
-            "building": [_build_as_json(build) for build in running_builds(store)],
-        }
+    kept: list[dict[str, Any]] = [
+        dict(zip(("type", "provider", "deck", "files", "bytes", "cost"), row, strict=True))
+        for row in store.entries.totals()
+    ]
+    return {
+        "folder": store.folder,
+        "exists": True,
+        "files": sum(each["files"] for each in kept),
+        "bytes": sum(each["bytes"] for each in kept),
+        "kept": kept,
+        "refusals": store.entries.count_negative(Selection()),
+        "providers": _spending(store, current_day()),
+        **_leftovers_as_json(leftovers),
+        "building": [_build_as_json(build) for build in running_builds(store)],
+    }
 
 
 def _spending(store: Store, day: str) -> list[dict[str, Any]]:

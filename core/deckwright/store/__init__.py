@@ -5,7 +5,8 @@ stays recorded, and what was in flight is known to have been.
 """
 
 from deckwright.store.cache_entries import CacheEntry, NegativeEntry, ProviderRef
-from deckwright.store.folder import ENVIRONMENT_VARIABLE, Store, StoreError, default_folder
+from deckwright.store.errors import StoreError
+from deckwright.store.folder import ENVIRONMENT_VARIABLE, Store, default_folder
 from deckwright.store.ledger import AlreadyCached, Limit, LimitReached, Reservation, current_day
 from deckwright.store.run import Run
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterable
 
 import attrs
@@ -21,37 +22,37 @@ class ProviderRef:
 
 @attrs.frozen
 class CacheEntry:
-    """A finished sound or picture.
+    """A finished sound or picture. What has a default is filled in when a run records it.
 
     Attributes:
         key: The cache key of the request that it answers.
-        name: The file's name, which is made from its content.
-        work: The file's path until it is moved to its final one, relative to the store's folder; empty when it was.
-        bytes: Its size.
         type: What it is: `"audio"` or `"image"`.
-        content: The word.
         instance: The configured provider that made it.
         provider: That provider's name among plugins.
+        content: The word.
         deck: The only deck that may use it; empty when any may.
         attribution: The credit that is due; empty when none is.
         cost: In US dollars; None when it is not known.
+        name: The file's name, which is made from its content.
+        work: The file's path until it is moved to its final one, relative to the store's folder; empty when it was.
+        bytes: The file's size.
         made_at: When, in seconds since 1970.
         run: The run that recorded it.
     """
 
     key: str
-    name: str
-    work: str
-    bytes: int
     type: str
-    content: str
     instance: str
     provider: str
+    content: str
     deck: str
     attribution: str
     cost: float | None
-    made_at: float
-    run: str
+    name: str = ""
+    work: str = ""
+    bytes: int = 0
+    made_at: float = 0.0
+    run: str = ""
 
     @property
     def path(self) -> str:
@@ -82,9 +83,9 @@ class Selection:
     provider: str = ""
     deck: str = ""
 
-    def where(self, time: str) -> tuple[str, list[object]]:
-        """Return an SQL condition, and its values; `time` is the column that holds the age."""
-        condition = f"(? IS NULL OR {time} < ?) AND (? = '' OR provider = ?) AND (? = '' OR deck = ?)"
+    def where(self, age: str) -> tuple[str, list[object]]:
+        """Return an SQL condition, and its values; `age` is the column with the time of an entry."""
+        condition = f"(? IS NULL OR {age} < ?) AND (? = '' OR provider = ?) AND (? = '' OR deck = ?)"
         return condition, [each for each in (self.before, self.provider, self.deck) for _ in range(2)]
 
 
@@ -153,8 +154,11 @@ class CacheEntries:
         row = self._database.one(query, key, since)
         return NegativeEntry(*row) if row else None
 
-    def insert_negative(self, key: str, entry: NegativeEntry, provider: str, deck: str, at: float) -> None:
-        """Add or replace the negative entry for a key."""
+    def insert_negative(
+        self, key: str, entry: NegativeEntry, provider: str, deck: str, *, at: float | None = None
+    ) -> None:
+        """Add or replace the negative entry for a key, with the time of now or another one."""
+        at = time.time() if at is None else at
         self._database.execute(
             "INSERT OR REPLACE INTO refusals VALUES (?, ?, ?, ?, ?, ?, ?)",
             key, *attrs.astuple(entry), provider, deck, at,

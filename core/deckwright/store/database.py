@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from deckwright.store.errors import wrap_errors
+
 # A database of another version is not changed: somebody paid for what it lists.
 VERSION = 1
 # Fewer free pages than this are not worth a rewrite of the file.
@@ -49,20 +51,24 @@ class Database:
         file: The file; it is created when it does not exist.
 
     Raises:
-        sqlite3.Error: It cannot be used.
+        StoreError: It cannot be used; every method may raise it.
     """
 
     def __init__(self, file: Path) -> None:
+        self._folder = file.parent
         self._lock = threading.RLock()
-        self._connection = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
+        with wrap_errors(self._folder):
+            self._connection = sqlite3.connect(
+                file, timeout=30, isolation_level=None, check_same_thread=False
+            )
         try:
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            self.execute("PRAGMA journal_mode = WAL")
             # Survives a crash of this process. Durable transactions also survive a crash of the machine.
-            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self.execute("PRAGMA synchronous = NORMAL")
             with self.transaction():
                 self._create_tables()
         except BaseException:
-            self._connection.close()
+            self.close()
             raise
 
     def _create_tables(self) -> None:
@@ -87,16 +93,16 @@ class Database:
 
         A transaction within another is a part of that one.
         """
-        with self._lock:
+        with self._lock, wrap_errors(self._folder):
             if self._connection.in_transaction:
                 yield
                 return
             if durable:
-                self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.execute("BEGIN IMMEDIATE")
+                self.execute("PRAGMA synchronous = FULL")
+            self.execute("BEGIN IMMEDIATE")
             try:
                 yield
-                self._connection.execute("COMMIT")
+                self.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
@@ -107,18 +113,17 @@ class Database:
 
     def execute(self, statement: str, *values: Any) -> int:
         """Execute a statement; return how many rows it has changed."""
-        with self._lock:
+        with self._lock, wrap_errors(self._folder):
             return self._connection.execute(statement, values).rowcount
-
-    def one(self, query: str, *values: Any) -> Any:
-        """Return the first row of a query, or None."""
-        with self._lock:
-            return self._connection.execute(query, values).fetchone()
 
     def all(self, query: str, *values: Any) -> list[Any]:
         """Return all rows of a query."""
-        with self._lock:
+        with self._lock, wrap_errors(self._folder):
             return self._connection.execute(query, values).fetchall()
+
+    def one(self, query: str, *values: Any) -> Any:
+        """Return the first row of a query, or None."""
+        return next(iter(self.all(query, *values)), None)
 
     def compact(self) -> None:
         """Give the space that the database no longer uses back to the disk, where it is much."""

@@ -12,27 +12,21 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
 
 import attrs
 from filelock import FileLock, Timeout
 
-from deckwright.errors import BuildError
 from deckwright.store.cache_entries import CacheEntries, CacheEntry
 from deckwright.store.database import Database
+from deckwright.store.errors import wrap_errors
 from deckwright.store.ledger import Ledger
 
 ENVIRONMENT_VARIABLE = "DECKWRIGHT_STORE"
 # So many bytes must be free before a request is sent, so that its result can be saved.
 MIN_FREE_BYTES = 32_000_000
-
-
-class StoreError(BuildError):
-    """The store cannot be read or written. What was recorded in it before is not lost."""
 
 
 def default_folder() -> Path:
@@ -75,7 +69,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
-        with self.wrap_errors("cannot be used"):
+        with self.wrap_errors():
             (self.folder / "runs").mkdir(parents=True, exist_ok=True)
             with self.startup_lock():
                 self.database = Database(self.folder / "ledger.sqlite")
@@ -108,17 +102,9 @@ class Store:
         """Return the lock under which runs begin and are cleared away, as a context."""
         return FileLock(self.folder / "lock")
 
-    @contextmanager
-    def wrap_errors(self, what: str) -> Iterator[None]:
-        """Turn errors of the file system and the database into a `StoreError`."""
-        try:
-            yield
-        except (OSError, sqlite3.Error) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            hint = f"Choose another folder: `store` in [build], or the variable {ENVIRONMENT_VARIABLE}."
-            if "full" in reason or "space" in reason:
-                hint = "Make room on that disk and run the same command again: it goes on from here."
-            raise StoreError(f"The store {self.folder} {what}: {reason}.", hint=hint) from None
+    def wrap_errors(self) -> AbstractContextManager[None]:
+        """Turn errors of the file system and the database into a `StoreError`, as a context."""
+        return wrap_errors(self.folder)
 
     def require_room(self) -> None:
         """Make sure that a result can be saved, before it is paid for.
@@ -126,7 +112,7 @@ class Store:
         Raises:
             StoreError: The disk is full.
         """
-        with self.wrap_errors("cannot be written"):
+        with self.wrap_errors():
             if (free := shutil.disk_usage(self.folder).free) < MIN_FREE_BYTES:
                 raise OSError(None, f"there is no space left on the disk ({free / 1e6:.0f} MB)")
 
@@ -151,25 +137,20 @@ class Store:
 
     def move(self, entry: CacheEntry) -> bool:
         """Move a file to its final path, if nobody has yet; say whether it is there."""
-        work, file = self.folder / entry.work, Path(self.file(entry))
-        if not entry.work:  # somebody has
-            return self._size_matches(entry)
-        if self._size_matches(entry):  # the same was made before, perhaps for another word
-            with suppress(OSError):
-                work.unlink()
-            return True
-        with suppress(FileNotFoundError):
-            try:
-                work.replace(file)
-            except FileNotFoundError:  # the one or the other
+        if entry.work and not self._size_matches(entry):
+            file = Path(self.file(entry))
+            with self.wrap_errors():
                 file.parent.mkdir(parents=True, exist_ok=True)
-                work.replace(file)
-            return True
+                with suppress(FileNotFoundError):  # another process has moved it
+                    (self.folder / entry.work).replace(file)
+        elif entry.work:  # the same file was made before, perhaps for another word
+            with suppress(OSError):
+                (self.folder / entry.work).unlink()
         return self._size_matches(entry)
 
     def recover(self) -> None:
         """Finish the runs of builds that were killed."""
-        with self.wrap_errors("cannot be repaired"), self.startup_lock():
+        with self.wrap_errors(), self.startup_lock():
             begun = {run.id for run in self.runs()}
             remaining = {path.name.removesuffix(".lock") for path in (self.folder / "runs").iterdir()}
             for run in begun | remaining:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import sqlite3
 from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +16,8 @@ import attrs
 from filelock import FileLock, Timeout
 
 from deckwright.store.cache_entries import CacheEntry, Selection
-from deckwright.store.folder import RunRecord, Store, StoreError
+from deckwright.store.errors import StoreError
+from deckwright.store.folder import RunRecord, Store
 
 # The names and folders of a store's files. Other files there are somebody else's, and stay.
 _NAME = re.compile(r"deckwright-[0-9a-f]{20}(\.\w+)?")
@@ -128,10 +128,9 @@ def find_prunable(store: Store, choice: Choice) -> Prunable:
     Raises:
         StoreError: The store cannot be read.
     """
-    with store.wrap_errors("cannot be read"):
-        leftovers = find_leftovers(store) if choice.leftovers else Leftovers()
-        entries = tuple(_selected(store, choice, set(leftovers.gone))) if choice.files else ()
-        negative = store.entries.count_negative(choice) if choice.negative else 0
+    leftovers = find_leftovers(store) if choice.leftovers else Leftovers()
+    entries = tuple(_selected(store, choice, set(leftovers.gone))) if choice.files else ()
+    negative = store.entries.count_negative(choice) if choice.negative else 0
     return Prunable(choice, entries, negative, leftovers)
 
 
@@ -152,7 +151,7 @@ def find_leftovers(store: Store) -> Leftovers:
     Raises:
         StoreError: The store cannot be read.
     """
-    with store.wrap_errors("cannot be read"):
+    with store.wrap_errors():
         # In this order: an entry comes before its file, so that a file seen now has its entry by then.
         files = _stored_files(store.folder)
         orphans = {}
@@ -190,7 +189,7 @@ def prune(store: Store, found: Prunable) -> list[str]:
     """
     entries = store.entries
     # While this is held, no build begins.
-    with store.wrap_errors("cannot be written"), store.startup_lock():
+    with store.wrap_errors(), store.startup_lock():
         _require_idle(store)
         entries.remove_keys(
             [*(each.entry.key for each in found.entries), *_still_gone(store, found.leftovers)]
@@ -203,7 +202,7 @@ def prune(store: Store, found: Prunable) -> list[str]:
         for subfolder in _subfolders(store.folder):
             with suppress(OSError):  # it is not empty
                 subfolder.rmdir()
-        with suppress(sqlite3.OperationalError):  # there is no room for it, or another process reads
+        with suppress(StoreError):  # there is no room for it, or another process reads
             store.database.compact()
     return problems
 

@@ -14,9 +14,10 @@ from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
+import attrs
 from filelock import FileLock
 
-from deckwright.store.cache_entries import CacheEntry, NegativeEntry, ProviderRef
+from deckwright.store.cache_entries import CacheEntry, ProviderRef
 from deckwright.store.folder import RunRecord, Store
 from deckwright.store.ledger import AlreadyCached, Limit, LimitReached, MustWait, Reservation
 
@@ -51,7 +52,7 @@ class Run:
         self._cost: float | None = None  # until more is settled
 
     def __enter__(self) -> Run:
-        with self.store.wrap_errors("cannot be written"), self.store.startup_lock():
+        with self.store.wrap_errors(), self.store.startup_lock():
             self._lock.acquire(blocking=False)
             try:
                 self.store.begin(RunRecord(self.id, self.deck, time.time()))
@@ -65,7 +66,7 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            with self.store.wrap_errors("cannot be written"):
+            with self.store.wrap_errors():
                 self.store.finish(self.id)
         finally:
             self._lock.release()
@@ -77,16 +78,6 @@ class Run:
         if self._cost is None:
             self._cost = self.store.ledger.usage(run=self.id).settled
         return self._cost
-
-    def find(self, key: str) -> CacheEntry | None:
-        """Return the cache entry for a key, if its file exists."""
-        with self.store.wrap_errors("cannot be read"):
-            return self.store.find(key)
-
-    def find_negative(self, key: str, since: float) -> NegativeEntry | None:
-        """Return the negative entry for a key, if it was made at this time or later."""
-        with self.store.wrap_errors("cannot be read"):
-            return self.store.entries.find_negative(key, since)
 
     def reserve(
         self,
@@ -115,17 +106,16 @@ class Run:
             with self._settled:
                 if amount is None:
                     amount = expected_cost()  # another thread may have found out
-                with self.store.wrap_errors("cannot be written"):
-                    outcome = self.store.ledger.reserve(
-                        id, key, self.id, provider, amount, limits, datetime.now().astimezone(),
-                        is_resumable=is_resumable,
-                    )  # fmt: skip
+                outcome = self.store.ledger.reserve(
+                    id, key, self.id, provider, amount, limits, datetime.now().astimezone(),
+                    is_resumable=is_resumable,
+                )  # fmt: skip
                 if isinstance(outcome, MustWait):
                     self._settled.wait(_POLL_INTERVAL)
             if isinstance(outcome, MustWait):
                 self._recover_others()
             # If the file of an entry was deleted, `find` removes the entry, and the next attempt may succeed.
-            elif not isinstance(outcome, AlreadyCached) or self.find(key):
+            elif not isinstance(outcome, AlreadyCached) or self.store.find(key):
                 return outcome
         return None
 
@@ -140,8 +130,7 @@ class Run:
     def settle(self, reservation: Reservation, cost: float | None, *, is_lost: bool) -> None:
         """Record the end of a request that brought no file; arguments as in `Ledger.settle`."""
         if reservation.is_recorded:
-            with self.store.wrap_errors("cannot be written"):
-                self.store.ledger.settle(reservation.id, cost, is_lost=is_lost)
+            self.store.ledger.settle(reservation.id, cost, is_lost=is_lost)
             self._notify_settled()
 
     def new_file(self, suffix: str) -> Path:
@@ -158,20 +147,14 @@ class Run:
 
     def keep_temporarily(self, file: Path, ending: str) -> Path:
         """Give a finished file its name within this run's folder, which ends with the run; return its path."""
-        with self.store.wrap_errors("cannot be written"):
+        with self.store.wrap_errors():
             return file.replace(file.with_name(_name_of(file, ending)))
 
     def record(
         self,
         file: Path,
         ending: str,
-        key: str,
-        provider: ProviderRef,
-        *,
-        content: str,
-        deck: str,
-        attribution: str,
-        cost: float | None,
+        entry: CacheEntry,
         charged: float | None,
         reservation: Reservation | None,
     ) -> CacheEntry:
@@ -180,47 +163,30 @@ class Run:
         Args:
             file: The file.
             ending: The ending of its name, such as `".mp3"`.
-            key: The cache key of the request that it answers.
-            provider: Who made it.
-            content: The word.
-            deck: The only deck that may use it; empty when any may.
-            attribution: The credit that is due.
-            cost: In US dollars; None when it is not known.
-            charged: What counts as spent; None for what was reserved.
+            entry: What is known about it.
+            charged: What counts as spent for it, in US dollars; None for what was reserved.
             reservation: The request that it answers; None for none.
         """
-        with self.store.wrap_errors("cannot be written"):
-            new = CacheEntry(
-                key=key,
+        with self.store.wrap_errors():
+            new = attrs.evolve(
+                entry,
                 name=_name_of(file, ending),
                 work=f"runs/{self.id}/{file.name}",
                 bytes=file.stat().st_size,
-                type=provider.type,
-                content=content,
-                instance=provider.instance,
-                provider=provider.name,
-                deck=deck,
-                attribution=attribution,
-                cost=cost,
                 made_at=time.time(),
                 run=self.id,
             )
-            if cost != 0:
+            if new.cost != 0:
                 with file.open("rb") as paid:
                     os.fsync(paid.fileno())
-            entry = self.store.ledger.record(new, charged, reservation)
-            if not self.store.move(entry):
+            recorded = self.store.ledger.record(new, charged, reservation)
+            if not self.store.move(recorded):
                 # It was another run's, and its file does not exist any more.
-                self.store.entries.remove(entry)
-                entry = self.store.ledger.record(new, 0.0)
-                self.store.move(entry)
+                self.store.entries.remove(recorded)
+                recorded = self.store.ledger.record(new, 0.0)
+                self.store.move(recorded)
         self._notify_settled()
-        return entry
-
-    def record_negative(self, key: str, entry: NegativeEntry, provider: str, deck: str) -> None:
-        """Record that a provider has nothing for a key."""
-        with self.store.wrap_errors("cannot be written"):
-            self.store.entries.insert_negative(key, entry, provider, deck, time.time())
+        return recorded
 
     def _notify_settled(self) -> None:
         self._cost = None

@@ -31,7 +31,7 @@ def filled(store: Path) -> Store:
         )
         record(run, "free", b"ID3 2", provider=ProviderRef("audio", "robot", "espeak"))
         record(run, "own", b"ID3 3", deck="Fruit", provider=ProviderRef("audio", "forvo", "forvo"))
-        run.record_negative("no", NegativeEntry("NotFoundError", "None.", ""), "forvo", "")
+        run.store.entries.insert_negative("no", NegativeEntry("NotFoundError", "None.", ""), "forvo", "")
         run.settle(reserved(run, "lost", 0.125), None, is_lost=True)
     return opened
 
@@ -176,7 +176,9 @@ def test_without_a_selection_nothing_goes_that_may_be_of_use(
     done = run("cache", "prune")
     assert (done.code, done.out, done.err) == (0, "There is nothing to remove.\n", "")
     with Store(store) as opened:
-        opened.entries.insert_negative("old", NegativeEntry("NotFoundError", "None.", ""), "forvo", "", 1.0)
+        opened.entries.insert_negative(
+            "old", NegativeEntry("NotFoundError", "None.", ""), "forvo", "", at=1.0
+        )
     assert ["refusals", "1"] in table(run("cache", "prune").out)
     assert kept(store) == {"paid", "free", "own"}
     assert json.loads(run("cache", "--json").out)["refusals"] == 1

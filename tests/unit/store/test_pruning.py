@@ -48,8 +48,10 @@ def filled(opened: Store) -> dict[str, CacheEntry]:
             "own": record(run, "own", b"ID3 3", deck="Fruit", provider=FORVO, cost=0.5),
             "untold": record(run, "untold", b"ID3 4", reservation=reserved(run, "untold", 0.125)),
         }
-        run.record_negative("no", NegativeEntry("NotFoundError", "None.", ""), "openai", "")
-        run.record_negative("never", NegativeEntry("NotFoundError", "None.", ""), "forvo", "Fruit")
+        run.store.entries.insert_negative("no", NegativeEntry("NotFoundError", "None.", ""), "openai", "")
+        run.store.entries.insert_negative(
+            "never", NegativeEntry("NotFoundError", "None.", ""), "forvo", "Fruit"
+        )
     return made
 
 
@@ -235,7 +237,7 @@ def test_builds_that_begin_meanwhile_wait_and_lose_nothing(open_store: Open) -> 
                 with Run(store, f"Deck {number}") as run:
                     kept = record(run, f"{number} {turn}", b"ID3 %d" % turn, provider=VOICE)
                     assert path_of(store, kept).is_file()
-                    assert run.find(kept.key) is not None
+                    assert run.store.find(kept.key) is not None
                     assert path_of(store, kept).is_file()
 
     def prune_again_and_again() -> int:
@@ -268,6 +270,6 @@ def test_the_ledger_gives_the_disk_back_what_it_does_not_use(opened: Store) -> N
     refusal = NegativeEntry("NotFoundError", "None. " * 200, "")
     with Run(opened, "Fruit"):
         for number in range(1500):
-            opened.entries.insert_negative(str(number), refusal, "forvo", "", 1.0)
+            opened.entries.insert_negative(str(number), refusal, "forvo", "", at=1.0)
     remove(opened, EVERYTHING)
     assert (opened.folder / "ledger.sqlite").stat().st_size < 300_000

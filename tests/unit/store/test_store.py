@@ -11,10 +11,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from stores import SOUND, VOICE, all_entries, kill_a_run, path_of, record, reserve, reserved
+from stores import SOUND, all_entries, kill_a_run, path_of, record, reserve, reserved
 
 from deckwright.store import (
     AlreadyCached,
+    CacheEntry,
     Limit,
     LimitReached,
     NegativeEntry,
@@ -50,7 +51,7 @@ def spent(run: Run) -> tuple[float, float]:
 
 def test_what_is_kept_is_found_by_the_next_build(open_store: Open) -> None:
     with open_store() as store, Run(store, "Fruit") as run:
-        assert run.find("k") is None
+        assert run.store.find("k") is None
         made = record(run, "k", cost=0.25, reservation=reserved(run, "k"))
     later = open_store()
     found = later.find("k")
@@ -97,18 +98,8 @@ def test_a_file_of_the_providers_own_is_copied(opened: Store, tmp_path: Path) ->
     own = tmp_path / "cache.wav"
     own.write_bytes(SOUND)
     with Run(opened, "Fruit") as run:
-        kept = run.record(
-            run.import_file(own, ".wav"),
-            ".wav",
-            "k",
-            VOICE,
-            content="hola",
-            deck="",
-            attribution="",
-            cost=None,
-            charged=None,
-            reservation=None,
-        )
+        draft = CacheEntry("k", "audio", "voice", "openai", "hola", "", "", None)
+        kept = run.record(run.import_file(own, ".wav"), ".wav", draft, None, None)
     assert own.read_bytes() == path_of(opened, kept).read_bytes() == SOUND
     assert kept.name.endswith(".wav")
 
@@ -210,7 +201,7 @@ def test_who_waits_for_a_build_that_is_killed_takes_over(opened: Store) -> None:
 
 def test_what_another_build_has_made_meanwhile_is_not_asked_for(open_store: Open) -> None:
     with Run(open_store(), "Fruit") as first, Run(open_store(), "Trees") as second:
-        assert second.find("k") is None
+        assert second.store.find("k") is None
         record(first, "k", reservation=reserved(first, "k"))
         assert isinstance(reserve(second, "k"), AlreadyCached)
 
@@ -259,12 +250,12 @@ def test_a_request_that_a_run_leaves_open_is_lost_when_it_ends(opened: Store) ->
 def test_a_refusal_is_remembered_until_it_is_too_old_or_there_is_a_result(opened: Store) -> None:
     refusal = NegativeEntry("NotFoundError", "No such word.", "Spell it otherwise.")
     with Run(opened, "Fruit") as run:
-        run.record_negative("k", refusal, "openai", "")
-        assert run.find_negative("k", time.time() - 60) == refusal
-        assert run.find_negative("k", time.time() + 60) is None
-        assert run.find_negative("other", 0) is None
+        run.store.entries.insert_negative("k", refusal, "openai", "")
+        assert run.store.entries.find_negative("k", time.time() - 60) == refusal
+        assert run.store.entries.find_negative("k", time.time() + 60) is None
+        assert run.store.entries.find_negative("other", 0) is None
         record(run, "k")
-        assert run.find_negative("k", 0) is None
+        assert run.store.entries.find_negative("k", 0) is None
 
 
 def test_refusals_are_forgotten_by_age_provider_and_deck(opened: Store) -> None:
@@ -274,7 +265,7 @@ def test_refusals_are_forgotten_by_age_provider_and_deck(opened: Store) -> None:
         ("b", "forvo", "Fruit", 2.0),
         ("c", "x", "", 3.0),
     ):
-        entries.insert_negative(key, refusal, provider, deck, at)
+        entries.insert_negative(key, refusal, provider, deck, at=at)
     assert entries.count_negative(Selection(before=3.0, provider="forvo")) == 2
     assert entries.remove_negative(Selection(deck="Fruit")) == 1
     assert entries.remove_negative(Selection(provider="forvo", before=1.0)) == 0
