@@ -37,10 +37,7 @@ NEGATIVE_ENTRIES_LAST = 30 * 24 * 3600
 class Accounting:
     """What a build may spend, and what it has. It may be used from several threads.
 
-    Args:
-        plan: The plan of the build.
-        run: The run of the build on the store.
-        stopping: Set when no further request is to be sent.
+    It sends no further request once `stopping` is set.
     """
 
     def __init__(self, plan: Plan, run: Run, stopping: threading.Event) -> None:
@@ -56,7 +53,10 @@ class Accounting:
         if entry := self.run.store.find(key):
             return self._medium(handle, entry)
         negative = self.run.store.entries.find_negative(key, time.time() - NEGATIVE_ENTRIES_LAST)
-        return _error_of(negative) if negative else None
+        if negative is None:
+            return None
+        error: type[ProviderError] = getattr(errors, negative.error, ProviderError)
+        return error(negative.message, hint=negative.hint or None)
 
     def _medium(self, handle: ProviderHandle, entry: CacheEntry) -> Medium:
         file, is_new = self.run.store.file(entry), entry.run == self.run.id
@@ -159,7 +159,9 @@ class Accounting:
         self.run.settle(reservation, cost, is_lost=is_lost)
         is_refusal = isinstance(error, (errors.NotFoundError, errors.ContentPolicyError))
         if key and is_refusal and not error.is_unforeseen:
-            entry = NegativeEntry(_class_of(error).__name__, error.message, error.hint or "")
+            # The error's own class may be a plugin's.
+            known = next(base for base in type(error).__mro__ if base.__module__ == errors.__name__)
+            entry = NegativeEntry(known.__name__, error.message, error.hint or "")
             self.run.store.entries.insert_negative(key, entry, handle.ref.name, handle.deck)
 
 
@@ -181,13 +183,3 @@ def _budget_error(limit: Limit) -> BudgetError:
         f"One more might exceed the {limit.name}, {amount}.",
         hint=f"Raise it ({limit.hint}),{when} and run the same command again: it asks for what is missing only.",
     )
-
-
-def _class_of(error: ProviderError) -> type[ProviderError]:
-    """Return the class of this package that an error belongs to; its own class may be a plugin's."""
-    return next(base for base in type(error).__mro__ if base.__module__ == errors.__name__)
-
-
-def _error_of(entry: NegativeEntry) -> ProviderError:
-    error: ProviderError = getattr(errors, entry.error, ProviderError)(entry.message, hint=entry.hint or None)
-    return error

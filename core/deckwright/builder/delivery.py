@@ -28,15 +28,7 @@ logger = logging.getLogger(__name__)
 
 @attrs.define
 class Delivery:
-    """What the targets of a deck have answered.
-
-    Attributes:
-        outputs: Who has it: each target's instance, and the file that it wrote, if it writes one.
-        summaries: What a target says about it, by instance.
-        problems: Why targets have not taken it.
-        cards: How many cards the deck has; None where no target says.
-        seconds: How long it took.
-    """
+    """What the targets of a deck have answered; attributes as in `BuildReport`."""
 
     outputs: dict[str, Path | None] = attrs.field(factory=dict)
     summaries: dict[str, str] = attrs.field(factory=dict)

@@ -13,11 +13,7 @@ from deckwright.registry import ProviderRegistry
 
 @contextmanager
 def started_engine(name: str | None, registry: ProviderRegistry) -> Iterator[Engine]:
-    """Start an engine with the providers of a registry; close it at the end.
-
-    Args:
-        name: Its name; None for threads of this process.
-        registry: The providers.
+    """Start an engine with the providers of a registry, and close it at the end; None uses threads of this process.
 
     Raises:
         UnknownProviderError: No engine has this name.

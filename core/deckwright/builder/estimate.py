@@ -24,55 +24,36 @@ from deckwright.tracebacks import format_error
 
 @attrs.frozen
 class ProviderEstimate:
-    """What it would cost to have one provider make all media of its type.
-
-    Attributes:
-        type: The type.
-        instance: The configured provider.
-        position: 0 for the provider that is asked first, 1 for the second, ...
-        items: How many sounds or pictures it may be asked for: those that are neither cached, nor refused before.
-        first: How many of them it is asked for before any other provider.
-        requests: How many requests to its service they take; 0 when it uses none.
-        each: What one costs, in US dollars; None when that is not known.
-        total: What all cost.
-        problem: Why the cost is not known; empty when it is.
-        over: The limits among its settings (`cost_limits`) that the total exceeds.
-    """
+    """What it would cost to have one provider make all media of its type, in US dollars."""
 
     type: str
     instance: str
-    position: int
-    items: int
-    first: int
-    requests: int
-    each: float | None
+    position: int  # 0 for the provider that is asked first, 1 for the second, ...
+    items: int  # how many it may be asked for: those that are neither cached, nor refused before
+    first: int  # how many of them it is asked for before any other provider
+    requests: int  # how many requests to its service they take; 0 when it uses none
+    each: float | None  # None when that is not known
     total: float | None
-    problem: str = ""
-    over: Mapping[str, float] = attrs.field(factory=dict)
+    problem: str  # why the cost is not known; empty when it is
+    over: Mapping[str, float]  # those of its `cost_limits` that the total exceeds
 
 
 @attrs.frozen
 class Estimate:
-    """What a build would cost.
-
-    Attributes:
-        providers: Each provider of media that the build may use.
-        cached: How many sounds, pictures and so on are cached from builds before, by label.
-        left: How many US dollars each budget leaves, by its name.
-    """
+    """What a build would cost, in US dollars."""
 
     providers: tuple[ProviderEstimate, ...]
-    cached: Mapping[str, int]
-    left: Mapping[str, float]
+    cached: Mapping[str, int]  # how many sounds, pictures and so on are cached, by label
+    left: Mapping[str, float]  # what each budget leaves, by its name
 
     @property
     def expected(self) -> float:
-        """US dollars, if the first providers have everything; an unknown cost counts as nothing."""
+        """The cost if the first providers have everything; an unknown cost counts as nothing."""
         return sum((each.total or 0.0) * each.first / (each.items or 1) for each in self.providers)
 
     @property
     def most(self) -> float:
-        """US dollars, if the most expensive provider of each type has to make everything."""
+        """The cost if the most expensive provider of each type has to make everything."""
         most: dict[str, float] = {}
         for each in self.providers:
             most[each.type] = max(most.get(each.type, 0.0), each.total or 0.0)
@@ -89,13 +70,7 @@ class _Demand:
 
 
 def estimate_cost(plan: Plan, registry: ProviderRegistry, *, online: bool = False) -> Estimate:
-    """Add up what the media of a plan would cost that are not cached.
-
-    Args:
-        plan: What is to be built.
-        registry: Where its providers are from.
-        online: Whether to ask services that state their price at no cost.
-    """
+    """Add up what the media of a plan would cost that are not cached; `online` asks services for their prices."""
     cached: dict[str, int] = {}
     estimates: list[ProviderEstimate] = []
     with Store(plan.store) if Store.exists(plan.store) else nullcontext() as store:

@@ -6,37 +6,29 @@ from collections.abc import Iterable
 
 import attrs
 
+from deckwright import errors
 from deckwright.builder.media import MissingMedium
-from deckwright.errors import (
-    AuthenticationError,
-    BadMediaError,
-    BudgetError,
-    ContentPolicyError,
-    InvalidRequestError,
-    MissingDependencyError,
-    NotFoundError,
-    ProviderError,
-    QuotaError,
-    RateLimitedError,
-    TransientError,
-)
+from deckwright.errors import NotFoundError, ProviderError
 
 _AGAIN = "Run the same command again: it asks for what is missing only."
 # The kinds of failure: what people call it, and what to do where the provider says nothing better.
 _KINDS: dict[type[ProviderError], tuple[str, str]] = {
-    BudgetError: ("budget spent", _AGAIN),
-    QuotaError: ("quota spent", f"Wait until it is renewed. {_AGAIN}"),
-    AuthenticationError: ("key refused", "Check the key; `deckwright check --online` tries it."),
-    MissingDependencyError: ("package missing", "`deckwright doctor` names it."),
-    RateLimitedError: ("too many requests", f"Lower requests_per_second, or wait. {_AGAIN}"),
-    TransientError: ("no answer", _AGAIN),
+    errors.BudgetError: ("budget spent", _AGAIN),
+    errors.QuotaError: ("quota spent", f"Wait until it is renewed. {_AGAIN}"),
+    errors.AuthenticationError: ("key refused", "Check the key; `deckwright check --online` tries it."),
+    errors.MissingDependencyError: ("package missing", "`deckwright doctor` names it."),
+    errors.RateLimitedError: ("too many requests", f"Lower requests_per_second, or wait. {_AGAIN}"),
+    errors.TransientError: ("no answer", _AGAIN),
     NotFoundError: (
         "nothing found",
         "Add a provider that is asked after this one; --retry-failed asks it again.",
     ),
-    ContentPolicyError: ("content refused", "Reword the translation; --retry-failed asks again as it is."),
-    InvalidRequestError: ("request refused", "Check the settings of the provider."),
-    BadMediaError: ("bad file", f"{_AGAIN} If it fails again, report it to its author."),
+    errors.ContentPolicyError: (
+        "content refused",
+        "Reword the translation; --retry-failed asks again as it is.",
+    ),
+    errors.InvalidRequestError: ("request refused", "Check the settings of the provider."),
+    errors.BadMediaError: ("bad file", f"{_AGAIN} If it fails again, report it to its author."),
 }
 _DEFECT = ("fault of the plugin", "Report it to its author, or disable it: [plugins] disable.")
 _OTHER = ("failed", _AGAIN)
@@ -44,22 +36,13 @@ _OTHER = ("failed", _AGAIN)
 
 @attrs.frozen
 class Failure:
-    """Media that are missing for the same reason.
+    """Media that are missing for the same reason."""
 
-    Attributes:
-        label: What is missing: `"sounds"`, `"pictures"`.
-        instance: The provider that failed; empty where there is none.
-        kind: How it failed, in a word or two.
-        words: The words without it.
-        message: The provider's message for the first of them.
-        hint: What to do about it.
-    """
-
-    label: str
-    instance: str
-    kind: str
+    label: str  # of what is missing: "sounds", "pictures"
+    instance: str  # the provider that failed; empty where there is none
+    kind: str  # how it failed, in a word or two
     words: tuple[str, ...]
-    message: str
+    message: str  # for the first of the words
     hint: str
 
 

@@ -20,26 +20,15 @@ logger = logging.getLogger(__name__)
 
 @attrs.frozen
 class Generated:
-    """A file that a provider has made, and that is what was asked for.
-
-    Attributes:
-        file: The file.
-        ending: The ending for its content, such as `".mp3"`.
-        result: The result, as the provider returned it.
-    """
+    """A file that a provider has made, and that is what was asked for."""
 
     file: Path
-    ending: str
-    result: MediaResult
+    ending: str  # for its content, such as ".mp3"
+    result: MediaResult  # as the provider returned it
 
 
 class GenerationError(Exception):
-    """A provider has made no file.
-
-    Attributes:
-        error: Why.
-        cost: What it charged all the same, in US dollars, as the provider says; None when it says nothing.
-    """
+    """A provider has made no file; `cost` is what it charged all the same, if it says so."""
 
     def __init__(self, error: ProviderError, cost: Any = None) -> None:
         super().__init__(error.message)
@@ -50,12 +39,7 @@ class GenerationError(Exception):
 def generate_file(
     generate: Callable[[MediaRequest], Any], request: MediaRequest, secrets: Iterable[str]
 ) -> Generated:
-    """Have a provider make a file.
-
-    Args:
-        generate: Calls the provider.
-        request: What is asked for.
-        secrets: What no error may show.
+    """Have a provider make a file; `generate` calls it, and no error shows any of `secrets`.
 
     Raises:
         GenerationError: The provider has not made it.

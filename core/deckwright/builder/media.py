@@ -14,19 +14,12 @@ from deckwright.providers.media import MediaRequest
 
 @attrs.frozen
 class MediaKind:
-    """A kind of media that cards show.
-
-    Attributes:
-        type: The type of its providers.
-        label: What people call several of it.
-        suffix: The ending of the files that providers are asked for; they may deliver another.
-        required: Whether a word without it counts as failed.
-    """
+    """A kind of media that cards show."""
 
     type: str
     label: str
-    suffix: str
-    required: bool
+    suffix: str  # of the files that providers are asked for; they may deliver another
+    required: bool  # whether a word without it counts as failed
 
     def request_for(self, word: Word) -> MediaRequest:
         """Return what providers are asked for a word."""
@@ -51,17 +44,9 @@ KINDS = (
 
 @attrs.frozen
 class Medium:
-    """One finished file.
+    """One finished file, from an instance of a provider; `is_new` if this build made it."""
 
-    Attributes:
-        file: The file; its name is made from its content.
-        instance: The configured provider that it came from.
-        attribution: The credit that is due; empty when none is.
-        is_new: Whether this build made it; else it was cached.
-    """
-
-    # Text, since a hundred thousand paths would fill the memory.
-    file: str
+    file: str  # not a path: a hundred thousand of those would fill the memory
     instance: str
     attribution: str = ""
     is_new: bool = True
@@ -80,7 +65,7 @@ class MissingMedium:
         word: The word.
         kind: What is missing.
         reasons: Why, by the instance of each provider that was asked.
-        failed: Whether something failed, and not just no provider has it.
+        failed: Whether that is a failure, and not just something that no provider has.
     """
 
     word: Word

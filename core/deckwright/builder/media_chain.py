@@ -19,7 +19,6 @@ from deckwright.providers.engine import Engine
 from deckwright.providers.media import MediaRequest, MediaResult
 from deckwright.store import Reservation
 
-# Called with every new file, and for every word that gets none.
 Observer = Callable[[MediaRequest, MediaResult], None]
 
 
@@ -33,9 +32,6 @@ class MediaChain:
         accounting: Knows what is cached and what may be spent.
         observe: Is called with every new file, and for every word that gets none.
         retry_failed: Whether to ask again for what providers refused before, where a word failed because of it.
-
-    Attributes:
-        max_parallel: How many requests all of the providers together may have in flight.
     """
 
     def __init__(
@@ -55,7 +51,7 @@ class MediaChain:
         self._observe = observe
         self._retry_failed = retry_failed
         self._slots = {}
-        self.max_parallel = 0
+        self.max_parallel = 0  # how many requests all providers together may have in flight
         for handle in handles:
             count = max(1, engine.at_once(handle.ref.type, handle.ref.instance, handle.at_once))
             self._slots[handle.ref] = threading.BoundedSemaphore(count)

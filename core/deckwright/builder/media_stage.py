@@ -31,10 +31,8 @@ class MediaStage:
     """One kind of media, for all words.
 
     Attributes:
-        chain: The providers.
         media: For each word its file, or None.
         missing: What words have to do without, by the word's index.
-        seconds: How long it took.
     """
 
     def __init__(
@@ -78,15 +76,10 @@ class MediaStage:
 
 @attrs.frozen
 class MediaSet:
-    """The media of a build.
+    """The media of a build."""
 
-    Attributes:
-        stages: By type, those that the pipeline has any provider of.
-        missing: What words have to do without, by kind and in the order of the words.
-    """
-
-    stages: Mapping[str, MediaStage]
-    missing: tuple[MissingMedium, ...]
+    stages: Mapping[str, MediaStage]  # by type, those that the pipeline has any provider of
+    missing: tuple[MissingMedium, ...]  # by kind and in the order of the words
 
     def of_word(self, index: int) -> dict[str, Medium]:
         """Return the files of a word, by type."""

@@ -36,10 +36,7 @@ def make_deck(plan: Plan, media: MediaSet) -> Deck:
 class Notes(Sequence[Note]):
     """One note for each word, made when it is read: all at once would fill the memory.
 
-    Args:
-        deck: The deck's name. The same word in a deck of another name is another note.
-        words: The words.
-        media_of: Returns the files of the word at an index, by type.
+    The same word in a deck of another name is another note. `media_of` returns the files of the word at an index.
     """
 
     def __init__(

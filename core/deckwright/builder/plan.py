@@ -20,35 +20,20 @@ from deckwright.store import ENVIRONMENT_VARIABLE, default_folder
 
 @attrs.frozen
 class Plan:
-    """What a build would do.
-
-    Attributes:
-        deck: The deck's name.
-        is_named: Whether somebody chose that name; else it is made from the word list's.
-        words: The words.
-        repeated: How many more the list held that are among the words already.
-        providers: What the build may use: type, then instance, to provider.
-        engine: The engine that calls the providers; None for threads of this process.
-        store: The folder of the store.
-        budget: How many US dollars the build may spend; None for any amount.
-        daily_budget: How many all builds of a day may spend together; None for any amount.
-        retry_failed: Whether to ask again for what was refused before.
-        output: The file to write, when one was named.
-        warnings: What is odd about the plan, and may be a mistake.
-    """
+    """What a build would do."""
 
     deck: str
-    is_named: bool
+    is_named: bool  # whether somebody chose that name; else it is made from the word list's
     words: list[Word]
-    repeated: int
-    providers: Mapping[str, Mapping[str, Any]]
-    engine: str | None
+    repeated: int  # how many more the list held that are among the words already
+    providers: Mapping[str, Mapping[str, Any]]  # by type and instance
+    engine: str | None  # which calls the providers; None for threads of this process
     store: Path
-    budget: float | None = None
-    daily_budget: float | None = None
-    retry_failed: bool = False
-    output: Path | None = None
-    warnings: tuple[str, ...] = ()
+    budget: float | None  # in US dollars; None for any amount
+    daily_budget: float | None  # the same, for all builds of a day
+    retry_failed: bool  # whether to ask again for what was refused before
+    output: Path | None  # the file to write, when one was named
+    warnings: tuple[str, ...]
 
 
 def make_plan(
@@ -70,7 +55,8 @@ def make_plan(
     loaded, repeated = load_words(path or words, registry, pipeline, language or settings.language)  # type: ignore[arg-type]
     providers = registry.for_pipeline(pipeline)
     _require_sync_provider(registry, pipeline)
-    name = deck or settings.deck or (_title(path) if path else "Deckwright")
+    title = path.stem.replace("_", " ") if path else "Deckwright"
+    name = deck or settings.deck or title[:1].upper() + title[1:]
     target = Path(output) if output else None
     warnings = list(hidden_types(registry, pipeline))
     if target:
@@ -140,11 +126,6 @@ def _check_cost_limits(providers: Mapping[str, Mapping[str, Any]]) -> Iterator[s
             except SettingError as error:
                 raise ConfigError(f"{where}.{error.key}: {error.problem}") from None
             yield from (f"{where}: {warning}" for warning in unknown_cost_limits(provider))
-
-
-def _title(path: Path) -> str:
-    name = path.stem.replace("_", " ")
-    return name[:1].upper() + name[1:]
 
 
 def _require_possible(output: Path, words: Path | None) -> None:

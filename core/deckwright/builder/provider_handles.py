@@ -37,13 +37,9 @@ class ProviderHandle:
     """A configured provider of a build.
 
     Attributes:
-        ref: Its type and instance, and its name among plugins.
-        provider: The provider.
-        traits: What its plugin says about it.
         deck: The only deck that may use its files; empty when any may.
         code_version: What its results depend on beside its settings: the plugin, and perhaps the plugin's version;
             None when that is not known, so that nothing can be cached.
-        secrets: What must not be shown.
         limits: Its own money limits, from the `cost_limits` among its settings.
         with_timeout: Wraps a function of the provider so that it has a time limit.
         max_cost_seen: The most that one request of this build has cost, in US dollars; None before the first answer.

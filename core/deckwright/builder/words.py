@@ -52,11 +52,7 @@ def load_words(
 ) -> tuple[list[Word], int]:
     """Load words from a file, with a data provider of the pipeline, or from rows.
 
-    Args:
-        source: The file, or the rows.
-        registry: Where the data providers are.
-        pipeline: Which of them may be used.
-        language: The language of words that have none of their own; by default that of the file's name.
+    Words that have no language of their own have `language`, or that of the file's name.
 
     Returns:
         The words, in order, each once; and how many more there were.

@@ -22,36 +22,22 @@ class ProviderRef:
 
 @attrs.frozen
 class CacheEntry:
-    """A finished sound or picture. What has a default is filled in when a run records it.
+    """A finished sound or picture. What has a default is filled in when a run records it."""
 
-    Attributes:
-        key: The cache key of the request that it answers.
-        type: What it is: `"audio"` or `"image"`.
-        instance: The configured provider that made it.
-        provider: That provider's name among plugins.
-        content: The word.
-        deck: The only deck that may use it; empty when any may.
-        attribution: The credit that is due; empty when none is.
-        cost: In US dollars; None when it is not known.
-        name: The file's name, which is made from its content.
-        work: The file's path until it is moved to its final one, relative to the store's folder; empty when it was.
-        bytes: The file's size.
-        made_at: When, in seconds since 1970.
-        run: The run that recorded it.
-    """
-
-    key: str
+    key: str  # of the request that it answers
     type: str
     instance: str
-    provider: str
-    content: str
-    deck: str
-    attribution: str
-    cost: float | None
-    name: str = ""
-    work: str = ""
+    provider: str  # the name of its provider among plugins
+    content: str  # the word
+    deck: str  # the only deck that may use it; empty when any may
+    attribution: str  # the credit that is due; empty when none is
+    cost: float | None  # in US dollars; None when it is not known
+    name: str = ""  # of the file, made from its content
+    work: str = (
+        ""  # the file's path until it is moved, relative to the store's folder; empty when it certainly was
+    )
     bytes: int = 0
-    made_at: float = 0.0
+    made_at: float = 0.0  # in seconds since 1970
     run: str = ""
 
     @property
@@ -71,17 +57,11 @@ class NegativeEntry:
 
 @attrs.frozen(kw_only=True)
 class Selection:
-    """Which entries are meant.
+    """Which entries are meant."""
 
-    Attributes:
-        before: Only those older than this time, in seconds since 1970; None for any age.
-        provider: Only those from this provider; empty for any.
-        deck: Only those for this deck alone; empty for any.
-    """
-
-    before: float | None = None
-    provider: str = ""
-    deck: str = ""
+    before: float | None = None  # only older ones, in seconds since 1970; None for any age
+    provider: str = ""  # only those from this provider; empty for any
+    deck: str = ""  # only those for this deck alone; empty for any
 
     def where(self, age: str) -> tuple[str, list[object]]:
         """Return an SQL condition, and its values; `age` is the column with the time of an entry."""

@@ -52,19 +52,15 @@ class RunRecord:
 
 
 class Store:
-    """An open store.
-
-    Args:
-        folder: Where it is, or is to be created.
+    """An open store; its folder is created when it does not exist.
 
     Attributes:
-        folder: The same, as an absolute path.
-        database: What is known about everything in it.
+        folder: Its absolute path.
         entries: The cache entries.
         ledger: The requests, and the money for them.
 
     Raises:
-        StoreError: It cannot be used.
+        StoreError: It cannot be used; every method may raise it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -107,11 +103,7 @@ class Store:
         return wrap_errors(self.folder)
 
     def require_room(self) -> None:
-        """Make sure that a result can be saved, before it is paid for.
-
-        Raises:
-            StoreError: The disk is full.
-        """
+        """Make sure that there is space on the disk for a result, before it is paid for."""
         with self.wrap_errors():
             if (free := shutil.disk_usage(self.folder).free) < MIN_FREE_BYTES:
                 raise OSError(None, f"there is no space left on the disk ({free / 1e6:.0f} MB)")

@@ -14,35 +14,21 @@ from deckwright.store.database import Database
 _ROUNDING_ERROR = 1e-9
 
 
-def day_of(time: datetime) -> str:
-    """Return the day that money spent at a time, which has a time zone, counts for: an ISO date."""
-    return time.date().isoformat()
-
-
 def current_day() -> str:
     """Return the day that money spent now counts for: an ISO date."""
-    return day_of(datetime.now().astimezone())
+    return datetime.now().astimezone().date().isoformat()
 
 
 @attrs.frozen
 class Limit:
-    """An amount of money that must not be exceeded.
-
-    Attributes:
-        name: Its name in messages.
-        dollars: How much.
-        hint: Where to raise it.
-        run: Only spending of this run counts; empty for all runs.
-        since: Only spending on this day (ISO) or later counts; empty for all days.
-        provider: Only spending on this provider counts; empty for all providers.
-    """
+    """An amount of money that must not be exceeded."""
 
     name: str
     dollars: float
-    hint: str = ""
-    run: str = ""
-    since: str = ""
-    provider: str = ""
+    hint: str = ""  # where to raise it
+    run: str = ""  # only spending of this run counts; empty for all runs
+    since: str = ""  # only spending on this day (ISO) or later counts; empty for all days
+    provider: str = ""  # only spending on this provider counts; empty for all providers
 
 
 @attrs.frozen
@@ -55,17 +41,11 @@ class Usage:
 
 @attrs.frozen
 class Reservation:
-    """A request that may now be sent.
-
-    Attributes:
-        id: Its UUID.
-        sent_before: When it was sent before without its outcome being known, in seconds since 1970; None for a new one.
-        is_recorded: Whether the ledger has it, so that it must be settled.
-    """
+    """A request that may now be sent."""
 
     id: str
-    sent_before: float | None = None
-    is_recorded: bool = True
+    sent_before: float | None = None  # when, if it was, and its outcome is not known; in seconds since 1970
+    is_recorded: bool = True  # whether the ledger has it, so that it must be settled
 
 
 @attrs.frozen
@@ -127,6 +107,7 @@ class Ledger:
             now: The time, with its zone; the money counts for its date.
             is_resumable: Whether a request whose outcome is not known may be sent once more at no cost.
         """
+        day = now.date().isoformat()
         with self._database.transaction():
             # Another run may have been faster since the caller looked.
             if entry := self._entries.find(key):
@@ -147,9 +128,9 @@ class Ledger:
                 amount = min((limit.dollars - self._usage_of(limit).settled for limit in limits), default=0.0)
             self._database.execute(
                 "INSERT OR REPLACE INTO requests VALUES (?, ?, ?, ?, ?, ?, 'asked', ?, ?, ?)",
-                reservation.id, key, run, *attrs.astuple(provider), amount, day_of(now), now.timestamp(),
+                reservation.id, key, run, *attrs.astuple(provider), amount, day, now.timestamp(),
             )  # fmt: skip
-            self._add(run, day_of(now), provider.name, reserved=amount)
+            self._add(run, day, provider.name, reserved=amount)
         return reservation
 
     def _find_lost(self, key: str) -> _LostRequest | None:
@@ -190,7 +171,7 @@ class Ledger:
             if reservation and reservation.is_recorded:
                 self.settle(reservation.id, charged)
             elif charged:
-                day = day_of(datetime.fromtimestamp(entry.made_at).astimezone())
+                day = datetime.fromtimestamp(entry.made_at).astimezone().date().isoformat()
                 self._add(entry.run, day, entry.provider, settled=charged)
             return self._entries.insert(entry)
 

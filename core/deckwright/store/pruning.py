@@ -26,61 +26,38 @@ _FOLDERS = (f"media/{'[0-9a-f]' * 2}", f"decks/{'[0-9a-f]' * 16}")
 
 @attrs.frozen(kw_only=True)
 class Choice(Selection):
-    """What to remove.
+    """What to remove."""
 
-    Attributes:
-        files: Whether to remove the selected files with their entries.
-        negative: Whether to remove the selected negative entries.
-        leftovers: Whether to remove files without entries, and entries without files.
-    """
-
-    files: bool = False
-    negative: bool = False
-    leftovers: bool = False
+    files: bool = False  # the selected files with their entries
+    negative: bool = False  # the selected negative entries
+    leftovers: bool = False  # files without entries, and entries without files
 
 
 @attrs.frozen
 class PrunableEntry:
-    """An entry that would be removed.
-
-    Attributes:
-        entry: The entry.
-        bytes: The size of its file; 0 when there is none, or another entry needs the same file.
-        was_requested: Whether it came from a service, or may have cost something.
-    """
+    """An entry that would be removed."""
 
     entry: CacheEntry
-    bytes: int
-    was_requested: bool
+    bytes: int  # of its file; 0 when there is none, or another entry needs the same file
+    was_requested: bool  # whether it came from a service, or may have cost something
 
 
 @attrs.frozen
 class Leftovers:
-    """What is certainly of no use.
+    """What is certainly of no use."""
 
-    Attributes:
-        orphans: The sizes of files without entries, in bytes, by path relative to the store's folder.
-        gone: The keys of entries whose files somebody has deleted.
-    """
-
+    # The sizes of files without entries, in bytes, by path relative to the store's folder.
     orphans: dict[str, int] = attrs.field(factory=dict)
-    gone: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()  # the keys of entries whose files somebody has deleted
 
 
 @attrs.frozen
 class Prunable:
-    """What a choice would remove.
-
-    Attributes:
-        choice: The choice.
-        entries: The entries, with their files.
-        negative: How many negative entries.
-        leftovers: What is of no use.
-    """
+    """What a choice would remove."""
 
     choice: Choice
     entries: tuple[PrunableEntry, ...] = ()
-    negative: int = 0
+    negative: int = 0  # how many negative entries
     leftovers: Leftovers = Leftovers()
 
     @property
@@ -123,11 +100,7 @@ def _is_held(lock: Path) -> bool:
 
 
 def find_prunable(store: Store, choice: Choice) -> Prunable:
-    """Find what a choice would remove; nothing is changed.
-
-    Raises:
-        StoreError: The store cannot be read.
-    """
+    """Find what a choice would remove; nothing is changed."""
     leftovers = find_leftovers(store) if choice.leftovers else Leftovers()
     entries = tuple(_selected(store, choice, set(leftovers.gone))) if choice.files else ()
     negative = store.entries.count_negative(choice) if choice.negative else 0
@@ -146,11 +119,7 @@ def _selected(store: Store, choice: Choice, gone: Container[str]) -> Iterator[Pr
 
 
 def find_leftovers(store: Store) -> Leftovers:
-    """Find what is of no use; builds may be running meanwhile.
-
-    Raises:
-        StoreError: The store cannot be read.
-    """
+    """Find what is of no use; builds may be running meanwhile."""
     with store.wrap_errors():
         # In this order: an entry comes before its file, so that a file seen now has its entry by then.
         files = _stored_files(store.folder)

@@ -28,16 +28,12 @@ _POLL_INTERVAL = 0.2
 class Run:
     """The session of one build on a store. It is used as a context, and from several threads.
 
-    Args:
-        store: The store.
-        deck: The deck that is built.
-
     Attributes:
         id: Its id in the ledger.
         folder: The folder for unfinished files.
 
     Raises:
-        StoreError: The store cannot be written.
+        StoreError: The store cannot be used; every method may raise it.
     """
 
     def __init__(self, store: Store, deck: str) -> None:
@@ -91,13 +87,8 @@ class Run:
     ) -> Reservation | AlreadyCached | LimitReached | None:
         """Wait until a request may be sent, record it, and reserve the money for it.
 
-        Args:
-            key: Its cache key.
-            provider: Who gets it.
-            expected_cost: Returns the expected cost in US dollars; None when nobody knows yet.
-            limits: What must not be exceeded.
-            is_resumable: Whether a request whose outcome is not known may be sent once more at no cost.
-            is_stopping: Whether to wait no longer; then the outcome is None.
+        Arguments as in `Ledger.reserve`; `expected_cost` is called for the amount as often as it may have changed. When
+        the build is stopping, the outcome is None.
         """
         self.store.require_room()
         id = str(uuid.uuid4())
@@ -160,12 +151,7 @@ class Run:
     ) -> CacheEntry:
         """Record a finished file of this run's folder; return the entry of its key, which may be a faster run's.
 
-        Args:
-            file: The file.
-            ending: The ending of its name, such as `".mp3"`.
-            entry: What is known about it.
-            charged: What counts as spent for it, in US dollars; None for what was reserved.
-            reservation: The request that it answers; None for none.
+        Arguments as in `Ledger.record`; the file gets its name and `ending`.
         """
         with self.store.wrap_errors():
             new = attrs.evolve(
