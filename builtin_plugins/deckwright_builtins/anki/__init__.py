@@ -1,4 +1,4 @@
-"""Hands decks to a running Anki, by its add-on AnkiConnect."""
+"""Adds decks to a running Anki, through its add-on AnkiConnect."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ from deckwright.providers.deck import stable_id
 from deckwright.providers.sync import WholeDeckProvider
 from deckwright.toolkit.http import SAME_OUTPUT, HttpProvider, HttpSettings, Response, Timeout, is_url
 from deckwright.toolkit.install_hints import ONLINE_EXTRA
+from deckwright_builtins.anki.anki_deck import quoted
 from deckwright_builtins.anki.connection import ADD_ON, VERSION, AnkiConnect, AnkiError, unreachable
-from deckwright_builtins.anki.handover import Handover, quoted
+from deckwright_builtins.anki.delivery import Delivery
 from deckwright_builtins.anki.media import media_of
-from deckwright_builtins.anki.notes import Existing
+from deckwright_builtins.anki.notes import ExistingNote
 
-_SHOWN = 5  # refused notes in a message
-_PAUSE = 0.25  # seconds from one look for an Anki that is just starting to the next
+_MAX_SHOWN = 5  # refused notes in a message
+_PAUSE = 0.25  # seconds between two tries to reach an Anki that is starting
 
 
 @attrs.define(kw_only=True)
@@ -70,62 +71,62 @@ class AnkiSettings(HttpSettings):
 class Anki(HttpProvider, WholeDeckProvider):
     """Adds and updates notes in the profile that is open in Anki.
 
-    Notes go to Anki in one of two ways. Where Anki can read this machine's files and its note type is ours (or not
-    there yet), new ones are imported as a package, which is fastest. Else they are added by themselves.
+    If Anki can read this machine's files, and its note type is ours or does not exist yet, new notes are imported as a
+    package, which is fastest. Otherwise they are added one by one.
     """
 
     config_class = AnkiSettings
     settings: AnkiSettings
-    # AnkiConnect closes each connection after its reply, and does not say so.
+    # AnkiConnect silently closes each connection after its response.
     reuse_connections = False
 
     def _setup_from_config(self) -> None:
         super()._setup_from_config()
-        # Anki loses requests that come together. Another number may come from settings that are meant for all.
+        # Anki loses requests that come together. Shared settings may have another number.
         self.settings = attrs.evolve(self.settings, max_concurrent=1)
         self._anki = AnkiConnect(self._post, self.settings.api_key or None)
-        # Two decks at once would each find missing what the other is about to add.
-        self._handing_over = threading.Lock()
+        # Two deliveries at once would add the same notes twice.
+        self._delivery_lock = threading.Lock()
 
     @property
     def base_url(self) -> str:
-        """Where AnkiConnect is."""
+        """The address of AnkiConnect."""
         return self.settings.url.rstrip("/")
 
     def check_connection(self) -> str:
-        """Ask whether Anki is there and lets us in."""
-        profile = self._open()
+        """Check whether Anki is running and accepts this program."""
+        profile = self._connect()
         return f"Anki answers{f', with the profile {profile!r} open' if profile else ''}"
 
     def _test_connection_impl(self) -> bool:
-        self._open()
+        self._connect()
         return True
 
     def _sync_deck_impl(self, deck: Deck) -> SyncResult:
-        self._open()
-        return self._handed_over(deck)
+        self._connect()
+        return self._deliver(deck)
 
-    def _handed_over(self, deck: Deck) -> SyncResult:
+    def _deliver(self, deck: Deck) -> SyncResult:
         note_type, name = deck.note_type, self.settings.note_type
         if name and name != note_type.name:
-            # By its number, Anki would take it for the build's own, and give that this name.
+            # With the same id, Anki would rename the build's own note type.
             note_type = attrs.evolve(note_type, name=name, id=stable_id(f"note type {name}"))
-        handover = Handover(
-            self._anki,
-            attrs.evolve(deck, name=self._name_of(deck), note_type=note_type),
+        delivery = Delivery(
+            anki=self._anki,
+            deck=attrs.evolve(deck, name=self._name_of(deck), note_type=note_type),
             update_existing=self.settings.update_existing,
             update_templates=self.settings.update_templates,
             timeout=self.settings.timeout,
             wait=self.http.wait,
         )
-        with self._handing_over:
-            outcome = handover.run()
-        shown = [*outcome.refused[:_SHOWN], *(["..."] if len(outcome.refused) > _SHOWN else [])]
+        with self._delivery_lock:
+            outcome = delivery.run()
+        shown = [*outcome.refused[:_MAX_SHOWN], *(["..."] if len(outcome.refused) > _MAX_SHOWN else [])]
         return SyncResult(
             success=not outcome.refused,
-            processed_count=outcome.there,
-            metadata={**attrs.asdict(outcome), "summary": outcome.told},
-            error_message="\n".join(["Anki did not take all notes.", *shown]) if outcome.refused else "",
+            processed_count=outcome.total,
+            metadata={**attrs.asdict(outcome), "summary": outcome.summary},
+            error_message="\n".join(["Anki refused some notes.", *shown]) if outcome.refused else "",
             created_ids=outcome.added,
         )
 
@@ -136,77 +137,83 @@ class Anki(HttpProvider, WholeDeckProvider):
     # Step by step
 
     def _sync_cards_impl(self, cards: list[dict[str, Any]]) -> SyncResult:
-        self._open()
+        self._connect()
         result = SyncResult(success=True, processed_count=0)
         decks = self._decks_of(cards, self.settings.deck_name or "Deckwright")
         for deck in decks:
-            handed = self._handed_over(deck)
+            one = self._deliver(deck)
             result = SyncResult(
-                success=result.success and handed.success,
-                processed_count=result.processed_count + handed.processed_count,
-                metadata=handed.metadata,
-                error_message="\n".join(filter(None, [result.error_message, handed.error_message])),
-                created_ids=[*(result.created_ids or []), *(handed.created_ids or [])],
+                success=result.success and one.success,
+                processed_count=result.processed_count + one.processed_count,
+                metadata=one.metadata,
+                error_message="\n".join(filter(None, [result.error_message, one.error_message])),
+                created_ids=[*(result.created_ids or []), *(one.created_ids or [])],
             )
         if result.success:
-            # Those that no card refers to yet wait for others.
+            # Other files wait for cards that refer to them.
             used = {file for deck in decks for file in media_of(deck.notes, deck.media)}
             self._media = [file for file in self._media if file not in used]
         return result
 
     def list_existing(self, note_type: str) -> list[dict[str, Any]]:
-        """Return the notes of this type: their fields, `tags`, and Anki's number for each as `note_id`."""
-        self._open()
+        """Return the notes of this type: their fields, `tags`, and Anki's id as `note_id`."""
+        self._connect()
         ids = self._anki.call("findNotes", query=f'note:"{quoted(note_type)}"')
         infos = self._anki.call("notesInfo", notes=ids)
-        notes = [Existing.from_info(info) for info in infos if info]
+        notes = [ExistingNote.from_info(info) for info in infos if info]
         return [{**note.fields, "note_id": note.id, "tags": sorted(note.tags)} for note in notes]
 
     # The connection
 
-    def _open(self) -> str:
-        """Wait, as long as the user allows, until Anki is there and lets us in.
+    def _connect(self) -> str:
+        """Wait until Anki is running and accepts this program, but no longer than `launch_wait_time`.
 
         Returns:
-            The profile that is open, where Anki says so.
+            The profile that is open, if Anki reports it.
         """
         http = self.http  # this one, since a request after `close` would open another
         until = time.monotonic() + self.settings.launch_wait_time
         while True:
             try:
-                return self._admitted()
+                self._require_permission()
+                return self._open_profile()
             except ProviderError as error:
-                if not _may_pass(error) or time.monotonic() >= until or not http.wait(_PAUSE):
+                if not _is_starting(error) or time.monotonic() >= until or not http.wait(_PAUSE):
                     raise
 
-    def _admitted(self) -> str:
+    def _require_permission(self) -> None:
         try:
             permission = self._anki.call("requestPermission")
         except AnkiError:
             raise _too_old() from None
         if not isinstance(permission, Mapping) or permission.get("permission") != "granted":
             raise AuthenticationError(
-                "AnkiConnect does not let this program in.", hint="Allow it in the window that Anki shows."
+                "AnkiConnect does not accept this program.", hint="Allow it in the window that Anki shows."
             )
         if int(permission.get("version", VERSION)) < VERSION:
             raise _too_old()
-        # Documented in one spelling and answered in the other.
+        # The documentation has one spelling, and the response the other.
         needs_key = permission.get("requireApiKey") or permission.get("requireApikey")
         if needs_key and not self.settings.api_key:
             raise AuthenticationError(
-                "AnkiConnect wants a key, and api_key is not set.",
-                hint="Set api_key to what the add-on's setting apiKey says.",
+                "AnkiConnect requires a key, but api_key is not set.",
+                hint="Set api_key to the add-on's setting apiKey.",
             )
-        self._anki.call("deckNames")  # refused while no profile is open
+
+    def _open_profile(self) -> str:
+        """Return the profile that is open, and check that it is the right one."""
+        self._anki.call("deckNames")  # refused if no profile is open
         try:
             profile = self._anki.call("getActiveProfile")
         except AnkiError:
-            profile = None  # not every release tells
+            profile = None  # older releases do not report it
         wanted = self.settings.profile
         if wanted and profile != wanted:
-            is_open = f"has the profile {profile!r} open" if profile else "does not say which profile is open"
+            problem = (
+                f"has the profile {profile!r} open" if profile else "does not report which profile is open"
+            )
             raise ProviderError(
-                f"Anki {is_open}, not {wanted!r}.",
+                f"Anki {problem}, but {wanted!r} is required.",
                 hint="Switch the profile in Anki, under File, or change the setting `profile`.",
             )
         return str(profile or "")
@@ -218,14 +225,14 @@ class Anki(HttpProvider, WholeDeckProvider):
             raise unreachable(self.base_url, error) from None
 
 
-def _may_pass(error: BaseException) -> bool:
-    """Say whether an error is one that an Anki gives which is just starting."""
+def _is_starting(error: BaseException) -> bool:
+    """Return whether an error may come from an Anki that is just starting."""
     return isinstance(error, TransientError) or (isinstance(error, AnkiError) and error.is_early)
 
 
 def _too_old() -> ProviderError:
     return ProviderError(
-        f"The add-on AnkiConnect in Anki is too old: version {VERSION} of its protocol is needed.",
+        f"The add-on AnkiConnect in Anki is too old: version {VERSION} of its protocol is required.",
         hint=f"Update it in Anki, under Tools, Add-ons ({ADD_ON}).",
     )
 

@@ -1,6 +1,6 @@
-"""A running Anki, by its add-on AnkiConnect: one call, many calls in one request, and what its errors mean.
+"""Calls a running Anki through its add-on AnkiConnect: one action, or many in one request.
 
-What the add-on does was measured with its releases 23.10.29 and 25.11.9 in Anki 25.9 and 26.9.
+Measured with the releases 23.10.29 and 25.11.9 of the add-on, in Anki 25.9 and 26.9.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from deckwright import AuthenticationError, ProviderError, TransientError
 from deckwright.secrets import redact
 from deckwright.toolkit.http import Response
 
-VERSION = 6  # of the protocol; below it, answers have no envelope
+VERSION = 6  # of the protocol; older ones send results without an envelope
 ADD_ON = "2055492159"
-# A large body takes Anki time by the square of its size: 0.2 s for 1 MB, 7 s for 4 MB. And each request waits for
-# Anki's next look at the network, 25 ms apart. Together, they are fastest with about this many bytes in one.
-BEST_BODY = 250_000
-MOST_CALLS = 50
+# Anki's time for a request grows by the square of its size: 0.2 s for 1 MB, 7 s for 4 MB. Every request also waits
+# until Anki looks at the network, every 25 ms. Requests of about this many bytes are fastest.
+BEST_BODY_BYTES = 250_000
+MAX_CALLS = 50
 _NO_COLLECTION = "collection is not available"
 
 Call = tuple[str, dict[str, Any]]
@@ -29,28 +29,28 @@ class AnkiError(ProviderError):
     """Anki refused an action.
 
     Attributes:
-        action: Which.
-        said: What it said.
+        action: The action.
+        reason: Anki's own message.
     """
 
-    def __init__(self, action: str, said: str, *, hint: str | None = None) -> None:
-        # Some messages are for Anki's own windows.
-        self.said = " ".join(re.sub(r"<br ?/?>", " ", re.sub(r"[\u2068\u2069]", "", said)).split())
+    def __init__(self, action: str, reason: str, *, hint: str | None = None) -> None:
+        # Some messages are written for Anki's own windows.
+        self.reason = " ".join(re.sub(r"<br ?/?>", " ", re.sub(r"[\u2068\u2069]", "", reason)).split())
         self.action = action
-        super().__init__(f"Anki refuses {action}: {self.said}", hint=hint)
+        super().__init__(f"Anki refuses {action}: {self.reason}", hint=hint)
 
     @property
     def is_early(self) -> bool:
-        """Whether Anki may take it once it has opened a profile."""
-        return _NO_COLLECTION in self.said
+        """Whether Anki may accept it after it has opened a profile."""
+        return _NO_COLLECTION in self.reason
 
 
 class AnkiConnect:
-    """Calls actions of AnkiConnect, one request at a time: Anki takes no more, and loses what comes at once.
+    """Calls actions of AnkiConnect, one request at a time: Anki loses requests that come together.
 
     Args:
-        post: Sends a request's body and returns the reply.
-        key: The key that is set in the add-on; None when none is, since then it refuses any.
+        post: Sends the body of a request, and returns the response.
+        key: The key that is set in the add-on. If none is set, it must be None.
     """
 
     def __init__(self, post: Callable[[Any, bool], Response], key: str | None) -> None:
@@ -58,36 +58,36 @@ class AnkiConnect:
         self._key = key
 
     def call(self, action: str, *, repeatable: bool = True, **params: Any) -> Any:
-        """Do one action and return its result.
+        """Call one action and return its result.
 
         Args:
             action: Its name.
-            repeatable: Whether to do it twice is no worse than once.
+            repeatable: Whether a second call does no harm.
             **params: Its parameters.
 
         Raises:
             AnkiError: Anki refuses it.
             AuthenticationError: The key is missing or wrong.
-            TransientError: Anki cannot be reached, or its reply was lost.
+            TransientError: Anki cannot be reached, or its response was lost.
         """
-        reply = self._post(self._request(action, params), repeatable)
+        response = self._post(self._request(action, params), repeatable)
         try:
-            answer = reply.json()
-        except TransientError:  # a page for people, say
+            answer = response.json()
+        except TransientError:  # it is not JSON
             answer = None
         return self._result(action, answer)
 
     def calls(self, calls: Iterable[Call]) -> list[Any]:
-        """Do several actions in as few requests as is fastest; return each result, or the `AnkiError` in its place.
+        """Call several actions in a few requests; return each result, or the `AnkiError` in its place.
 
         Raises:
-            TransientError: Anki cannot be reached. What was done is done.
+            TransientError: Anki cannot be reached. Earlier actions are not undone.
         """
         results: list[Any] = []
         for batch in self._batches(calls):
             answers = self.call("multi", actions=[self._request(*call) for call in batch])
             if not isinstance(answers, list) or len(answers) != len(batch):
-                raise ProviderError("Anki does not answer each of several calls.")
+                raise ProviderError("Anki did not answer every call.")
             for (action, _), answer in zip(batch, answers, strict=True):
                 try:
                     results.append(self._result(action, answer))
@@ -96,7 +96,7 @@ class AnkiConnect:
         return results
 
     def supported(self, actions: Sequence[str]) -> set[str]:
-        """Return those of some actions that this release of the add-on has."""
+        """Return which of these actions this release of the add-on has."""
         try:
             answer = self.call("apiReflect", scopes=["actions"], actions=list(actions))
             return set(answer["actions"])
@@ -104,7 +104,7 @@ class AnkiConnect:
             return set()
 
     def _request(self, action: str, params: dict[str, Any]) -> dict[str, Any]:
-        # Each action of several is looked at by itself, and so has a version and a key of its own.
+        # Each of several actions needs the version and the key, too.
         request = {"action": action, "version": VERSION, "params": params}
         return request if self._key is None else {**request, "key": self._key}
 
@@ -113,7 +113,7 @@ class AnkiConnect:
         size = 0
         for call in calls:
             length = len(json.dumps(call[1]))
-            if batch and (size + length > BEST_BODY or len(batch) == MOST_CALLS):
+            if batch and (size + length > BEST_BODY_BYTES or len(batch) == MAX_CALLS):
                 yield batch
                 batch, size = [], 0
             batch.append(call)
@@ -123,21 +123,21 @@ class AnkiConnect:
 
     def _result(self, action: str, answer: Any) -> Any:
         if not isinstance(answer, dict) or "error" not in answer or "result" not in answer:
-            raise ProviderError("What answers here is not AnkiConnect.", hint="Check url.")
+            raise ProviderError("The program at this address is not AnkiConnect.", hint="Check url.")
         if answer["error"] is None:
             return answer["result"]
-        said = redact(str(answer["error"]), [self._key] if self._key else [])
-        if "api key" in said:
+        reason = redact(str(answer["error"]), [self._key] if self._key else [])
+        if "api key" in reason:
             raise AuthenticationError(
-                f"AnkiConnect refuses the key ({said}).",
-                hint="Set api_key to what the add-on's setting apiKey says; leave it out if that is null.",
+                f"AnkiConnect refuses the key ({reason}).",
+                hint="Set api_key to the add-on's setting apiKey, or remove it if that is null.",
             )
         hint = None
-        if _NO_COLLECTION in said:
-            hint = "Open a profile in Anki, and close what covers its main window."
-        elif said == "unsupported action":
+        if _NO_COLLECTION in reason:
+            hint = "Open a profile in Anki, and close all windows in front of its main window."
+        elif reason == "unsupported action":
             hint = "Update the add-on AnkiConnect in Anki, under Tools, Add-ons."
-        raise AnkiError(action, said, hint=hint)
+        raise AnkiError(action, reason, hint=hint)
 
 
 def unreachable(url: str, error: TransientError) -> TransientError:

@@ -1,7 +1,6 @@
-"""Which of a deck's notes are in Anki already, and what is different about them.
+"""Finds the notes of a deck among those in Anki, and their differences.
 
-AnkiConnect does not tell the identity that a note had in a package, so a note is known by what it says: its first
-field, and its reading where it has one.
+AnkiConnect does not report the guid of a note, so a note is found by its first field, and its reading if it has one.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _MEDIA = re.compile(r"\[sound:|<img\b")
 
 
 @attrs.frozen
-class Existing:
+class ExistingNote:
     """A note in Anki.
 
     Attributes:
@@ -37,97 +36,94 @@ class Existing:
     tags: frozenset[str]
 
     @classmethod
-    def from_info(cls, info: Mapping[str, Any]) -> Existing:
-        """Return the note that an entry of `notesInfo` describes."""
+    def from_info(cls, info: Mapping[str, Any]) -> ExistingNote:
+        """Return the note of an entry of `notesInfo`."""
         fields = {str(name): str(field["value"]) for name, field in info["fields"].items()}
         return cls(int(info["noteId"]), fields, frozenset(info.get("tags", ())))
 
     def changes(self, fields: Mapping[str, str]) -> dict[str, str]:
-        """Return the new content of those fields in which this note differs from how it should be.
+        """Return the fields that must change, with their new content.
 
-        A sound or picture is not given up for none: that a provider failed today is no reason to lose it. Nor is
-        its credit then. All other fields become what they should be.
+        A sound or picture is not replaced by nothing, and neither is its credit: a provider that failed today is no
+        reason to lose them.
         """
         changed = {
-            name: composed(value)
+            name: normalize(value)
             for name, value in fields.items()
-            if composed(self.fields.get(name, "")) != composed(value)
+            if normalize(self.fields.get(name, "")) != normalize(value)
         }
-        kept = {
+        unchanged = {
             name for name, value in changed.items() if not value and _MEDIA.search(self.fields.get(name, ""))
         }
-        if kept and changed.get(_CREDIT, "") in composed(self.fields.get(_CREDIT, "")):
-            kept.add(_CREDIT)
-        return {name: value for name, value in changed.items() if name not in kept}
+        if unchanged and changed.get(_CREDIT, "") in normalize(self.fields.get(_CREDIT, "")):
+            unchanged.add(_CREDIT)
+        return {name: value for name, value in changed.items() if name not in unchanged}
 
-    def lacks(self, tags: Iterable[str]) -> list[str]:
-        """Return those tags that this one does not have; to Anki, case makes no difference."""
-        there = {tag.casefold() for tag in self.tags}
-        return [tag for tag in tags if tag.casefold() not in there]
+    def missing_tags(self, tags: Iterable[str]) -> list[str]:
+        """Return the tags that this note does not have; Anki ignores their case."""
+        own = {tag.casefold() for tag in self.tags}
+        return [tag for tag in tags if tag.casefold() not in own]
 
 
 @attrs.frozen
-class Matched:
-    """A deck's notes, sorted by whether Anki has them.
+class Matches:
+    """The notes of a deck, compared with those in Anki.
 
     Attributes:
-        there: Those that it has, with what it has.
-        new: Those that it has not.
-        alike: Of `new`, those that are written like another note, and mean something else.
+        known: The notes that Anki has, each with the one in Anki.
+        new: The notes that Anki does not have.
+        alike: The guids of new notes with the same first field as another note.
     """
 
-    there: tuple[tuple[Note, Existing], ...]
+    known: tuple[tuple[Note, ExistingNote], ...]
     new: tuple[Note, ...]
     alike: frozenset[str]
 
 
-def match(notes: Sequence[Note], existing: Sequence[Existing], first: str) -> Matched:
-    """Find each note among those that Anki has.
+def match_notes(notes: Sequence[Note], existing: Sequence[ExistingNote], first: str) -> Matches:
+    """Find each note among those in Anki.
 
-    Of several notes that are written alike, each goes with the one that it has most in common with.
+    If several notes have the same key, those with the fewest differences belong together.
 
     Args:
         notes: The notes of a deck.
-        existing: What Anki has.
+        existing: The notes in Anki.
         first: The name of the first field.
     """
-    left: dict[tuple[str, str], list[Existing]] = {}
-    for there in existing:
-        left.setdefault(_key(there.fields, first), []).append(there)
-    wanted: dict[tuple[str, str], list[Note]] = {}
-    for note in notes:
-        wanted.setdefault(_key(note.fields, first), []).append(note)
-    found: dict[str, Existing] = {}
-    for key, group in wanted.items():
-        pairs = [
-            (len(there.changes(note.fields)), note, there) for note in group for there in left.get(key, ())
-        ]
-        taken: set[int] = set()
-        # The pair with the fewest differences first; in order, where they are equal.
-        for _, note, there in sorted(pairs, key=itemgetter(0)):
-            if note.guid not in found and there.id not in taken:
-                found[note.guid] = there
-                taken.add(there.id)
+    by_key: dict[tuple[str, str], list[ExistingNote]] = {}
+    for each in existing:
+        by_key.setdefault(_key(each.fields, first), []).append(each)
+    pairs = [
+        (len(each.changes(note.fields)), note, each)
+        for note in notes
+        for each in by_key.get(_key(note.fields, first), ())
+    ]
+    found: dict[str, ExistingNote] = {}
+    taken: set[int] = set()
+    for _, note, each in sorted(pairs, key=itemgetter(0)):
+        if note.guid not in found and each.id not in taken:
+            found[note.guid] = each
+            taken.add(each.id)
     new = tuple(note for note in notes if note.guid not in found)
-    written = Counter(composed(there.fields.get(first, "")) for there in existing)
-    written.update(composed(note.fields.get(first, "")) for note in new)
-    alike = frozenset(note.guid for note in new if written[composed(note.fields.get(first, ""))] > 1)
-    return Matched(tuple((note, found[note.guid]) for note in notes if note.guid in found), new, alike)
+    spellings = Counter(normalize(each.fields.get(first, "")) for each in existing)
+    spellings.update(normalize(note.fields.get(first, "")) for note in new)
+    alike = frozenset(note.guid for note in new if spellings[normalize(note.fields.get(first, ""))] > 1)
+    return Matches(tuple((note, found[note.guid]) for note in notes if note.guid in found), new, alike)
 
 
 def _key(fields: Mapping[str, str], first: str) -> tuple[str, str]:
-    return composed(fields.get(first, "")), composed(fields.get(_READING, ""))
+    return normalize(fields.get(first, "")), normalize(fields.get(_READING, ""))
 
 
-def as_kept(note: Note) -> Note:
-    """Return a note as Anki keeps it, whichever way it comes there."""
-    fields = {name: composed(value.replace("\x1f", " ").strip()) for name, value in note.fields.items()}
-    # Controls are dropped, and an empty part of a tag is called blank.
-    tags = ["_".join(composed(re.sub(r"[\x00-\x08\x0e-\x1f\x7f]", "", tag)).split()) for tag in note.tags]
+def as_stored(note: Note) -> Note:
+    """Return a note as Anki would store it."""
+    fields = {name: normalize(value.replace("\x1f", " ").strip()) for name, value in note.fields.items()}
+    # Anki drops control characters, and calls an empty part of a tag "blank".
+    tags = ["_".join(normalize(re.sub(r"[\x00-\x08\x0e-\x1f\x7f]", "", tag)).split()) for tag in note.tags]
     parts = ["::".join(part or "blank" for part in tag.split("::")) for tag in tags if tag]
     return attrs.evolve(note, fields=fields, tags=tuple(dict.fromkeys(parts)))
 
 
-def composed(text: str) -> str:
-    """Return text with its letters and their accents together, as Anki keeps it."""
+def normalize(text: str) -> str:
+    """Return text with composed characters (NFC), as Anki stores it."""
     return unicodedata.normalize("NFC", text)

@@ -219,7 +219,7 @@ class Runware(ImageGenerationProvider):
             )
         price = _amount(outcome.get("cost"))
         if price is None:
-            raise ProviderError("Runware does not tell the price.")
+            raise ProviderError("Runware does not report the price.")
         return cost_estimate(price, requests)
 
     def _error_for(self, response: Response) -> ProviderError | None:

@@ -67,7 +67,7 @@ class MediaResult:
 
     Attributes:
         success: Whether there is a file.
-        file_path: The file, if there is one. Its ending tells its format.
+        file_path: The file, if there is one. Its ending shows its format.
         metadata: More about the file; `attribution` is a line of credit.
         error: Why there is no file, in words.
         failure: The same as an error of this package, if the provider gives one.
@@ -178,7 +178,7 @@ class MediaProvider(Provider, ABC):
         return cost_estimate(0.0, requests)
 
     def fetch_cost_estimate(self, requests: Sequence[MediaRequest]) -> dict[str, float]:
-        """Return the same as `get_cost_estimate`, but from the service itself if it tells prices for free.
+        """Return the same as `get_cost_estimate`, but from the service itself if it quotes prices for free.
 
         Raises:
             ProviderError: The service cannot be reached.

@@ -40,7 +40,7 @@ class SyncResult:
         processed_count: How many items arrived.
         metadata: More about it: `path` is the file that was written, `summary` what was done, in words.
         error_message: What went wrong, in words; empty if nothing did.
-        created_ids: The ids of the new notes at the target, if it tells them.
+        created_ids: The ids of the new notes at the target, if it reports them.
     """
 
     success: bool

@@ -147,7 +147,7 @@ def test_a_price_that_cannot_be_asked_is_not_known(run: Run, services: Services)
 def test_a_build_through_all_four(run: Run, services: Services) -> None:
     done = run("build", "spanish.csv", "-c", "online.toml")
     assert (done.code, done.err) == (0, "")
-    assert "The deck went to anki (2 notes added, 0 updated, 0 as they were).\n" in done.out
+    assert "The deck went to anki (2 notes added, 0 updated, 0 unchanged).\n" in done.out
     assert "$0.0027" in done.out
     notes = {note.fields["Word"]: note.fields for note in services.anki.notes()}
     assert set(notes) == {"hola", "agua"}

@@ -1340,8 +1340,8 @@ class TestMoney:
         [
             (runware.INVALID_PROMPT, InvalidRequestError, "invalidPositivePrompt "),
             (runware.INVALID_API_KEY, AuthenticationError, "invalidApiKey "),
-            (Told({}), ProviderError, "Runware does not tell the price."),
-            (Told({"cost": None}), ProviderError, "Runware does not tell the price."),
+            (Told({}), ProviderError, "Runware does not report the price."),
+            (Told({"cost": None}), ProviderError, "Runware does not report the price."),
             (Dropped(), TransientError, "The connection to 127.0.0.1 was lost "),
         ],
     )

@@ -47,7 +47,7 @@ from deckwright.testing.servers import Dropped, HtmlPage, LostReply, Reply, Slow
 from deckwright.toolkit.http.client import HttpClient
 from deckwright_builtins import anki as plugin
 from deckwright_builtins.anki import Anki
-from deckwright_builtins.anki.notes import Existing
+from deckwright_builtins.anki.notes import ExistingNote
 
 NEW, OLD = "25.11.9", "23.10.29"
 READING = {
@@ -94,7 +94,7 @@ CERTIFICATES = ssl.create_default_context()
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("deckwright.toolkit.http.client._DEFAULT_BACKOFF", tenacity.wait_none())
-    monkeypatch.setattr("deckwright_builtins.anki.handover._PAUSE", 0.01)
+    monkeypatch.setattr("deckwright_builtins.anki.new_notes._PAUSE", 0.01)
     monkeypatch.setattr("ssl.create_default_context", lambda **_: CERTIFICATES)
 
 
@@ -295,7 +295,7 @@ class TestHandingOver:
         assert result.processed_count == 3
         assert sorted(result.created_ids or []) == sorted(note.id for note in notes.values())
         assert result.metadata["cards"] == 8
-        assert result.metadata["summary"] == "3 notes added, 0 updated, 0 as they were"
+        assert result.metadata["summary"] == "3 notes added, 0 updated, 0 unchanged"
         require_in_order(server.collection)
 
     def test_a_second_time_changes_nothing(self, server: AnkiServer, connect: Connect, deck: Deck) -> None:
@@ -306,7 +306,7 @@ class TestHandingOver:
         assert written(server, since) == []
         assert state(server) == before
         assert result.created_ids == []
-        assert result.metadata["summary"] == "0 notes added, 0 updated, 3 as they were"
+        assert result.metadata["summary"] == "0 notes added, 0 updated, 3 unchanged"
         require_in_order(server.collection)
 
     def test_a_new_word_is_added(self, server: AnkiServer, connect: Connect, deck: Deck) -> None:
@@ -316,7 +316,7 @@ class TestHandingOver:
         after = by_word(server)
         assert after.pop("vaca").id == (result.created_ids or [])[0]
         assert after == before
-        assert result.metadata["summary"] == "1 note added, 0 updated, 3 as they were"
+        assert result.metadata["summary"] == "1 note added, 0 updated, 3 unchanged"
 
     def test_a_changed_translation_updates_its_note(
         self, server: AnkiServer, connect: Connect, deck: Deck
@@ -339,7 +339,7 @@ class TestHandingOver:
         result = done(connect(server).sync_deck(translated(deck, "tomcat")))
         assert (state(server), written(server, since)) == (before, [])
         assert result.metadata["outdated"] == 1
-        assert "1 differ and were left so; update_existing = true changes them" in result.metadata["summary"]
+        assert "1 outdated (set update_existing = true to update them)" in result.metadata["summary"]
 
     def test_a_provider_that_fails_today_takes_no_sound_away(
         self, server: AnkiServer, connect: Connect, deck: Deck
@@ -718,7 +718,7 @@ class TestMedia:
 class TestWhatAnkiDoesNotTake:
     def test_a_note_without_its_first_field(self, server: AnkiServer, connect: Connect, deck: Deck) -> None:
         result = connect(server).sync_deck(with_notes(deck, word(" ", "cat"), *deck.notes))
-        assert failure(result) == "Anki did not take all notes.\ncat: its field 'Word' is empty"
+        assert failure(result) == "Anki refused some notes.\ncat: its field 'Word' is empty"
         assert result.processed_count == 3
         assert by_word(server).keys() == {"gato", "perro", "hola"}
 
@@ -728,8 +728,8 @@ class TestWhatAnkiDoesNotTake:
         done(connect(adding).sync_deck(deck))
         twice = with_notes(deck, word("vaca", "cow"), *deck.notes, word("<b>gato</b>", "cat"))
         result = connect(adding).sync_deck(twice)
-        told = DUPLICATE if version == NEW else "Anki does not take it"
-        assert failure(result) == f"Anki did not take all notes.\n<b>gato</b>: {told}"
+        told = DUPLICATE if version == NEW else "Anki refused it"
+        assert failure(result) == f"Anki refused some notes.\n<b>gato</b>: {told}"
         assert (result.processed_count, result.metadata["unchanged"]) == (4, 3)
         assert by_word(adding).keys() == {"gato", "perro", "hola", "vaca"}
 
@@ -738,7 +738,7 @@ class TestWhatAnkiDoesNotTake:
     ) -> None:
         server = by("add", start())
         result = connect(server).sync_deck(with_notes(deck, *deck.notes, word("<b>gato</b>", "cat")))
-        assert failure(result) == f"Anki did not take all notes.\n<b>gato</b>: {DUPLICATE}"
+        assert failure(result) == f"Anki refused some notes.\n<b>gato</b>: {DUPLICATE}"
         assert by_word(server).keys() == {"gato", "perro", "hola"}
 
     @pytest.mark.parametrize("problem", ["['no']", "no"])
@@ -748,7 +748,7 @@ class TestWhatAnkiDoesNotTake:
         adding.refuse("addNotes", problem)
         adding.refuse("addNote", "odd")
         result = connect(adding).sync_deck(deck)
-        assert failure(result) == "Anki did not take all notes.\ngato: odd"
+        assert failure(result) == "Anki refused some notes.\ngato: odd"
         assert by_word(adding).keys() == {"perro", "hola"}
 
     def test_only_the_first_few_of_many_are_told(
@@ -810,7 +810,7 @@ class TestWhatAnkiDoesNotTake:
             server.refuse("updateNoteFields", said)
         result = connect(server, update_existing=True).sync_deck(translated(deck, "tomcat"))
         reason = said or "it is open in Anki and was not updated"
-        assert failure(result) == f"Anki did not take all notes.\ngato: {reason}"
+        assert failure(result) == f"Anki refused some notes.\ngato: {reason}"
         # It is in Anki all the same.
         assert (result.processed_count, result.metadata["unchanged"], result.metadata["stuck"]) == (3, 2, 1)
 
@@ -822,7 +822,7 @@ class TestWhatAnkiDoesNotTake:
         server = start(Shrinking())
         done(connect(server).sync_deck(deck))
         result = connect(server, update_existing=True).sync_deck(translated(deck, "tomcat"))
-        assert failure(result) == "Anki did not take all notes.\ngato: it was deleted in Anki meanwhile"
+        assert failure(result) == "Anki refused some notes.\ngato: it was deleted in Anki meanwhile"
         assert result.processed_count == 2
 
     def test_where_none_is_taken_none_is_counted(
@@ -965,7 +965,7 @@ class TestLostReplies:
         server.fail(Slow(0.6), when=asks_for("importPackage"))
         result = done(connect(server, timeout=0.4, max_retries=retries).sync_deck(deck))
         assert asked(server).count("importPackage") == 1
-        assert result.metadata["summary"] == "3 notes added, 0 updated, 0 as they were"
+        assert result.metadata["summary"] == "3 notes added, 0 updated, 0 unchanged"
         assert server.media() == {file.name: file.read_bytes() for file in deck.media}
 
     def test_an_import_that_goes_on_while_anki_answers(
@@ -988,7 +988,7 @@ class TestLostReplies:
         server = start()
         server.fail(Dropped(), when=asks_for("importPackage"))
         result = connect(server, timeout=0.3).sync_deck(deck)
-        assert "gato: Anki did not refuse it, and it is not there" in failure(result)
+        assert "gato: Anki accepted it, but did not add it" in failure(result)
         assert (result.processed_count, result.created_ids) == (0, [])
 
     def test_one_that_is_looked_for_no_more_once_it_is_closed(
@@ -1084,8 +1084,8 @@ class TestConnection:
     @pytest.mark.parametrize(
         ("theirs", "ours", "told"),
         [
-            (None, "sesame", "leave it out if that is null"),
-            ("sesame", None, "AnkiConnect wants a key, and api_key is not set."),
+            (None, "sesame", "or remove it if that is null"),
+            ("sesame", None, "AnkiConnect requires a key, but api_key is not set."),
             ("sesame", "wrong", "AnkiConnect refuses the key"),
         ],
     )
@@ -1120,7 +1120,7 @@ class TestConnection:
         self, start: Start, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(AnkiConnect, "requestPermission", lambda self: {"permission": "denied"})
-        with pytest.raises(AuthenticationError, match="does not let this program in"):
+        with pytest.raises(AuthenticationError, match="does not accept this program"):
             connect(start()).check_connection()
 
     def test_an_origin_is_not_allowed(self, start: Start, connect: Connect) -> None:
@@ -1148,7 +1148,7 @@ class TestConnection:
     def test_another_profile_is_open(self, start: Start, connect: Connect, deck: Deck) -> None:
         server = start(profile="Ann", profiles=("Ann", "Bob"))
         message = failure(connect(server, profile="Bob").sync_deck(deck))
-        assert message.startswith("Anki has the profile 'Ann' open, not 'Bob'.\n")
+        assert message.startswith("Anki has the profile 'Ann' open, but 'Bob' is required.\n")
         assert written(server) == []
         done(connect(server, profile="Ann").sync_deck(deck))
 
@@ -1157,7 +1157,9 @@ class TestConnection:
     ) -> None:
         monkeypatch.delattr(AnkiConnect, "getActiveProfile")
         assert connect(start()).check_connection() == "Anki answers"
-        with pytest.raises(ProviderError, match="does not say which profile is open, not 'Bob'"):
+        with pytest.raises(
+            ProviderError, match="does not report which profile is open, but 'Bob' is required"
+        ):
             connect(start(), profile="Bob").check_connection()
 
     @pytest.mark.parametrize(
@@ -1170,16 +1172,16 @@ class TestConnection:
         server.fail(fault, times=None)
         message = failure(connect(server, launch_wait_time=60).sync_deck(deck))
         assert "answered 404 (Not Found)" in message or message == (
-            "What answers here is not AnkiConnect.\n  Check url."
+            "The program at this address is not AnkiConnect.\n  Check url."
         )
 
     def test_answers_that_are_not_as_they_should_be(
         self, start: Start, connect: Connect, deck: Deck, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for action, answer, told in (
-            ("multi", [], "does not answer each of several calls"),
-            ("addNotes", [], "does not say which notes it has added"),
-            ("storeMediaFile", None, "it gives no name"),
+            ("multi", [], "did not answer every call"),
+            ("addNotes", [], "did not report which notes it added"),
+            ("storeMediaFile", None, "it does not report the name"),
             ("apiReflect", None, ""),
         ):
             with monkeypatch.context() as changed:
@@ -1401,7 +1403,7 @@ class TestChanges:
     def test_only_media_and_their_credit_are_kept_back(
         self, old: dict[str, str], new: dict[str, str], changes: dict[str, str]
     ) -> None:
-        assert Existing(1, old, frozenset()).changes(new) == changes
+        assert ExistingNote(1, old, frozenset()).changes(new) == changes
 
 
 class Voice(MediaProvider):
