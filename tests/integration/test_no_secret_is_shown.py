@@ -56,24 +56,21 @@ ECHOES = [
     Redirect(f"http://127.0.0.1:9/lost?key={quote(KEY, safe='')}"),
     Reply.of_json({"result": None, "error": f"unknown key {KEY}"}),
 ]
-GENERIC = [
-    Reply(401),
+# They repeat nothing, and one client meets them for all services: only the one whose key is in its URLs has them all.
+SOME = [Reply(401), Slow(3600), Dropped(), HtmlPage()]
+OTHERS = [
     Reply(403),
     Reply(404),
     Reply(429, headers={"Retry-After": "0"}),
     Reply(429, headers={"Retry-After": "7200"}),
     Reply(503),
     Reply(504),
-    Slow(3600),
     Truncated(),
-    Dropped(),
     Dropped(after=0),
     Dropped(reset=True),
     LostReply(),
-    HtmlPage(),
     Oversized(200_000_000),
     GzipBomb(101_000_000),  # just above the limit
-    *ECHOES,
 ]
 
 
@@ -114,7 +111,7 @@ class Service:
 
 
 SERVICES = [
-    Service("forvo", "audio", lambda: ForvoServer(KEY), named_faults(forvo)),
+    Service("forvo", "audio", lambda: ForvoServer(KEY), [*named_faults(forvo), *OTHERS]),
     Service("openai", "image", lambda: OpenAIServer(KEY), named_faults(openai)),
     Service("runware", "image", lambda: RunwareServer(KEY), named_faults(runware)),
     Service("anki", "sync", lambda: AnkiServer(key=KEY, tick=0), []),
@@ -122,7 +119,7 @@ SERVICES = [
 CASES = [
     pytest.param(service, fault, id=f"{service.name}-{place}-{type(fault).__name__}")
     for service in SERVICES
-    for place, fault in enumerate([None, *service.faults, *GENERIC])
+    for place, fault in enumerate([None, *ECHOES, *SOME, *service.faults])
 ]
 
 
@@ -198,13 +195,13 @@ def test_the_key_is_nowhere(service: Service, fault: Any, hunt: Hunt, tmp_path: 
                 server.fail(fault, times=None, when=asks_for_a_file)
                 hunt.see(provider.generate_media(request))
         again()
-        try:
-            report = build_deck(
-                WORDS, config=config, output=None if service.type == "sync" else tmp_path / "a.apkg"
-            )
-            hunt.see(report, json.dumps(report_as_dict(report), default=str))
-        except Exception as error:
-            hunt.see_error(error)
+        if fault is None or fault in ECHOES:
+            output = None if service.type == "sync" else tmp_path / "a.apkg"
+            try:
+                report = build_deck(WORDS, config=config, output=output)
+                hunt.see(report, json.dumps(report_as_dict(report), default=str))
+            except Exception as error:
+                hunt.see_error(error)
     assert hunt.seen
     assert hunt.found() == []
     leftovers = [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")]
