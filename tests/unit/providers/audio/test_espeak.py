@@ -46,6 +46,14 @@ WORDS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Espeak]:
+    """A provider for all tests that change nothing in it: each provider starts a process."""
+    provider = Espeak()
+    yield provider
+    provider.close()
+
+
 @pytest.fixture
 def provider() -> Iterator[Espeak]:
     provider = Espeak()
@@ -107,41 +115,41 @@ def a_program_with_a_worker(code: str, *inherited: int) -> subprocess.Popen[byte
 class TestSound:
     @pytest.mark.parametrize(("language", "word"), WORDS)
     def test_a_word_becomes_a_short_clear_mp3(
-        self, provider: Espeak, hear: Hear, language: str, word: str
+        self, shared: Espeak, hear: Hear, language: str, word: str
     ) -> None:
-        sound = hear(provider, word, language)
+        sound = hear(shared, word, language)
         assert 0.2 < sound.seconds < 1.5
         assert sound.peak < 32_767
         assert -27 < sound.decibels < -10
         assert max(sound.silence) <= 0.2
 
     @pytest.mark.parametrize("language", ["en", "de", "es", "fr"])
-    def test_it_is_about_as_loud_as_pico(self, provider: Espeak, hear: Hear, language: str) -> None:
+    def test_it_is_about_as_loud_as_pico(self, shared: Espeak, hear: Hear, language: str) -> None:
         pytest.importorskip("py_nanotts")
         words = [word for tag, word in WORDS if tag == language]
 
         def loudness(synthesiser: Any) -> float:
             return sum(hear(synthesiser, word, language).decibels for word in words) / len(words)
 
-        assert loudness(provider) == pytest.approx(loudness(Pico()), abs=3)
+        assert loudness(shared) == pytest.approx(loudness(Pico()), abs=3)
 
     def test_the_same_word_gives_the_same_bytes_whatever_came_before(
-        self, provider: Espeak, make: Callable[[dict[str, Any]], Espeak], say: Say
+        self, shared: Espeak, make: Callable[[dict[str, Any]], Espeak], say: Say
     ) -> None:
         def spoken(by: Espeak) -> bytes:
             path = say(by, "house", "en").file_path
             assert path is not None
             return path.read_bytes()
 
-        first = spoken(provider)
-        say(provider, "vache", "fr")
-        assert spoken(provider) == first
+        first = spoken(shared)
+        say(shared, "vache", "fr")
+        assert spoken(shared) == first
         assert spoken(make({})) == first
 
     def test_settings_change_what_is_heard(
-        self, make: Callable[[dict[str, Any]], Espeak], hear: Hear
+        self, shared: Espeak, make: Callable[[dict[str, Any]], Espeak], hear: Hear
     ) -> None:
-        plain = hear(make({}), "water", "en")
+        plain = hear(shared, "water", "en")
         assert hear(make({"speed": 80}), "water", "en").seconds > plain.seconds * 1.2
         assert hear(make({"volume": 40}), "water", "en").decibels < plain.decibels - 4
         assert hear(make({"pitch": 90}), "water", "en").samples != plain.samples
@@ -176,24 +184,24 @@ class TestLanguages:
         ],
     )
     def test_a_tag_finds_its_voice(
-        self, make: Callable[[dict[str, Any]], Espeak], hear: Hear, tag: str, voice: str
+        self, shared: Espeak, make: Callable[[dict[str, Any]], Espeak], hear: Hear, tag: str, voice: str
     ) -> None:
         word = {"zh": "鱼", "chr": "ᎣᏏᏲ"}.get(tag.partition("-")[0], "cent")
         # A tag that chooses no voice, and Chinese so that any text is read.
         spoken = hear(make({"voice": voice}), word, "zh-x-any")
-        assert hear(make({}), word, tag).samples == spoken.samples
+        assert hear(shared, word, tag).samples == spoken.samples
 
-    def test_an_unknown_language_is_not_found_and_named(self, provider: Espeak, say: Say) -> None:
-        failure = say(provider, "word", "xx-YY").failure
+    def test_an_unknown_language_is_not_found_and_named(self, shared: Espeak, say: Say) -> None:
+        failure = say(shared, "word", "xx-YY").failure
         assert isinstance(failure, NotFoundError)
         assert "'xx-yy'" in failure.message
 
     @pytest.mark.parametrize("voice", ["en-gb-scotland", "English (Scotland)", "gmw/en-GB-scotland", "en+f3"])
     def test_a_voice_of_ones_own_choice(
-        self, make: Callable[[dict[str, Any]], Espeak], hear: Hear, voice: str
+        self, shared: Espeak, make: Callable[[dict[str, Any]], Espeak], hear: Hear, voice: str
     ) -> None:
         own = hear(make({"voice": voice}), "house", "en")
-        assert own.samples != hear(make({}), "house", "en").samples
+        assert own.samples != hear(shared, "house", "en").samples
 
     def test_a_voice_that_does_not_exist_is_named(
         self, make: Callable[[dict[str, Any]], Espeak], say: Say
@@ -204,40 +212,40 @@ class TestLanguages:
 
 
 class TestWriting:
-    def test_japanese_is_spoken_by_its_reading(self, provider: Espeak, hear: Hear) -> None:
-        by_reading = hear(provider, "日本", "ja", reading="にほん")
-        assert by_reading.samples == hear(provider, "にほん", "ja").samples
+    def test_japanese_is_spoken_by_its_reading(self, shared: Espeak, hear: Hear) -> None:
+        by_reading = hear(shared, "日本", "ja", reading="にほん")
+        assert by_reading.samples == hear(shared, "にほん", "ja").samples
 
     @pytest.mark.parametrize("params", [{}, {"reading": ""}, {"reading": " "}, {"reading": "日本"}])
     def test_kanji_without_a_reading_are_not_found(
-        self, provider: Espeak, say: Say, params: dict[str, str]
+        self, shared: Espeak, say: Say, params: dict[str, str]
     ) -> None:
-        failure = say(provider, "食べる", "ja", **params).failure
+        failure = say(shared, "食べる", "ja", **params).failure
         assert isinstance(failure, NotFoundError)
         assert "reading" in (failure.hint or "")
 
-    def test_a_reading_is_for_japanese_only(self, provider: Espeak, hear: Hear) -> None:
-        with_reading = hear(provider, "鱼", "zh", reading="yu2")
-        assert with_reading.samples == hear(provider, "鱼", "zh").samples
+    def test_a_reading_is_for_japanese_only(self, shared: Espeak, hear: Hear) -> None:
+        with_reading = hear(shared, "鱼", "zh", reading="yu2")
+        assert with_reading.samples == hear(shared, "鱼", "zh").samples
 
-    def test_chinese_characters_outside_chinese_are_not_found(self, provider: Espeak, say: Say) -> None:
-        assert isinstance(say(provider, "日本", "en").failure, NotFoundError)
+    def test_chinese_characters_outside_chinese_are_not_found(self, shared: Espeak, say: Say) -> None:
+        assert isinstance(say(shared, "日本", "en").failure, NotFoundError)
 
     @pytest.mark.parametrize("word", ["...", "\u200b"])
-    def test_what_makes_no_sound_is_not_found(self, provider: Espeak, say: Say, word: str) -> None:
-        assert isinstance(say(provider, word, "en").failure, NotFoundError)
+    def test_what_makes_no_sound_is_not_found(self, shared: Espeak, say: Say, word: str) -> None:
+        assert isinstance(say(shared, word, "en").failure, NotFoundError)
 
     @pytest.mark.parametrize(
         "word",
         ["naïve", "123", "a\x00b", "cat\ud83d", "two\nlines", "😀", "&amp;", "%s%n", '"quoted"', "x" * 2000],
     )
-    def test_odd_writing_is_spoken(self, provider: Espeak, hear: Hear, word: str) -> None:
-        assert hear(provider, word, "en").seconds > 0.2
+    def test_odd_writing_is_spoken(self, shared: Espeak, hear: Hear, word: str) -> None:
+        assert hear(shared, word, "en").seconds > 0.2
 
-    def test_markup_and_phonemes_are_read_as_they_are_written(self, provider: Espeak, hear: Hear) -> None:
-        plain = hear(provider, "cat", "en").seconds
-        assert hear(provider, "<b>cat</b>", "en").seconds > plain + 0.3
-        assert hear(provider, "[[k'at]]", "en").samples != hear(provider, "cat", "en").samples
+    def test_markup_and_phonemes_are_read_as_they_are_written(self, shared: Espeak, hear: Hear) -> None:
+        plain = hear(shared, "cat", "en").seconds
+        assert hear(shared, "<b>cat</b>", "en").seconds > plain + 0.3
+        assert hear(shared, "[[k'at]]", "en").samples != hear(shared, "cat", "en").samples
 
 
 class TestProcess:
@@ -297,7 +305,7 @@ class TestProcess:
     def test_a_word_that_hangs_is_cut_off_and_the_next_one_works(
         self, started: list[subprocess.Popen[bytes]], make: Callable[[dict[str, Any]], Espeak], say: Say
     ) -> None:
-        provider = make({"timeout": 2})
+        provider = make({"timeout": 1})
         say(provider, "house", "en")
         os.kill(started[0].pid, signal.SIGSTOP)
         assert isinstance(say(provider, "house", "en").failure, TransientError)
@@ -349,8 +357,8 @@ class TestProcess:
             assert pipe.read() == b""
 
     def test_eight_threads_may_share_one_provider(self, provider: Espeak, tmp_path: Path) -> None:
-        wanted = [(language, word) for language, word in WORDS for _ in range(8)]
-        assert len(wanted) >= 8 * 19
+        wanted = [(language, word) for language, word in WORDS for _ in range(2)]
+        assert len(wanted) > 8 * 4
 
         def spoken(numbered: tuple[int, tuple[str, str]]) -> bytes:
             number, (language, word) = numbered
