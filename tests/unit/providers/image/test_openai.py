@@ -8,7 +8,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import openai as official
 import pytest
 
 from deckwright import (
@@ -923,6 +922,8 @@ class Kept:
 def test_the_official_client_understands_the_same(
     server: OpenAIServer, make: Make, paint: Paint, settings: dict[str, Any]
 ) -> None:
+    import openai as official  # takes long
+
     kept = Kept()
     server.fail(kept)
     result = paint(make(**settings))
