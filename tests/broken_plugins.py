@@ -37,13 +37,13 @@ def file_of(name: str, plugin: Mapping[str, str]) -> str:
 
 def findings_about(findings: Iterable[Finding], file: str) -> list[Finding]:
     """Return the findings that name a file."""
-    return [one for one in findings if file in f"{one['about']} {one['what']} {one['file']}"]
+    return [one for one in findings if file in f"{one['where']} {one['message']} {one['file']}"]
 
 
 def matches(finding: Finding, plugin: Mapping[str, str]) -> bool:
     """Return whether this is the expected finding about a plugin."""
-    text = f"{finding['about']}: {finding['what']}"
-    return plugin["message"] in text and plugin["hint"] in f"{finding['what']} {finding['mend']}"
+    text = f"{finding['where']}: {finding['message']}"
+    return plugin["message"] in text and plugin["hint"] in f"{finding['message']} {finding['hint']}"
 
 
 def deck_in(package: Path) -> tuple[list[Any], list[Any], list[tuple[str, bytes]]]:

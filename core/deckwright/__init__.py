@@ -21,12 +21,12 @@ from deckwright._version import __version__
 _NAMES = {
     "deckwright.builder": "build_deck BuildReport Progress",
     "deckwright.config.loader": "Config",
-    "deckwright.diagnostics": "ProviderFailure",
+    "deckwright.diagnostics": "Diagnostic ProviderFailure",
     "deckwright.errors": (
         "AuthenticationError BadMediaError BudgetError BuildError ConfigError ContentPolicyError DataError "
-        "DeckwrightError InvalidRequestError MissingDependencyError NotFoundError PluginError ProviderConflictError "
-        "ProviderError ProvidersFailedError QuotaError RateLimitedError ReadOnlyError RegistrationError "
-        "SettingError TransientError UnknownProviderError"
+        "DeckwrightError DiagnosticsError InvalidRequestError MissingDependencyError NotFoundError "
+        "PluginError ProviderConflictError ProviderError ProvidersFailedError QuotaError RateLimitedError "
+        "ReadOnlyError RegistrationError SettingError TransientError UnknownProviderError"
     ),
     "deckwright.hooks": "ProviderInfo ProviderType Traits hookimpl",
     "deckwright.providers.data": "DataProvider",

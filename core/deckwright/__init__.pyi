@@ -5,6 +5,7 @@ from deckwright.builder import build_deck as build_deck
 from deckwright.config.loader import Config as Config
 from deckwright.default_registry import MEDIA_PROVIDER_REGISTRY as MEDIA_PROVIDER_REGISTRY
 from deckwright.default_registry import get_provider_registry as get_provider_registry
+from deckwright.diagnostics import Diagnostic as Diagnostic
 from deckwright.diagnostics import ProviderFailure as ProviderFailure
 from deckwright.errors import AuthenticationError as AuthenticationError
 from deckwright.errors import BadMediaError as BadMediaError
@@ -14,6 +15,7 @@ from deckwright.errors import ConfigError as ConfigError
 from deckwright.errors import ContentPolicyError as ContentPolicyError
 from deckwright.errors import DataError as DataError
 from deckwright.errors import DeckwrightError as DeckwrightError
+from deckwright.errors import DiagnosticsError as DiagnosticsError
 from deckwright.errors import InvalidRequestError as InvalidRequestError
 from deckwright.errors import MissingDependencyError as MissingDependencyError
 from deckwright.errors import NotFoundError as NotFoundError

@@ -1,18 +1,21 @@
-"""Every error that Deckwright raises on purpose, and what each one means for what happens next.
+"""Every error that Deckwright raises on purpose.
 
-All are `DeckwrightError`. Those that answer wrong input are `ValueError` too, so that a program may catch
-either. An error says what is wrong and where; its `hint`, when it has one, says how to mend it.
+All are `DeckwrightError`. Those for wrong input are `ValueError` too, so that a program may catch either. An error says
+what is wrong and where; its `hint`, when it has one, says how to fix it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, ClassVar
 
+import attrs
+
+from deckwright.diagnostics import Diagnostic
 from deckwright.secrets import redact
 
-# What the code of others may raise without ending a build. An interrupt is not among it: that is the user's.
+# What the code of a plugin may raise without ending a build. An interrupt is not included: that is the user's.
 CATCHABLE = (Exception, SystemExit)
 
 
@@ -50,16 +53,38 @@ def _remade(kind: type[DeckwrightError], args: tuple[Any, ...], state: dict[str,
     return error
 
 
-class ConfigError(DeckwrightError, ValueError):
-    """The configuration is wrong in itself: every fault that was found, at once.
+class DiagnosticsError(DeckwrightError, ValueError):
+    """Everything that was found wrong at once.
 
     Attributes:
-        faults: One sentence a fault, each with its place.
+        diagnostics: One for each fault.
     """
 
-    def __init__(self, faults: Sequence[str] | str, *, hint: str | None = None) -> None:
-        self.faults = (faults,) if isinstance(faults, str) else tuple(faults)
-        super().__init__("\n".join(self.faults), hint=hint)
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        if len(self.diagnostics) == 1:
+            [only] = self.diagnostics
+            super().__init__(str(attrs.evolve(only, hint="")), hint=only.hint or None)
+        else:
+            super().__init__("\n".join(map(str, self.diagnostics)))
+
+    def redact(self, secrets: Iterable[str]) -> None:
+        """Mask every one of `secrets` in what this error says."""
+        secrets = tuple(secrets)
+        super().redact(secrets)
+        self.diagnostics = tuple(each.redacted(secrets) for each in self.diagnostics)
+
+
+class ConfigError(DiagnosticsError):
+    """The configuration is wrong in itself: every fault that was found, at once.
+
+    Args:
+        faults: Diagnostics, or one fault in words.
+        hint: How to fix a fault that is given in words.
+    """
+
+    def __init__(self, faults: Iterable[Diagnostic] | str, *, hint: str | None = None) -> None:
+        super().__init__([Diagnostic("error", "", faults, hint or "")] if isinstance(faults, str) else faults)
 
 
 class SettingError(ConfigError):
@@ -71,7 +96,7 @@ class SettingError(ConfigError):
     """
 
     def __init__(self, key: str, problem: str, *, hint: str | None = None) -> None:
-        super().__init__(f"{key}: {problem}", hint=hint)
+        super().__init__([Diagnostic("error", key, problem, hint or "")])
         self.key = key
         self.problem = problem
 
@@ -92,12 +117,8 @@ class RegistrationError(DeckwrightError, ValueError):
     """What was asked to be registered does not fit with what is there already."""
 
 
-class ProvidersFailedError(DeckwrightError, ValueError):
-    """Under `strict`: the providers that could not be set up, and all else that was found, together."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(problems))
+class ProvidersFailedError(DiagnosticsError):
+    """Under `strict`: every provider and plugin that failed, and all else that was found."""
 
 
 class DataError(DeckwrightError, ValueError):
@@ -119,13 +140,13 @@ class ProviderError(DeckwrightError):
 
     Attributes:
         out_for_run: Asking this provider again in the same run is pointless.
-        is_unforeseen: It stands for what the provider's code did not mean to do: an error of another kind, a hang.
-        is_overdue: It stands for a hang.
+        is_unexpected: The provider's code did not raise it on purpose: it raised another error, or hung.
+        is_timeout: The provider hung.
     """
 
     out_for_run: ClassVar[bool] = False
-    is_unforeseen = False
-    is_overdue = False
+    is_unexpected = False
+    is_timeout = False
 
 
 class TransientError(ProviderError):

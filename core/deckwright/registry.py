@@ -11,21 +11,19 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType, TracebackType
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
 from deckwright.config.loader import Config, secrets_in
 from deckwright.config.providers import (
     EVERY_PIPELINE,
-    OLD_SECTIONS,
     REGISTRY_KEYS,
     ProviderConfigs,
-    file_conflicts,
-    odd_sections,
     origin,
     read_provider_configs,
+    unread_sections,
 )
 from deckwright.config.settings import unknown_setting
-from deckwright.diagnostics import ProviderFailure
+from deckwright.diagnostics import Diagnostic, ProviderFailure
 from deckwright.errors import (
     CATCHABLE,
     ConfigError,
@@ -37,28 +35,27 @@ from deckwright.errors import (
 from deckwright.hooks import ProviderInfo
 from deckwright.plugins import Plugins, PluginSettings
 from deckwright.plugins.records import PluginRecord
-from deckwright.providers.data import DataProvider
-from deckwright.providers.media import MediaProvider, MediaRequest
-from deckwright.providers.sync import SyncProvider
+from deckwright.plugins.timeouts import GENERATION_TIME_FACTOR
+from deckwright.providers.media import MediaRequest
+from deckwright.registry_compat import SPECIFIED_TYPES, SpecifiedMethods
 from deckwright.secrets import redact, secret_values
 from deckwright.tracebacks import error_location, format_error, format_traceback
 
 logger = logging.getLogger(__name__)
 
-# The types that the methods of the specification are named for. Any other type is reached by `get`.
-SPECIFIED_TYPES = OLD_SECTIONS
-
-# How many times as long as for anything else a plugin may take to read a word list, or to make one sound or picture:
-# some paint it.
-PAINTING_TAKES = 20
-
 T = TypeVar("T")
-Key = tuple[str, str]
 # Type, then instance, to provider.
 Providers = Mapping[str, Mapping[str, Any]]
 
 
-class ProviderRegistry:
+class InstanceKey(NamedTuple):
+    """A configured provider."""
+
+    type: str
+    instance: str
+
+
+class ProviderRegistry(SpecifiedMethods):
     """The providers of one program or build.
 
     Args:
@@ -112,14 +109,14 @@ class ProviderRegistry:
         else:
             registry.config = Config.load(config)
         registry._setup_media_providers()
-        faults: list[str] = []
+        found: list[Diagnostic] = []
         if strict or (strict is None and registry.plugins.is_strict):
-            faults += registry.plugins.faults()
+            found += registry.plugins.all_problems()
         if strict:
-            faults += [*registry.problems(), *registry.warnings]
-        if faults:
+            found += [*registry.problems(), *registry.warnings]
+        if found:
             registry.close()
-            raise ProvidersFailedError(list(dict.fromkeys(faults)))
+            raise ProvidersFailedError(dict.fromkeys(found))
         return registry
 
     # The four steps from a configuration to providers
@@ -131,50 +128,54 @@ class ProviderRegistry:
     def _setup_media_providers(self) -> None:
         """Make and register every configured provider, of whatever type."""
         config = self._config_or_found()
-        configs = self._read_all(config)
-        plugins = self.plugins
-        for warning in (*odd_sections(config, configs), *plugins.unknown_names()):
+        configs = self._read_sections(config)
+        for warning in (*unread_sections(config, configs), *self.plugins.unknown_names()):
             self._warn(warning)
-        observed = plugins.observe("provider_registered")
         for type, instances in configs.items():
             for instance, written in instances.items():
-                key, name = (type, instance), written["type"]
-                self._written[key] = written
+                self._written[InstanceKey(type, instance)] = written
                 try:
-                    settings = config.resolved(written)
-                    known = plugins.known_settings(type, name)
-                    if known is not None and not known.issuperset(settings):
-                        self._warn_of_unknown(type, name, instance, settings)
-                    provider = self._create_media_provider(type, name, settings)
-                    if key in self._order:  # registered before, by hand
-                        self.set_pipeline_assignments(type, instance, settings["pipelines"])
-                    else:
-                        self._assignments[key] = tuple(settings["pipelines"])
-                    self._register_provider_by_type(type, instance, provider)
-                    self._made.add(key)
-                    # A class of the old contract may have no such thing.
-                    for warning in getattr(provider, "warnings", ()):
-                        self._warn(f"{config.where(f'providers.{type}.{instance}')}: {warning}")
+                    provider = self._set_up(config, type, instance, written)
                 except CATCHABLE as error:
                     self._record_failure(type, instance, error)
                 else:
-                    if observed:
-                        plugins.notify(
-                            "provider_registered", type=type, instance=instance, name=name, provider=provider
-                        )
+                    self.plugins.notify(
+                        "provider_registered",
+                        type=type,
+                        instance=instance,
+                        name=written["type"],
+                        provider=provider,
+                    )
 
-    def _read_all(self, config: Config) -> ProviderConfigs:
-        """Read every section that is wrong in itself if it is wrong, so that all the faults are told at once."""
-        faults: list[str] = []
+    def _set_up(self, config: Config, type: str, instance: str, written: dict[str, Any]) -> Any:
+        """Make one provider from its settings as they are written, and register it."""
+        key, name = InstanceKey(type, instance), written["type"]
+        settings = config.resolved(written)
+        known = self.plugins.known_settings(type, name)
+        if known is not None and not known.issuperset(settings):
+            self._warn_of_unknown(type, name, instance, settings)
+        provider = self._create_media_provider(type, name, settings)
+        self._assignments[key] = tuple(settings["pipelines"])
+        self._register_provider_by_type(type, instance, provider)
+        self._made.add(key)
+        # A class of the old contract may have no `warnings`.
+        for message in getattr(provider, "warnings", ()):
+            where = config.where(f"providers.{type}.{instance}")
+            self._warn(Diagnostic("warning", where, message))
+        return provider
+
+    def _read_sections(self, config: Config) -> ProviderConfigs:
+        """Read every section that may be wrong in itself, so that all faults are reported at once."""
+        faults: list[Diagnostic] = []
         configs: ProviderConfigs = {}
         try:
             configs = self._extract_provider_configs()
         except ConfigError as error:
-            faults += error.faults
+            faults += error.diagnostics
         try:
             config.section("plugins", PluginSettings)
         except ConfigError as error:
-            faults += error.faults
+            faults += error.diagnostics
         if faults:
             raise ConfigError(faults)
         return configs
@@ -222,7 +223,7 @@ class ProviderRegistry:
 
     def name_of(self, type: str, instance: str) -> str:
         """Return the name by which plugins know the provider of a configured instance."""
-        written = self._written.get((type, instance))
+        written = self._written.get(InstanceKey(type, instance))
         return written["type"] if written else instance
 
     def info_of(self, type: str, instance: str) -> ProviderInfo | None:
@@ -231,7 +232,7 @@ class ProviderRegistry:
 
     def owner(self, type: str, instance: str) -> PluginRecord | None:
         """Return the plugin that made the provider of an instance; None for one that was registered by hand."""
-        if (type, instance) not in self._made:
+        if InstanceKey(type, instance) not in self._made:
             return None
         return self.plugins.owner(type, self.name_of(type, instance))
 
@@ -242,43 +243,51 @@ class ProviderRegistry:
             What it returned: a `MediaResult`, if it does as it should.
 
         Raises:
-            OverdueError: It took too long.
-            Exception: Whatever it raises, though none should.
+            PluginTimeoutError: It took too long.
+            Exception: Whatever it raises, though it should raise nothing.
         """
         provider = self._providers[type][instance]
-        return self.limited(type, instance, provider.generate_media, times=PAINTING_TAKES)(request)
+        generate = self.with_timeout(type, instance, provider.generate_media, factor=GENERATION_TIME_FACTOR)
+        return generate(request)
 
-    def limited(
-        self, type: str, instance: str, call: Callable[..., T], *, times: float = 1
+    def with_timeout(
+        self, type: str, instance: str, call: Callable[..., T], *, factor: float = 1
     ) -> Callable[..., T]:
-        """Return a function of an instance as one that is left behind when it takes too long.
+        """Return a function of an instance as one that is abandoned when it takes too long.
 
         Args:
-            type: What the instance delivers.
-            instance: The instance. For one that was registered by hand, and for built-in ones, there is no limit.
+            type: The type of the instance.
+            instance: The instance. Built-in ones, and those that were registered by hand, have no timeout.
             call: The function.
-            times: How many times the limit it may take.
+            factor: How many times the usual timeout it may take.
         """
         if self._plugins is None:
             return call
-        return self._plugins.limited(type, self.name_of(type, instance), call, times=times)
+        return self._plugins.with_timeout(type, self.name_of(type, instance), call, factor=factor)
 
     def for_pipeline(self, pipeline: str) -> Providers:
         """Return the providers that a pipeline may see: type, then instance, to provider, as configured.
 
-        Every type is there, be it empty. The view is read-only.
+        Every type is there, even if it is empty. The view is read-only.
         """
         found = self._views.get(pipeline)
         if found is None:
             with self._lock:
-                keys = self._seen_by.get(EVERY_PIPELINE, set()) | self._seen_by.get(pipeline, set())
                 types = {**self._providers, **(self._plugins.types if self._plugins else {})}
-                view: dict[str, dict[str, Any]] = {type: {} for type in types}
-                for type, instance in sorted(keys, key=self._order.__getitem__):
-                    view[type][instance] = self._providers[type][instance]
-                found = MappingProxyType({type: MappingProxyType(view[type]) for type in view})
+                found = MappingProxyType({type: self._visible(type, pipeline) for type in types})
                 self._views[pipeline] = found
         return found
+
+    def _visible(self, type: str, pipeline: str) -> Mapping[str, Any]:
+        seen = {EVERY_PIPELINE, pipeline}
+        providers = self._providers.get(type, {})
+        return MappingProxyType(
+            {
+                instance: provider
+                for instance, provider in providers.items()
+                if not seen.isdisjoint(self._assignments.get(InstanceKey(type, instance), (EVERY_PIPELINE,)))
+            }
+        )
 
     @property
     def failures(self) -> Sequence[ProviderFailure]:
@@ -286,8 +295,8 @@ class ProviderRegistry:
         return tuple(self._failures)
 
     @property
-    def warnings(self) -> Sequence[str]:
-        """What is odd about the configuration without keeping anything from working."""
+    def warnings(self) -> Sequence[Diagnostic]:
+        """What is probably a mistake in the configuration, though it keeps nothing from working."""
         return tuple(self._warnings)
 
     @property
@@ -308,34 +317,24 @@ class ProviderRegistry:
                     self._forget_views()  # they hold every type, and now there may be more
         return self._plugins
 
-    def problems(self) -> list[str]:
-        """Return everything that does not work, in words: plugins, and configured providers."""
-        return [*self.plugins.problems(), *map(str, self._failures), *self._not_closed]
+    def problems(self) -> list[Diagnostic]:
+        """Return everything that does not work: plugins, and configured providers."""
+        failures = [failure.diagnostic for failure in self._failures]
+        return [*self.plugins.problems(), *failures, *self._not_closed]
 
     # Changing
 
     def _register(self, type: str, instance: str, provider: Any) -> None:
+        key = InstanceKey(type, instance)
         with self._lock:
-            providers = self._providers.setdefault(type, {})
-            if instance not in providers:
-                key = (type, instance)
-                self._order[key] = len(self._order)
-                self._show_to(key, self._assignments.get(key, (EVERY_PIPELINE,)))
-            providers[instance] = provider
-            self._made.discard((type, instance))
+            self._providers.setdefault(type, {})[instance] = provider
+            self._order.setdefault(key)
+            self._made.discard(key)
             self._forget_views()
 
     def _forget_views(self) -> None:
         self._views.clear()
         self._copies.clear()
-
-    def _show_to(self, key: Key, pipelines: Iterable[str]) -> None:
-        for pipeline in pipelines:
-            seen = self._seen_by.get(pipeline)
-            if seen is None:
-                self._seen_by[pipeline] = {key}
-            else:
-                seen.add(key)
 
     def set_pipeline_assignments(self, type: str, name: str, pipelines: Sequence[str]) -> None:
         """Say which pipelines may see an instance; `["*"]` for all.
@@ -345,38 +344,32 @@ class ProviderRegistry:
         """
         if isinstance(pipelines, str):
             raise RegistrationError(f"The pipelines of {type}/{name} are a list of names, not {pipelines!r}.")
-        key = (type, name)
         with self._lock:
-            if key in self._order:
-                for pipeline in self._assignments.get(key, (EVERY_PIPELINE,)):
-                    self._seen_by[pipeline].discard(key)
-                self._show_to(key, pipelines)
-            self._assignments[key] = tuple(pipelines)
+            self._assignments[InstanceKey(type, name)] = tuple(pipelines)
             self._forget_views()
 
     def get_pipeline_assignments(self, type: str, name: str) -> list[str]:
         """Return the pipelines that may see an instance; `["*"]` where none were set."""
-        return list(self._assignments.get((type, name), (EVERY_PIPELINE,)))
+        return list(self._assignments.get(InstanceKey(type, name), (EVERY_PIPELINE,)))
 
     def clear_all(self) -> None:
         """Forget all providers, assignments, file claims and failures. Nothing is closed."""
         with self._lock:
-            self._providers: dict[str, dict[str, Any]] = {type: {} for type in SPECIFIED_TYPES}
+            self._providers = {type: {} for type in SPECIFIED_TYPES}
             # The settings of each configured instance, variables not replaced.
-            self._written: dict[Key, dict[str, Any]] = {}
-            # Those whose provider is the one that a plugin has made of the settings.
-            self._made: set[Key] = set()
-            self._order: dict[Key, int] = {}
-            self._assignments: dict[Key, tuple[str, ...]] = {}
-            self._seen_by: dict[str, set[Key]] = {}
-            # What was handed out, until the next change.
+            self._written: dict[InstanceKey, dict[str, Any]] = {}
+            # Those that a plugin made from the settings; not those that were registered by hand.
+            self._made: set[InstanceKey] = set()
+            # In order of registration.
+            self._order: dict[InstanceKey, None] = {}
+            self._assignments: dict[InstanceKey, tuple[str, ...]] = {}
+            # Views are made once, and again after a change.
             self._views: dict[str, Providers] = {}
             self._copies: dict[str, Mapping[str, Any]] = {}
-            # File to the data instance that manages it.
-            self._files: dict[str, str] = {}
+            self._files = {}
             self._failures: list[ProviderFailure] = []
-            self._not_closed: list[str] = []
-            self._warnings: list[str] = []
+            self._not_closed: list[Diagnostic] = []
+            self._warnings: list[Diagnostic] = []
 
     def close(self) -> None:
         """Close every provider, those registered last first. May be called again.
@@ -390,14 +383,14 @@ class ProviderRegistry:
             self.close_provider(type, instance, provider)
 
     def close_provider(self, type: str, instance: str, provider: Any) -> None:
-        """Close one provider, and whatever it does, go on; one that cannot be closed is among the `problems`."""
+        """Close one provider; one that cannot be closed is among the `problems`."""
         try:
             if hasattr(provider, "close"):
-                self.limited(type, instance, provider.close)()
+                self.with_timeout(type, instance, provider.close)()
         except CATCHABLE as error:
-            said = format_error(error) if not isinstance(error, DeckwrightError) else error.message
-            secrets = secret_values(getattr(provider, "config", {}))
-            problem = redact(f"providers.{type}.{instance} could not be closed: {said}", secrets)
+            message = error.message if isinstance(error, DeckwrightError) else format_error(error)
+            problem = Diagnostic("error", f"providers.{type}.{instance}", f"could not be closed: {message}")
+            problem = problem.redacted(secret_values(getattr(provider, "config", {})))
             if problem not in self._not_closed:
                 self._not_closed.append(problem)
                 logger.warning("%s", problem)
@@ -409,93 +402,6 @@ class ProviderRegistry:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-    # The methods of the specification, a set for each of its types
-
-    def register_data_provider(
-        self, name: str, provider: DataProvider, config: Mapping[str, Any] | None = None
-    ) -> None:
-        """Register a data provider; a second one under the same name takes its place.
-
-        Args:
-            name: The instance.
-            provider: The provider.
-            config: `config["files"]` lists what it manages; without it, the provider is asked.
-
-        Raises:
-            ValueError: Another instance manages one of the files.
-        """
-        files = config.get("files") if config else getattr(provider, "managed_files", None)
-        files = files if isinstance(files, (list, tuple)) else ()
-        with self._lock:
-            if files:
-                taken = [(self._files.get(file, name), [file]) for file in files]
-                if conflicts := file_conflicts([*taken, (name, files)]):
-                    raise RegistrationError("\n".join(conflicts))
-            if name in self._providers["data"]:
-                self._files = {file: owner for file, owner in self._files.items() if owner != name}
-            self._files.update(dict.fromkeys(files, name))
-            self._register("data", name, provider)
-
-    def register_audio_provider(self, name: str, provider: MediaProvider) -> None:
-        """Register a provider of sound; a second one under the same name takes its place."""
-        self._register("audio", name, provider)
-
-    def register_image_provider(self, name: str, provider: MediaProvider) -> None:
-        """Register a provider of pictures; a second one under the same name takes its place."""
-        self._register("image", name, provider)
-
-    def register_sync_provider(self, name: str, provider: SyncProvider) -> None:
-        """Register a place that decks go to; a second one under the same name takes its place."""
-        self._register("sync", name, provider)
-
-    def get_data_provider(self, name: str) -> DataProvider | None:
-        """Return a data provider, or None."""
-        return cast("DataProvider | None", self.get("data", name))
-
-    def get_audio_provider(self, name: str) -> MediaProvider | None:
-        """Return a provider of sound, or None."""
-        return cast("MediaProvider | None", self.get("audio", name))
-
-    def get_image_provider(self, name: str) -> MediaProvider | None:
-        """Return a provider of pictures, or None."""
-        return cast("MediaProvider | None", self.get("image", name))
-
-    def get_sync_provider(self, name: str) -> SyncProvider | None:
-        """Return a place that decks go to, or None."""
-        return cast("SyncProvider | None", self.get("sync", name))
-
-    def list_data_providers(self) -> list[str]:
-        """Return the names of all data providers, in order of registration."""
-        return list(self._providers["data"])
-
-    def list_audio_providers(self) -> list[str]:
-        """Return the names of all providers of sound, in order of registration."""
-        return list(self._providers["audio"])
-
-    def list_image_providers(self) -> list[str]:
-        """Return the names of all providers of pictures, in order of registration."""
-        return list(self._providers["image"])
-
-    def list_sync_providers(self) -> list[str]:
-        """Return the names of all places that decks go to, in order of registration."""
-        return list(self._providers["sync"])
-
-    def get_providers_for_pipeline(self, pipeline: str) -> dict[str, dict[str, Any]]:
-        """Return what `for_pipeline` does, as new dicts; of other types than its own, those with a provider."""
-        return {
-            type: dict(providers)
-            for type, providers in self.for_pipeline(pipeline).items()
-            if providers or type in SPECIFIED_TYPES
-        }
-
-    def get_provider_info(self) -> dict[str, dict[str, Any]]:
-        """Return `{"audio_providers": {"count": 2, "names": [...]}, ...}` for every type."""
-        with self._lock:
-            return {
-                f"{type}_providers": {"count": len(providers), "names": list(providers)}
-                for type, providers in self._providers.items()
-            }
 
     # What went wrong
 
@@ -510,17 +416,17 @@ class ProviderRegistry:
         known = self.plugins.known_settings(type, name) or frozenset()
         for key in settings:
             section = origin(config, type, instance, name, key) if key not in known else ""
-            # [apis.base] may hold what only others need.
+            # [apis.base] may hold what only other providers need.
             if section and section != "apis.base":
                 where = config.where(f"{section}.{key}").removesuffix(f".{key}")
-                self._warn(f"{where}: {unknown_setting(key, known - REGISTRY_KEYS)}")
+                self._warn(Diagnostic("warning", where, unknown_setting(key, known - REGISTRY_KEYS)))
 
-    def _warn(self, warning: str) -> None:
+    def _warn(self, warning: Diagnostic) -> None:
         self._warnings.append(warning)
         logger.warning("%s", warning)
 
     def _without_secrets(self, type: str, instance: str, text: str) -> str:
-        return redact(text, secrets_in(self._written.get((type, instance), {})))
+        return redact(text, secrets_in(self._written.get(InstanceKey(type, instance), {})))
 
     def _record_failure(self, type: str, instance: str, error: BaseException) -> None:
         path = f"providers.{type}.{instance}"

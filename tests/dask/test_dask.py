@@ -204,7 +204,7 @@ class TestErrors:
     def test_a_fault_says_where_it_arose(self, bench: Bench) -> None:
         failure = bench.ask("bug").failure
         assert failure is not None
-        assert failure.is_unforeseen
+        assert failure.is_unexpected
         assert failure.message == "LookupError: a fault"
         assert "tricky.py" in str(failure.hint)
 

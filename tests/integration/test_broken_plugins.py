@@ -109,15 +109,17 @@ def test_the_doctor_reports_only_broken_plugins_and_gives_hints(results: Results
     findings = json.loads(results["doctor", "--json"].stdout)
     files = [file_of(name, plugin) for name, plugin in EXPECTED.items()]
     for finding in findings:
-        if finding["is_problem"]:
+        if finding["severity"] == "error":
             assert any(findings_about([finding], file) for file in files), finding
-            assert finding["mend"], finding
+            assert finding["hint"], finding
 
 
 def test_a_printed_secret_is_masked_and_reported(results: Results) -> None:
     done = results["doctor", "--json"]
     assert "broken: my key is ***" in done.stderr
-    leaks = [finding for finding in json.loads(done.stdout) if finding["what"] == "a secret is printed"]
+    leaks = [
+        finding for finding in json.loads(done.stdout) if "secret of it is printed" in finding["message"]
+    ]
     assert {Path(leak["file"]).name for leak in leaks} == {"prints_a_secret.py"}
 
 

@@ -117,7 +117,8 @@ def test_all_providers_are_made_and_what_is_of_no_use_any_more_is_told() -> None
         }
         told = [
             # Without the file and the line, which is that of the section that the setting stands in.
-            warning.partition(", line ")[2]
+            str(warning)
+            .partition(", line ")[2]
             .partition(", ")[2]
             .replace("will be shut", "was shut")  # by the clock
             for warning in registry.warnings
@@ -178,8 +179,8 @@ def test_a_deck_is_built_with_it(services: Services) -> None:
 
     assert report.delivered == {"sounds": (2, 2), "pictures": (2, 2)}
     # Nobody has the model any more, so the next provider steps in, and the report says so.
-    [problem] = report.problems
-    assert problem.startswith("image.openai was disabled: The model 'dall-e-3' does not exist.")
+    [problem] = map(str, report.problems)
+    assert problem.startswith("image.openai: was disabled: The model 'dall-e-3' does not exist.")
     # The model is gone: that is found out by those that are asked at once, and the next provider is asked.
     assert len(services.openai.requests) <= 2
     assert set(services.runware.charged.values()) == {1}

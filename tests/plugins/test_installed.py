@@ -150,9 +150,9 @@ class TestThoseThatWork:
         config.write_text(providers, encoding="utf-8")
         assert maker() == "deckwright_builtins.forvo (built-in)"
         findings = json_of(acme.run("deckwright", "doctor", "forvo.toml", "--json"), code=3)
-        [remark] = [one for one in findings if "better_forvo" in one["about"]]
-        assert "the built-in one stays. Say which is meant: " in remark["what"]
-        assert not remark["is_problem"]
+        [remark] = [one for one in findings if "better_forvo" in one["where"]]
+        assert "the built-in one stays. Say which is meant: " in remark["message"]
+        assert remark["severity"] == "note"
 
         config.write_text(f'[plugins]\nprefer = ["better_forvo"]\n{providers}', encoding="utf-8")
         assert maker() == "better_forvo (better-forvo 2.0.0)"

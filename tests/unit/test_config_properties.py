@@ -17,7 +17,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta
 
-from deckwright import Config, DeckwrightError, MediaProvider, ProviderRegistry, SettingError, hookimpl
+from deckwright import (
+    Config,
+    DeckwrightError,
+    Diagnostic,
+    MediaProvider,
+    ProviderRegistry,
+    SettingError,
+    hookimpl,
+)
 from deckwright.config.providers import read_provider_configs
 from deckwright.config.settings import read_settings
 
@@ -95,7 +103,7 @@ def use(config: Config) -> None:
     for strict in (False, True):
         with suppress(DeckwrightError):
             registry = ProviderRegistry.from_config(config, plugins=[AnyPlugin()], strict=strict)
-            assert all(isinstance(problem, str) for problem in registry.problems())
+            assert all(isinstance(problem, Diagnostic) for problem in registry.problems())
             registry.for_pipeline("vocabulary")
             registry.close()
 

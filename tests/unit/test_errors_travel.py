@@ -37,12 +37,12 @@ def travelled(error: ProviderError) -> ProviderError:
 def test_every_kind_arrives_whole(kind: type[ProviderError], is_marked: bool) -> None:
     error = kind("It said a-secret.", hint="Do not say a-secret.")
     if is_marked:
-        error.is_unforeseen = error.is_overdue = True
+        error.is_unexpected = error.is_timeout = True
     error.redact(["a-secret"])
     arrived = travelled(error)
     assert type(arrived) is kind
     assert (arrived.message, arrived.hint) == ("It said ***.", "Do not say ***.")
-    assert (arrived.is_unforeseen, arrived.is_overdue) == (is_marked, is_marked)
+    assert (arrived.is_unexpected, arrived.is_timeout) == (is_marked, is_marked)
     assert arrived.out_for_run is kind.out_for_run
     assert (str(arrived), arrived.args) == (str(error), error.args)
 
@@ -60,9 +60,9 @@ def test_what_only_some_of_them_say_arrives_too() -> None:
 
 def test_an_error_that_nobody_foresaw_still_says_where_it_arose() -> None:
     error = tracebacks.as_provider_error(ZeroDivisionError("division by zero"))
-    error.hint = "It arose at bells.py:12."
+    error.hint = "Raised at bells.py:12."
     arrived = travelled(error)
-    assert arrived.is_unforeseen
+    assert arrived.is_unexpected
     assert str(arrived) == str(error)
 
 

@@ -18,7 +18,8 @@ BUILT_INS = Path(importlib.import_module("deckwright_builtins").__file__ or "").
 # The rings, from the inside out: a module may import from its own ring and from those before it.
 RINGS = (
     # the extension core
-    "_version errors secrets diagnostics tracebacks hooks registry default_registry config plugins providers",
+    """_version errors secrets diagnostics tracebacks hooks registry registry_compat default_registry
+    config plugins providers""",
     "toolkit anki",
     # the application
     "store builder preview doctor scaffold cli testing __main__",

@@ -91,16 +91,16 @@ def everything_told(sections: dict[str, Any], make: Callable[[dict[str, Any]], A
     """Set up a registry every way, and return all that a person could come to read of it."""
     caplog.set_level(logging.DEBUG)
     registry = ProviderRegistry.from_config(sections, plugins=[Plugin(make)])
-    told = [repr(registry), str(registry.failures), repr(registry.failures), *registry.problems()]
+    told = [repr(registry), str(registry.failures), repr(registry.failures), *map(repr, registry.problems())]
     told += [repr(registry.config), repr(registry.plugins), str(registry.plugins.records)]
     told += [f"{provider!r} {provider}" for provider in registry["audio"].values()]
     has_failed = bool(registry.problems())
     registry.close()
-    told += registry.problems()  # now with those that could not be closed
+    told += map(repr, registry.problems())  # now with those that could not be closed
     if has_failed:
         with pytest.raises(ProvidersFailedError) as caught:
             ProviderRegistry.from_config(sections, plugins=[Plugin(make)], strict=True)
-        told += [str(caught.value), repr(caught.value), str(caught.value.problems)]
+        told += [str(caught.value), repr(caught.value), str(caught.value.diagnostics)]
         told += [repr(caught.value.__cause__), repr(caught.value.__context__)]
     return "\n".join([*told, caplog.text])
 

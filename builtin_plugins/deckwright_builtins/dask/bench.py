@@ -156,7 +156,7 @@ class Bench:
             __version__,
             frozenset((type, instance) for type in registry.plugins.types for instance in registry[type]),
             {(failure.type, failure.instance): str(failure) for failure in registry.failures},
-            (self.problem,) if self.problem else tuple(registry.plugins.problems()),
+            (self.problem,) if self.problem else tuple(map(str, registry.plugins.problems())),
         )
 
     def carry_out(self, type: str, instance: str, request: MediaRequest, file_name: str) -> Outcome:

@@ -152,13 +152,13 @@ class Accounting:
     ) -> None:
         """Record the outcome of a request that brought no file."""
         error, cost = failure.error, amount_of(failure.cost)
-        is_lost = error.is_overdue or (isinstance(error, TransientError) and error.reply_lost)
-        may_cost = is_lost or error.is_unforeseen or isinstance(error, BadMediaError)
+        is_lost = error.is_timeout or (isinstance(error, TransientError) and error.reply_lost)
+        may_cost = is_lost or error.is_unexpected or isinstance(error, BadMediaError)
         if cost is None and not may_cost:
             cost = 0.0
         self.run.settle(reservation, cost, is_lost=is_lost)
         is_refusal = isinstance(error, (errors.NotFoundError, errors.ContentPolicyError))
-        if key and is_refusal and not error.is_unforeseen:
+        if key and is_refusal and not error.is_unexpected:
             # The error's own class may be a plugin's.
             known = next(base for base in type(error).__mro__ if base.__module__ == errors.__name__)
             entry = NegativeEntry(known.__name__, error.message, error.hint or "")

@@ -68,7 +68,7 @@ class CircuitBreaker:
                 not disable a provider.
         """
         with self._lock:
-            if isinstance(error, BadMediaError) or error.is_unforeseen:
+            if isinstance(error, BadMediaError) or error.is_unexpected:
                 self.defects.append(error)
             is_transient = isinstance(error, TransientError)
             if isinstance(error, (NotFoundError, ContentPolicyError)):  # it works, and refuses this one
@@ -81,5 +81,5 @@ class CircuitBreaker:
                 if is_transient
                 else self._other_errors >= MAX_OTHER_ERRORS
             )
-            if self.disabled is None and (error.out_for_run or error.is_overdue or is_down):
+            if self.disabled is None and (error.out_for_run or error.is_timeout or is_down):
                 self.disabled = error

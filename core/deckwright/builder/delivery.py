@@ -6,7 +6,7 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,13 @@ import attrs
 from deckwright.anki.package import write_package
 from deckwright.builder.plan import Plan
 from deckwright.builder.progress import Progress, ProgressCallback
+from deckwright.diagnostics import Diagnostic
 from deckwright.errors import CATCHABLE, BuildError, MissingDependencyError, ProviderError
-from deckwright.plugins.records import problem_of
 from deckwright.providers.deck import Deck
 from deckwright.providers.sync import SyncProvider, SyncResult
 from deckwright.registry import ProviderRegistry
 from deckwright.secrets import redact, secret_values
-from deckwright.tracebacks import format_traceback
+from deckwright.tracebacks import diagnostic_of, format_traceback
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class Delivery:
 
     outputs: dict[str, Path | None] = attrs.field(factory=dict)
     summaries: dict[str, str] = attrs.field(factory=dict)
-    problems: list[str] = attrs.field(factory=list)
+    problems: list[Diagnostic] = attrs.field(factory=list)
     cards: int | None = None
     seconds: float = 0.0
 
@@ -50,7 +50,7 @@ def require_target(plan: Plan, registry: ProviderRegistry) -> None:
             if file:
                 require_writable(file)
             try:
-                registry.limited("sync", instance, provider.check_connection)()
+                registry.with_timeout("sync", instance, provider.check_connection)()
             except MissingDependencyError:
                 raise
             except ProviderError as error:
@@ -59,7 +59,7 @@ def require_target(plan: Plan, registry: ProviderRegistry) -> None:
                     raise
                 logger.debug("%s", format_traceback(error))
         except CATCHABLE as error:
-            reasons.append(f"{instance}: {_redacted(provider, str(problem_of(error)))}")
+            reasons.append(str(diagnostic_of(error, instance, secrets=_secrets_of(provider))))
         else:
             return
     raise BuildError("\n".join(["The deck cannot be written anywhere, so nothing was generated.", *reasons]))
@@ -98,7 +98,8 @@ def deliver(
             delivery.cards = result.metadata.get("cards", delivery.cards)
         if not result.success:
             how = "only be written in part" if instance in delivery.outputs else "not be written"
-            delivery.problems.append(f"The deck could {how} ({instance}): {result.error_message}")
+            message = f"The deck could {how} ({instance}): {result.error_message}"
+            delivery.problems.append(Diagnostic("error", "", message))
     on_progress(Progress("deck", len(targets), len(targets), cost))
     delivery.seconds = time.perf_counter() - started
     if not delivery.outputs:
@@ -114,20 +115,21 @@ def _deliver_to(provider: SyncProvider, deck: Deck) -> SyncResult:
         elif result.success and (path := result.metadata.get("path")) and not Path(path).exists():
             message = f"it says that it wrote {path}, and there is no such file"
         else:
-            return attrs.evolve(result, error_message=_redacted(provider, str(result.error_message)))
+            message = redact(str(result.error_message), _secrets_of(provider))
+            return attrs.evolve(result, error_message=message)
     except CATCHABLE as error:
-        logger.debug("%s", format_traceback(error, secret_values(getattr(provider, "config", {}))))
-        message = str(problem_of(error))
-    return SyncResult(success=False, processed_count=0, error_message=_redacted(provider, message))
+        logger.debug("%s", format_traceback(error, _secrets_of(provider)))
+        message = str(diagnostic_of(error, "", secrets=_secrets_of(provider)))
+    return SyncResult(success=False, processed_count=0, error_message=redact(message, _secrets_of(provider)))
 
 
-def _redacted(provider: Any, message: str) -> str:
-    return redact(message, secret_values(getattr(provider, "config", {})))
+def _secrets_of(provider: Any) -> Iterator[str]:
+    return secret_values(getattr(provider, "config", {}))
 
 
-def save_fallback(deck: Deck, problems: list[str]) -> BuildError:
+def save_fallback(deck: Deck, problems: list[Diagnostic]) -> BuildError:
     """Save a deck that no target takes, since it may have been paid for; return the error that says where."""
-    message = "\n".join(problems)
+    message = "\n".join(map(str, problems))
     path = Path(f"deckwright-{time.strftime('%Y%m%d-%H%M%S')}.apkg").absolute()
     try:
         write_package(path, [deck], deck.media)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from deckwright.errors import CATCHABLE, BuildError, DeckwrightError
-from deckwright.plugins.records import problem_of
 from deckwright.providers.engine import Engine
 from deckwright.registry import ProviderRegistry
+from deckwright.tracebacks import diagnostic_of
 
 
 @contextmanager
@@ -28,8 +28,8 @@ def started_engine(name: str | None, registry: ProviderRegistry) -> Iterator[Eng
         except DeckwrightError:
             raise
         except CATCHABLE as error:
-            problem = problem_of(error, f"The engine {name} cannot be started")
-            raise BuildError(problem.what, hint=problem.mend or None) from None
+            problem = diagnostic_of(error, "", doing=f"The engine {name} cannot be started")
+            raise BuildError(problem.message, hint=problem.hint or None) from None
         yield engine
     finally:
         registry.close_provider("engine", name or "", engine)

@@ -73,6 +73,6 @@ def failures_of(missing: Iterable[MissingMedium]) -> list[Failure]:
 
 
 def _kind_of(error: ProviderError) -> tuple[str, str]:
-    if error.is_unforeseen:
+    if error.is_unexpected:
         return _DEFECT
     return next((_KINDS[base] for base in type(error).__mro__ if base in _KINDS), _OTHER)

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from deckwright.errors import CATCHABLE, BadMediaError, BuildError, ProviderError
-from deckwright.plugins.timeouts import OverdueError
+from deckwright.plugins.timeouts import PluginTimeoutError
 from deckwright.providers.media import MediaRequest, MediaResult
 from deckwright.toolkit.media_format import media_ending
 from deckwright.tracebacks import as_provider_error, format_traceback
@@ -63,9 +63,9 @@ def generate_file(
             return Generated(result.file_path, media_ending(result.file_path, request.type), result)
     except BuildError:
         raise
-    except OverdueError as overdue:
+    except PluginTimeoutError as overdue:
         error = ProviderError(overdue.message, hint=overdue.hint)
-        error.is_unforeseen = error.is_overdue = True
+        error.is_unexpected = error.is_timeout = True
     except CATCHABLE as raised:
         logger.debug("%s", format_traceback(raised, secrets))
         error = raised if isinstance(raised, ProviderError) else as_provider_error(raised)

@@ -13,6 +13,7 @@ from deckwright.builder.cost_limits import cost_limits, unknown_cost_limits
 from deckwright.builder.settings import BuildSettings
 from deckwright.builder.words import Word, load_words
 from deckwright.config.loader import Config
+from deckwright.diagnostics import Diagnostic
 from deckwright.errors import BuildError, ConfigError, SettingError
 from deckwright.registry import ProviderRegistry
 from deckwright.store import ENVIRONMENT_VARIABLE, default_folder
@@ -33,7 +34,7 @@ class Plan:
     daily_budget: float | None  # the same, for all builds of a day
     retry_failed: bool  # whether to ask again for what was refused before
     output: Path | None  # the file to write, when one was named
-    warnings: tuple[str, ...]
+    warnings: tuple[Diagnostic, ...]
 
 
 def make_plan(
@@ -62,7 +63,8 @@ def make_plan(
     if target:
         _require_possible(target, path)
         if not any(provider.destination(name, target) for provider in providers["sync"].values()):
-            warnings.append(f"{target} is not written: {', '.join(providers['sync'])} writes no file.")
+            message = f"{target} is not written: {', '.join(providers['sync'])} writes no file."
+            warnings.append(Diagnostic("warning", "", message))
     if budget is not None and not budget >= 0:
         raise BuildError(f"A budget is an amount of US dollars, not {budget}.")
     warnings += _check_cost_limits(providers)
@@ -89,15 +91,16 @@ def store_folder(config: Config | None, settings: BuildSettings) -> Path:
     return (config.folder if config else Path()) / settings.store.expanduser()
 
 
-def hidden_types(registry: ProviderRegistry, pipeline: str) -> Iterator[str]:
-    """Yield a warning for each type that has providers, none of which a pipeline may use."""
+def hidden_types(registry: ProviderRegistry, pipeline: str) -> Iterator[Diagnostic]:
+    """Yield a note for each type that has providers, none of which a pipeline may use."""
     for type, seen in registry.for_pipeline(pipeline).items():
         if not seen and (hidden := registry[type]):
             openings = "; ".join(
                 f"{instance} is open to {', '.join(registry.get_pipeline_assignments(type, instance))}"
                 for instance in hidden
             )
-            yield f"The pipeline {pipeline!r} has no provider of the type {type}: {openings}."
+            message = f"The pipeline {pipeline!r} has no provider of the type {type}: {openings}."
+            yield Diagnostic("note", "", message)
 
 
 def _require_sync_provider(registry: ProviderRegistry, pipeline: str) -> None:
@@ -112,7 +115,7 @@ def _require_sync_provider(registry: ProviderRegistry, pipeline: str) -> None:
         )
 
 
-def _check_cost_limits(providers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def _check_cost_limits(providers: Mapping[str, Mapping[str, Any]]) -> Iterator[Diagnostic]:
     """Yield a warning for each unknown cost limit.
 
     Raises:
@@ -124,8 +127,10 @@ def _check_cost_limits(providers: Mapping[str, Mapping[str, Any]]) -> Iterator[s
             try:
                 cost_limits(provider)
             except SettingError as error:
-                raise ConfigError(f"{where}.{error.key}: {error.problem}") from None
-            yield from (f"{where}: {warning}" for warning in unknown_cost_limits(provider))
+                fault = Diagnostic("error", f"{where}.{error.key}", error.problem)
+                raise ConfigError([fault]) from None
+            for message in unknown_cost_limits(provider):
+                yield Diagnostic("warning", where, message)
 
 
 def _require_possible(output: Path, words: Path | None) -> None:

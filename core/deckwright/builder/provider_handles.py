@@ -127,7 +127,7 @@ def provider_handles(plan: Plan, registry: ProviderRegistry, type: str) -> list[
                 code_version=_code_version(registry.owner(type, instance), traits.requests_per_item > 0),
                 secrets=tuple(secret_values(getattr(provider, "config", {}))),
                 limits=tuple(_daily_limit(provider, ref.name)),
-                with_timeout=partial(registry.limited, type, instance),
+                with_timeout=partial(registry.with_timeout, type, instance),
             )
         )
     return handles

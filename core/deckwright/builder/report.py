@@ -13,6 +13,8 @@ from deckwright.builder.delivery import Delivery
 from deckwright.builder.media import KINDS, MissingMedium
 from deckwright.builder.media_stage import MediaSet
 from deckwright.builder.plan import Plan
+from deckwright.diagnostics import Diagnostic
+from deckwright.errors import ProviderError
 from deckwright.registry import ProviderRegistry
 
 
@@ -49,8 +51,8 @@ class BuildReport:
     costs: dict[str, float]
     missing: tuple[MissingMedium, ...]
     seconds: dict[str, float]
-    problems: tuple[str, ...]
-    warnings: tuple[str, ...]
+    problems: tuple[Diagnostic, ...]
+    warnings: tuple[Diagnostic, ...]
 
     @property
     def cost(self) -> float:
@@ -103,12 +105,12 @@ def make_report(
             *plan.warnings,
             *_exceeded_thresholds(media, costs_today),
             *registry.warnings,
-            *registry.plugins.remarks(),
+            *registry.plugins.notes(),
         ),
     )
 
 
-def _unseen_problems(media: MediaSet) -> Iterator[str]:
+def _unseen_problems(media: MediaSet) -> Iterator[Diagnostic]:
     """Report the providers that failed where no missing file shows it, since another provider had it."""
     seen = {(item.kind.type, instance) for item in media.missing if item.failed for instance in item.reasons}
     for handle in media.handles:
@@ -117,17 +119,21 @@ def _unseen_problems(media: MediaSet) -> Iterator[str]:
         if (type, instance) in seen:
             continue
         if handle.breaker.disabled:
-            yield f"{type}.{instance} was disabled: {handle.breaker.disabled}"
+            yield _problem(f"{type}.{instance}", "was disabled", handle.breaker.disabled)
         elif defects:
             times = f"{len(defects)} times, first" if len(defects) > 1 else "once"
-            yield f"{type}.{instance} failed {times}: {defects[0]}"
+            yield _problem(f"{type}.{instance}", f"failed {times}", defects[0])
 
 
-def _exceeded_thresholds(media: MediaSet, costs_today: Mapping[str, float]) -> Iterator[str]:
+def _problem(where: str, what: str, error: ProviderError) -> Diagnostic:
+    return Diagnostic("error", where, f"{what}: {error.message}", error.hint or "")
+
+
+def _exceeded_thresholds(media: MediaSet, costs_today: Mapping[str, float]) -> Iterator[Diagnostic]:
     """Warn of each provider that has cost more than its `warn_threshold_usd`."""
     for handle in media.handles:
         threshold = cost_limits(handle.provider).get("warn_threshold_usd")
         cost = costs_today.get(handle.ref.name, 0.0)
         if threshold is not None and cost > threshold:
-            above = f"above its warn_threshold_usd of ${threshold:,.2f}"
-            yield f"{handle.ref.instance} has cost ${cost:,.2f} today, which is {above}."
+            message = f"has cost ${cost:,.2f} today, more than its warn_threshold_usd of ${threshold:,.2f}"
+            yield Diagnostic("warning", f"{handle.ref.type}.{handle.ref.instance}", message)

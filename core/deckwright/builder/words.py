@@ -12,11 +12,11 @@ from typing import Any
 import attrs
 
 from deckwright.errors import CATCHABLE, DataError
-from deckwright.plugins.records import problem_of
-from deckwright.registry import PAINTING_TAKES, ProviderRegistry
-from deckwright.secrets import redact, secret_values
+from deckwright.plugins.timeouts import GENERATION_TIME_FACTOR
+from deckwright.registry import ProviderRegistry
+from deckwright.secrets import secret_values
 from deckwright.toolkit.languages import language_in_name, language_tag
-from deckwright.tracebacks import format_traceback
+from deckwright.tracebacks import diagnostic_of, format_traceback
 
 logger = logging.getLogger(__name__)
 
@@ -105,17 +105,18 @@ def _read_with(registry: ProviderRegistry, instance: str, settings: dict[str, An
     try:
         reader = registry.plugins.make("data", registry.name_of("data", instance), settings)
         with ExitStack() as stack:
-            stack.callback(registry.limited("data", instance, reader.close))
-            return registry.limited("data", instance, reader.load_data, times=PAINTING_TAKES)(path.name)
+            stack.callback(registry.with_timeout("data", instance, reader.close))
+            load = registry.with_timeout("data", instance, reader.load_data, factor=GENERATION_TIME_FACTOR)
+            return load(path.name)
     except CATCHABLE as error:
         secrets = list(secret_values(settings))
         logger.debug("%s", format_traceback(error, secrets))
         if isinstance(error, DataError):
             error.redact(secrets)
             raise error from None
-        problem = problem_of(error, f"the data provider {instance} cannot read it")
-        hint = redact(problem.mend, secrets)
-        raise DataError(f"{path}: {redact(problem.what, secrets)}.", hint=hint or None) from None
+        doing = f"the data provider {instance} cannot read it"
+        problem = diagnostic_of(error, str(path), doing=doing, secrets=secrets)
+        raise DataError(f"{path}: {problem.message}.", hint=problem.hint or None) from None
 
 
 def _consume(rows: list[Any]) -> Iterator[Any]:

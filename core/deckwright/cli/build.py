@@ -8,24 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deckwright.cli import SOME_FAILED
-from deckwright.cli.common import (
-    budget_remarks,
+from deckwright.cli.options import (
     config_option,
-    console,
-    dollars,
     json_option,
     language_option,
-    open_registry,
     pipeline_option,
-    plain_table,
-    print_json,
-    show_problems,
-    staying_here,
-    tell,
     words_argument,
-    write_json,
 )
+from deckwright.cli.output import console, dollars, echo, plain_table, print_json, show, write_json
 from deckwright.cli.progress import shown_progress, stopped_by_signals
+from deckwright.cli.session import open_registry, same_folder
+from deckwright.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
     from deckwright.builder.estimate import Estimate
@@ -42,15 +35,15 @@ if TYPE_CHECKING:
 @click.option("-d", "--deck", help="The deck's name in Anki.  [default: named for the word list]")
 @pipeline_option
 @click.option(
-    "-b", "--budget", type=click.FloatRange(min=0), help="US dollars that this build may spend at most."
+    "-b", "--budget", type=click.FloatRange(min=0), help="The most that this build may spend, in US dollars."
 )
-@click.option("--retry-failed", is_flag=True, help="Ask again also for what providers refused before.")
-@click.option("-n", "--dry-run", is_flag=True, help="Only say what would be made, and by whom.")
+@click.option("--retry-failed", is_flag=True, help="Ask providers again for what they refused before.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only show what would be made, and by which providers.")
 @click.option(
     "--report",
     "report_file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write a report as JSON: what was made, by whom, at what cost, and what failed.",
+    help="Write a report as JSON: what was made, by which provider, at what cost, and what failed.",
 )
 @json_option
 def command(
@@ -70,8 +63,8 @@ def command(
 
     WORDS is a word list: a table (CSV) with a header that names its columns (word, translation, and any of
     reading, example, tags, language), or plain text with one word a line. The deck is an .apkg file, for Anki
-    to import. Built and imported once more, it updates the cards that are there. What a build has made is kept,
-    and the next one makes only what is missing or changed.
+    to import. If you build and import it again, Anki updates the cards that are there. Sounds and pictures are
+    cached, so the next build makes only what is missing or changed.
 
     \b
     Exit codes:
@@ -90,7 +83,7 @@ def command(
     if report_file:
         require_writable(report_file)
     with open_registry(config) as registry:
-        with staying_here():
+        with same_folder():
             plan = make_plan(
                 words,
                 registry,
@@ -102,8 +95,8 @@ def command(
                 retry_failed=retry_failed,
             )
         if dry_run:
-            estimate = estimate_cost(plan, registry)
-            _show_plan(plan, estimate, [*registry.problems(), *registry.warnings, *plan.warnings], as_json)
+            found = [*registry.problems(), *registry.warnings, *plan.warnings]
+            _show_plan(plan, estimate_cost(plan, registry), found, as_json)
             return
         with stopped_by_signals(), shown_progress() as on_progress:
             report = run_plan(plan, registry, on_progress=on_progress)
@@ -118,7 +111,8 @@ def command(
         raise click.exceptions.Exit(SOME_FAILED)
 
 
-def _show_plan(plan: Plan, estimate: Estimate, problems: list[str], as_json: bool) -> None:
+def _show_plan(plan: Plan, estimate: Estimate, diagnostics: list[Diagnostic], as_json: bool) -> None:
+    from deckwright.cli.estimate import budget_warnings
     from deckwright.cli.report import count_of, extra_columns
 
     providers = {type: list(instances) for type, instances in plan.providers.items() if instances}
@@ -131,9 +125,16 @@ def _show_plan(plan: Plan, estimate: Estimate, problems: list[str], as_json: boo
     shown["outputs"] = [{"path": file, "replaced": file.exists()} for file in files if file]
     shown["kept"] = dict(estimate.cached)
     shown["expected"], shown["most"] = round(estimate.expected, 6), round(estimate.most, 6)
-    problems += budget_remarks(estimate)
+    diagnostics += budget_warnings(estimate)
     if as_json:
-        print_json({**shown, "repeated": plan.repeated, "providers": providers, "problems": problems})
+        print_json(
+            {
+                **shown,
+                "repeated": plan.repeated,
+                "providers": providers,
+                "problems": list(map(str, diagnostics)),
+            }
+        )
         return
     table = plain_table("", "")
     table.add_row("deck", plan.deck)
@@ -143,14 +144,14 @@ def _show_plan(plan: Plan, estimate: Estimate, problems: list[str], as_json: boo
         table.add_row("also shown", ", ".join(extra))
     for type, instances in providers.items():
         table.add_row(type, (", " if type == "sync" else ", then ").join(instances))
-    if kept := [f"{count} {label}" for label, count in estimate.cached.items() if count]:
-        table.add_row("kept already", ", ".join(kept))
+    if cached := [f"{count} {label}" for label, count in estimate.cached.items() if count]:
+        table.add_row("cached", ", ".join(cached))
     if estimate.most:
         expected, most = dollars(estimate.expected), dollars(estimate.most)
-        dearest = f"; about {most} if the dearest had to make them all" if most != expected else ""
-        table.add_row("cost", f"about {expected}{dearest}")
+        at_most = f"; about {most} if the most expensive had to make them all" if most != expected else ""
+        table.add_row("cost", f"about {expected}{at_most}")
     for file in shown["outputs"]:
         table.add_row("output", f"{file['path']}{' (replaced)' if file['replaced'] else ''}")
     console().print(table)
-    show_problems(problems)
-    tell("Nothing was made: this was a dry run.")
+    show(diagnostics)
+    echo("Nothing was made: this was a dry run.")

@@ -12,17 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from deckwright.cli.common import (
-    config_option,
-    console,
-    dollars,
-    json_option,
-    plain_table,
-    print_json,
-    show_problems,
-    store_folder,
-    tell,
-)
+from deckwright.cli.options import config_option, json_option
+from deckwright.cli.output import console, dollars, echo, plain_table, print_json, show
+from deckwright.cli.session import store_folder
+from deckwright.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
     from deckwright.store import Store
@@ -132,8 +125,8 @@ def prune_command(
     if as_json:
         print_json({"folder": folder, "dry_run": dry_run, **_as_json(found), "problems": problems})
     elif found and not dry_run and not problems:
-        tell("Done.")
-    show_problems(problems)
+        echo("Done.")
+    show([Diagnostic("error", "", problem) for problem in problems])
     if problems:
         context.exit(cli.SOME_FAILED)
 
@@ -178,7 +171,7 @@ def _tell_none(folder: Path, as_json: bool) -> None:
     if as_json:
         print_json({"folder": folder, "exists": False})
     else:
-        tell(f"Nothing is kept yet: there is no store at {folder}.")
+        echo(f"Nothing is kept yet: there is no store at {folder}.")
 
 
 # What there is
@@ -248,7 +241,7 @@ def _build_as_json(build: RunRecord) -> dict[str, Any]:
 
 
 def _show(shown: dict[str, Any]) -> None:
-    tell(f"{click.style(str(shown['folder']), bold=True)}: {_files(shown['files'], shown['bytes'])}")
+    echo(f"{click.style(str(shown['folder']), bold=True)}: {_files(shown['files'], shown['bytes'])}")
     if shown["kept"]:
         table = plain_table("type", "provider", "for", "files", "size", "cost")
         for each in shown["kept"]:
@@ -256,7 +249,7 @@ def _show(shown: dict[str, Any]) -> None:
             table.add_row(
                 each["type"], each["provider"], whose, f"{each['files']:,}", _size(each["bytes"]), dollars(each["cost"])
             )  # fmt: skip
-        tell("")
+        echo("")
         console().print(table)
     if shown["providers"]:
         table = plain_table("provider", "requests", "lost", "charged today", "in all", "perhaps charged")
@@ -270,20 +263,20 @@ def _show(shown: dict[str, Any]) -> None:
                 dollars(each["charged"]),
                 dollars(each["perhaps_charged"]) if lost else "",
             )
-        tell("")
+        echo("")
         console().print(table)
-    tell("")
+    echo("")
     if refusals := shown["refusals"]:
-        tell(f"{_count(refusals, 'refusal')} of providers that have nothing for a word.")
+        echo(f"{_count(refusals, 'refusal')} of providers that have nothing for a word.")
     for build in shown["building"]:
-        tell(f"A build of {build['deck']!r} is using it, since {build['since'].replace('T', ' ')[:16]}.")
+        echo(f"A build of {build['deck']!r} is using it, since {build['since'].replace('T', ' ')[:16]}.")
     orphans, gone = shown["orphans"], shown["gone"]
     if orphans["files"]:
-        tell(f"{_files(orphans['files'], orphans['bytes'])}, to which nothing refers.")
+        echo(f"{_files(orphans['files'], orphans['bytes'])}, to which nothing refers.")
     if gone:
-        tell(f"{_count(gone, 'record')} of files that somebody deleted.")
+        echo(f"{_count(gone, 'record')} of files that somebody deleted.")
     if orphans["files"] or gone:
-        tell("`deckwright cache prune` removes what is of no use.")
+        echo("`deckwright cache prune` removes what is of no use.")
 
 
 # What is removed
@@ -321,7 +314,7 @@ def _by_provider(found: Prunable) -> dict[tuple[str, str, str], dict[str, Any]]:
 
 def _show_found(found: Prunable, dry_run: bool) -> None:
     if not found:
-        tell("There is nothing to remove.")
+        echo("There is nothing to remove.")
         return
     table = plain_table("would be removed" if dry_run else "to remove", "files", "size", "cost")
     for (type, provider, deck), counts in _by_provider(found).items():
@@ -337,7 +330,7 @@ def _show_found(found: Prunable, dry_run: bool) -> None:
         table.add_row("refusals", f"{found.negative:,}", "", "")
     console().print(table)
     if found.cost or found.unpriced:
-        tell(f"To make it anew would cost what it has cost: {_price(found)}.")
+        echo(f"To make it anew would cost what it has cost: {_price(found)}.")
 
 
 def _price(found: Prunable) -> str:
@@ -355,7 +348,7 @@ def _confirm(found: Prunable) -> None:
             f"Nothing was removed: it has cost {_price(found)}. Add --yes to remove it all the same."
         )
     if not click.confirm(f"Remove what has cost {_price(found)}?", err=True):
-        tell("Nothing was removed.")
+        echo("Nothing was removed.")
         raise click.exceptions.Exit
 
 
@@ -368,7 +361,8 @@ def _remark(store: Store, choice: Choice) -> None:
     ):
         if name and name not in known:
             others = f", only {what.format(_names(known))}" if known else ""
-            show_problems([], [f"Nothing is kept {what.format(repr(name))}{others}."])
+            message = f"Nothing is cached {what.format(repr(name))}{others}."
+            show([Diagnostic("note", "", message)])
 
 
 def _names(names: Iterable[str]) -> str:

@@ -7,9 +7,14 @@ from pathlib import Path
 import click
 
 from deckwright.cli import SOME_FAILED
-from deckwright.cli.common import json_option, open_registry, print_json, show_problems, tell
+from deckwright.cli.options import json_option
+from deckwright.cli.output import echo, print_json, show
+from deckwright.cli.session import open_registry
+from deckwright.diagnostics import Diagnostic
 from deckwright.errors import CATCHABLE
-from deckwright.secrets import redact, secret_values
+from deckwright.registry import ProviderRegistry
+from deckwright.secrets import secret_values
+from deckwright.tracebacks import diagnostic_of
 
 
 @click.command("check", short_help="Check a configuration.")
@@ -21,55 +26,64 @@ from deckwright.secrets import redact, secret_values
 def command(config: Path | None, online: bool, as_json: bool) -> None:
     """Check the configuration CONFIG: make every provider that it names, and use none.
 
-    With --online, each provider tries whether it can be used: whether its service answers and takes the key, and,
-    where it tells, has what the settings name. That spends as little as there is a way to.
+    With --online, each provider tries its connection: whether its service answers, accepts the key, and has what
+    the settings name. That spends as little as possible.
 
     \b
     Exit codes:
-      0  all is well
+      0  no problem was found
       2  the configuration is wrong in itself
       3  a provider or a plugin failed, or a setting is unknown, or a connection does not work
     """  # noqa: D301
     from deckwright.builder.plan import hidden_types
     from deckwright.builder.settings import BuildSettings
-    from deckwright.plugins.records import problem_of
 
     with open_registry(config) as registry:
         pipeline = BuildSettings().pipeline
         if registry.config:
             pipeline = registry.config.section("build", BuildSettings).pipeline
         problems = [*registry.problems(), *registry.warnings]
-        remarks = [*registry.plugins.remarks(), *hidden_types(registry, pipeline)]
-        made = {
-            f"{type}.{name}": (type, name, provider)
-            for type in registry.plugins.types
-            for name, provider in registry[type].items()
-        }
+        notes = [*registry.plugins.notes(), *hidden_types(registry, pipeline)]
+        made = {f"{type}.{name}": (type, name) for type in registry.plugins.types for name in registry[type]}
         if not as_json:
-            show_problems(problems, remarks)
-        found: dict[str, str] = {}
-        for label, (type, name, provider) in made.items() if online else ():
-            try:
-                found[label] = registry.limited(type, name, provider.check_connection)()
-            except CATCHABLE as error:
-                said = str(problem_of(error))
-                problem = f"{label}: {redact(said, secret_values(getattr(provider, 'config', {})))}"
-                problems.append(problem)
-                if not as_json:
-                    show_problems([problem])
+            show([*problems, *notes])
+        answers: dict[str, str] = {}
+        for label, (type, name) in made.items() if online else ():
+            answer = _try_connection(registry, type, name)
+            if isinstance(answer, Diagnostic):
+                problems.append(answer)
             else:
-                if not as_json and found[label]:
-                    tell(f"{label}: {found[label]}")
+                answers[label] = answer
+            if not as_json:
+                _show_answer(label, answer)
         registry.close()
-        unclosed = [problem for problem in registry.problems() if problem not in problems]
-        problems += unclosed
+        not_closed = [problem for problem in registry.problems() if problem not in problems]
+        problems += not_closed
     if as_json:
-        print_json({"providers": list(made), "online": found, "problems": problems, "remarks": remarks})
+        shown = {"problems": list(map(str, problems)), "remarks": list(map(str, notes))}
+        print_json({"providers": list(made), "online": answers, **shown})
     else:
-        show_problems(unclosed)
-        if untried := [label for label, said in found.items() if not said]:
-            tell(f"Nothing to try: {', '.join(untried)}")
-        tell(f"Set up: {', '.join(made) or 'nothing'}")
-        tell(f"Problems{f' in {config}' if config else ''}: {len(problems) or 'none'}")
+        show(not_closed)
+        if untried := [label for label, answer in answers.items() if not answer]:
+            echo(f"Nothing to try: {', '.join(untried)}")
+        echo(f"Set up: {', '.join(made) or 'nothing'}")
+        echo(f"Problems{f' in {config}' if config else ''}: {len(problems) or 'none'}")
     if problems:
         raise click.exceptions.Exit(SOME_FAILED)
+
+
+def _try_connection(registry: ProviderRegistry, type: str, instance: str) -> str | Diagnostic:
+    """Return what a provider says of its connection, or what is wrong with it."""
+    provider = registry[type][instance]
+    try:
+        return str(registry.with_timeout(type, instance, provider.check_connection)())
+    except CATCHABLE as error:
+        secrets = secret_values(getattr(provider, "config", {}))
+        return diagnostic_of(error, f"{type}.{instance}", secrets=secrets)
+
+
+def _show_answer(label: str, answer: str | Diagnostic) -> None:
+    if isinstance(answer, Diagnostic):
+        show([answer])
+    elif answer:
+        echo(f"{label}: {answer}")

@@ -2,45 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
 
-from deckwright.cli.common import (
-    budget_remarks,
+from deckwright.cli.options import (
     config_option,
-    console,
-    dollars,
     json_option,
     language_option,
-    open_registry,
     pipeline_option,
-    plain_table,
-    print_json,
-    show_problems,
-    tell,
     words_argument,
 )
+from deckwright.cli.output import console, dollars, echo, plain_table, print_json, show
+from deckwright.cli.session import open_registry
+from deckwright.diagnostics import Diagnostic
+
+if TYPE_CHECKING:
+    from deckwright.builder.estimate import Estimate
 
 
-@click.command("estimate", short_help="Say what a build would cost.")
+@click.command("estimate", short_help="Show what a build would cost.")
 @words_argument
 @language_option
 @config_option
 @pipeline_option
-@click.option("--online", is_flag=True, help="Ask services that tell their price for nothing.")
+@click.option("--online", is_flag=True, help="Ask services that state their price without charging.")
 @json_option
 def command(
     words: Path, language: str | None, config: Path | None, pipeline: str | None, online: bool, as_json: bool
 ) -> None:
-    """Say what building a deck from WORDS would cost, and how many requests it takes.
+    """Show what building a deck from WORDS would cost, and how many requests it takes.
 
-    What is kept from builds before is not made, nor paid for, again, and does not count.
+    Sounds and pictures that are cached are not paid for again, and do not count.
 
-    Nothing is spent. Prices are estimates: what a service charges is known when it has. --online asks those
-    services for a price that tell one without charging, such as Runware by a dry run.
+    Nothing is spent. Prices are estimates until a service has charged. --online asks services that state a
+    price without charging, such as Runware by a dry run.
     """
     from deckwright.builder.estimate import estimate_cost
     from deckwright.builder.plan import make_plan
@@ -48,16 +47,8 @@ def command(
     with open_registry(config) as registry:
         plan = make_plan(words, registry, language=language, pipeline=pipeline)
         estimate = estimate_cost(plan, registry, online=online)
-        problems = [*registry.problems(), *registry.warnings]
-    problems += [
-        f"{found.type}.{found.instance}: {dollars(found.total or 0)} is above its {name} of {dollars(limit)}"
-        for found in estimate.providers
-        for name, limit in found.over.items()
-    ]
-    problems += [
-        f"{found.type}.{found.instance}: {found.problem}" for found in estimate.providers if found.problem
-    ]
-    problems += budget_remarks(estimate)
+        diagnostics = [*registry.problems(), *registry.warnings]
+    diagnostics += [*_warnings(estimate), *budget_warnings(estimate)]
     if as_json:
         # `place` is what programs know the position by.
         providers: list[dict[str, Any]] = [
@@ -66,7 +57,7 @@ def command(
         ]
         shown = {"words": len(plan.words), "kept": dict(estimate.cached)}
         shown |= {"expected": round(estimate.expected, 6), "most": round(estimate.most, 6)}
-        print_json({**shown, "providers": providers, "problems": problems})
+        print_json({**shown, "providers": providers, "problems": list(map(str, diagnostics))})
         return
     table = plain_table("type", "provider", "asked", "for", "requests", "each", "in all")
     for found in estimate.providers:
@@ -74,12 +65,36 @@ def command(
         counts = str(found.items), str(found.requests)
         table.add_row(found.type, found.instance, asked, *counts, dollars(found.each), dollars(found.total))
     console().print(table)
-    show_problems(problems)
+    show(diagnostics)
     if kept := [f"{count} {label}" for label, count in estimate.cached.items() if count]:
-        tell(f"Kept from builds before: {', '.join(kept)}.")
+        echo(f"Cached by earlier builds: {', '.join(kept)}.")
     least = "at least " if any(found.total is None for found in estimate.providers) else ""
-    tell(
-        f"Expected: {least}about {dollars(estimate.expected)}, if those that are asked first have everything."
-    )
+    expected = f"{least}about {dollars(estimate.expected)}"
+    echo(f"Expected cost: {expected}, if the first provider of each type finds every word.")
     if estimate.most > estimate.expected:
-        tell(f"If the dearest had to make them all: about {dollars(estimate.most)}.")
+        echo(f"If the most expensive had to make them all: about {dollars(estimate.most)}.")
+
+
+def _warnings(estimate: Estimate) -> Iterator[Diagnostic]:
+    """Yield a warning for every limit of a provider that is too low, and for every cost that is not known."""
+    for found in estimate.providers:
+        where = f"{found.type}.{found.instance}"
+        for name, limit in found.over.items():
+            message = f"{dollars(found.total or 0)} is above its {name} of {dollars(limit)}"
+            yield Diagnostic("warning", where, message)
+        if found.problem:
+            yield Diagnostic("warning", where, found.problem)
+
+
+def budget_warnings(estimate: Estimate) -> list[Diagnostic]:
+    """Return a warning for every budget that a build might use up."""
+    return [
+        Diagnostic(
+            "warning",
+            "",
+            f"It may cost about {dollars(estimate.most)}, and the {name} leaves {dollars(left)}: "
+            "the build may stop early.",
+        )
+        for name, left in estimate.left.items()
+        if estimate.most > left
+    ]

@@ -1,4 +1,4 @@
-"""`deckwright init`: write a configuration for the providers that somebody wants."""
+"""`deckwright init`: write a configuration for chosen providers."""
 
 from __future__ import annotations
 
@@ -10,14 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from deckwright.cli.common import (
-    config_option,
-    find_plugins,
-    plain_table,
-    read_config,
-    results,
-    show_problems,
-)
+from deckwright.cli.options import config_option
+from deckwright.cli.output import plain_table, results, show
+from deckwright.cli.session import find_plugins, read_config
 
 if TYPE_CHECKING:
     from deckwright.hooks import ProviderInfo, ProviderType
@@ -47,14 +42,14 @@ def command(
     language: str | None,
     config: Path | None,
 ) -> None:
-    """Write a configuration for PROVIDERS, with every setting that they have explained.
+    """Write a configuration for PROVIDERS that explains every setting.
 
-    A provider is named as in `deckwright providers`: forvo, or audio/forvo where several types have one of that
-    name. Those of a type are asked in the order given. With none named, you are asked for them; where nobody can
-    be asked, it is the built-in ones.
+    Name a provider as in `deckwright providers`: forvo, or audio/forvo if several types have one of that name.
+    A build asks those of one type in the given order. If you name none, you are asked for them on a terminal, and
+    get the built-in ones elsewhere.
 
-    The section [plugins] of the configuration that is in use, or of the one named by --config, is kept, so that
-    providers of plugins can be chosen too.
+    The section [plugins] of the current configuration, or of the one given by --config, is copied, so that you can
+    choose providers of plugins too.
 
     \b
     Exit codes:
@@ -69,7 +64,7 @@ def command(
     if output.suffix != ".toml":
         raise click.UsageError(f"{output}: what is written is TOML, so its name must end in .toml.")
     if output.exists() and not (force or dry_run):
-        raise click.UsageError(f"{output} is there already. --force replaces it; -o names another file.")
+        raise click.UsageError(f"{output} exists. Replace it with --force, or choose another file with -o.")
     _require_language(language)
     current = read_config(config)
     plugins = find_plugins(current)
@@ -90,7 +85,7 @@ def command(
     else:
         _write(output, starter.text, force)
         click.echo(f"{output} is written.", err=True)
-    show_problems(plugins.problems(), plugins.unknown_names())
+    show([*plugins.problems(), *plugins.unknown_names()])
     if starter.variables:
         click.echo("Set these variables of the environment:", err=True)
         for variable, meaning in starter.variables.items():
@@ -100,7 +95,7 @@ def command(
         for setting, meaning in starter.unfilled.items():
             click.echo(f"  {setting}  {meaning}", err=True)
     if not dry_run:
-        click.echo(f"Then see whether all is right:  deckwright check {output}", err=True)
+        click.echo(f"Then check it:  deckwright check {output}", err=True)
 
 
 def _require_language(language: str | None) -> None:
@@ -126,7 +121,7 @@ def _found(names: Iterable[str], offers: Iterable[ProviderInfo]) -> list[Provide
     """Return the providers of these names, each once.
 
     Raises:
-        click.UsageError: There is none, or several of different types; every such name is told.
+        click.UsageError: A name means none, or several of different types.
     """
     from deckwright.config.settings import did_you_mean
 
@@ -145,7 +140,7 @@ def _found(names: Iterable[str], offers: Iterable[ProviderInfo]) -> list[Provide
             faults.append(f"No plugin describes a provider {name!r}{near or '.'}")
         elif len(meant) > 1:
             choices = " or ".join(f"{info.type}/{info.name}" for info in meant)
-            faults.append(f"There are several providers {name!r}: write {choices}.")
+            faults.append(f"Several providers are called {name!r}: write {choices}.")
         elif meant[0] not in found:
             found.append(meant[0])
     if faults:
@@ -166,7 +161,7 @@ def _ask(
     chosen: list[ProviderInfo] = []
     for type in types:
         known = [info for info in offers if info.type == type]
-        # Who needs another engine than this process chooses it in [build].
+        # Another engine than this process is chosen in [build].
         if not known or issubclass(types[type].contract, Engine):
             continue
         console.print(f"\n{type}: {types[type].summary}", style="bold")

@@ -8,16 +8,9 @@ from typing import TYPE_CHECKING
 import attrs
 import click
 
-from deckwright.cli.common import (
-    config_option,
-    console,
-    find_plugins,
-    json_option,
-    plain_table,
-    print_json,
-    read_config,
-    show_problems,
-)
+from deckwright.cli.options import config_option, json_option
+from deckwright.cli.output import console, plain_table, print_json, show
+from deckwright.cli.session import find_plugins, read_config
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,8 +24,8 @@ if TYPE_CHECKING:
 def command(config: Path | None, as_json: bool) -> None:
     """List the plugins: whether each works, where it is from, and what it offers.
 
-    The built-in ones are a table; of each other one all is told, last. A plugin that is "excluded" is not among those
-    that the configuration allows. `deckwright doctor` says how to mend what is wrong.
+    The built-in ones are listed in a table, the others with all details. An "excluded" plugin is not among those
+    that the configuration allows. `deckwright doctor` shows how to fix what is wrong.
     """
     plugins = find_plugins(read_config(config))
     conflicts = plugins.conflicts()
@@ -48,10 +41,8 @@ def command(config: Path | None, as_json: bool) -> None:
     for record in plugins.records:
         if not record.is_built_in:
             _show(record, out)
-    show_problems(
-        [f"{record}: {problem}" for record in plugins.records for problem in record.problems],
-        [*map(str, conflicts), *plugins.unknown_names(), *plugins.remarks()],
-    )
+    notes = [*conflicts, *plugins.unknown_names(), *plugins.notes()]
+    show([*plugins.problems(), *(attrs.evolve(each, severity="note") for each in notes)])
 
 
 def _took(record: PluginRecord) -> str:

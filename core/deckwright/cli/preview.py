@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 import attrs
 import click
 
-from deckwright.cli.common import config_option, json_option, print_json, show_problems, store_folder, tell
+from deckwright.cli.options import config_option, json_option
+from deckwright.cli.output import echo, print_json, show
+from deckwright.cli.session import store_folder
+from deckwright.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
     from deckwright.preview import Origins, Preview
@@ -66,7 +69,8 @@ def _origins(store: Path) -> Origins:
             with Store(store) as opened:
                 found = {name: opened.entries.find_name(name) for name in names}
         except StoreError as error:
-            show_problems([], [f"The page does not say where sounds and pictures came from. {error}"])
+            message = f"The page does not say where sounds and pictures came from. {error}"
+            show([Diagnostic("note", "", message)])
             return {}
         return {
             name: Origin(
@@ -88,5 +92,5 @@ def _tell(preview: Preview) -> None:
         f"{preview.notes} notes, {preview.cards} cards, {preview.sounds} sounds, {preview.pictures} pictures"
     )
     lacking = f"; {preview.missing} of the notes lack something" if preview.missing else ""
-    tell(f"{preview.deck}: {counts}{lacking}.")
-    tell(f"The preview is in {click.style(str(preview.path), bold=True)}")
+    echo(f"{preview.deck}: {counts}{lacking}.")
+    echo(f"The preview is in {click.style(str(preview.path), bold=True)}")

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
 
-from deckwright.cli.common import PluginOutput, dollars
+from deckwright.cli.output import dollars
+from deckwright.cli.plugin_output import PluginOutput
 
 _SECONDS_A_LINE = 10
 

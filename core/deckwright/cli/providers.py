@@ -7,15 +7,10 @@ from typing import Any
 
 import click
 
-from deckwright.cli.common import (
-    config_option,
-    console,
-    json_option,
-    open_registry,
-    plain_table,
-    print_json,
-    show_problems,
-)
+from deckwright.cli.options import config_option, json_option
+from deckwright.cli.output import console, plain_table, print_json, show
+from deckwright.cli.session import open_registry
+from deckwright.diagnostics import Diagnostic
 
 
 @click.command("providers", short_help="List the providers on offer and those set up.")
@@ -35,6 +30,7 @@ def command(config: Path | None, show_all: bool, as_json: bool) -> None:
             for instance in registry[type]:
                 instances.setdefault((type, registry.name_of(type, instance)), []).append(instance)
         problems = [*registry.problems(), *registry.warnings]
+        notes = registry.plugins.notes()
         rows: list[dict[str, Any]] = [
             {
                 "type": info.type,
@@ -54,7 +50,8 @@ def command(config: Path | None, show_all: bool, as_json: bool) -> None:
             owner = registry.plugins.owner(type, name)
             rows.append({"type": type, "name": name, "configured": configured, "plugin": str(owner or "")})
         if as_json:
-            print_json({"providers": rows, "problems": problems, "remarks": registry.plugins.remarks()})
+            shown = {"problems": list(map(str, problems)), "remarks": list(map(str, notes))}
+            print_json({"providers": rows, **shown})
             return
         if show_all:
             for row in rows:
@@ -64,19 +61,19 @@ def command(config: Path | None, show_all: bool, as_json: bool) -> None:
             for row in rows:
                 table.add_row(row["type"], row["name"], ", ".join(row["configured"]), row.get("summary", ""))
             console().print(table)
-        show_problems(problems, registry.plugins.remarks())
+        show([*problems, *notes])
 
 
-def _settings(settings_class: Any, provider: str, problems: list[str]) -> list[dict[str, Any]]:
-    """Return what is known of a provider's settings; where its class tells nothing, that is a problem."""
+def _settings(settings_class: Any, provider: str, problems: list[Diagnostic]) -> list[dict[str, Any]]:
+    """Return what is known of a provider's settings; a class that cannot be described is a problem."""
     from deckwright.config.settings import describe_settings
     from deckwright.errors import CATCHABLE
-    from deckwright.tracebacks import format_error
+    from deckwright.tracebacks import diagnostic_of
 
     try:
         return describe_settings(settings_class) if settings_class else []
-    except CATCHABLE as error:  # a stranger's class, of which Python cannot tell the types, say
-        problems.append(f"{provider}: its settings cannot be described: {format_error(error)}")
+    except CATCHABLE as error:  # a plugin's class may have types that cannot be resolved
+        problems.append(diagnostic_of(error, provider, doing="its settings cannot be described"))
         return []
 
 
@@ -90,9 +87,9 @@ def _show(row: dict[str, Any]) -> None:
         "plugin": row["plugin"],
         "install": f'pip install "{row["extra"]}"' if row.get("extra") else "",
         "requests": f"{row['requests_per_item']} for each item" if row.get("requests_per_item") else "",
-        "to credit": row.get("attribution"),
+        "credit": row.get("attribution"),
         "set up as": ", ".join(row["configured"]),
-        "settings": "" if row.get("settings") else "none that its plugin describes",
+        "settings": "" if row.get("settings") else "its plugin describes none",
     }
     for name, value in shown.items():
         if value:
@@ -110,7 +107,7 @@ def _show(row: dict[str, Any]) -> None:
 
 
 def _kind(setting: dict[str, Any]) -> str:
-    """Return what a setting may be and what it is when nothing is said, in a line."""
+    """Return the type, limits and default of a setting, in one line."""
     from deckwright.config.toml import toml_value
 
     facts = [setting["type"], setting["limits"]]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import click
 
 from deckwright.builder.failures import Failure, failures_of
 from deckwright.builder.media import KINDS
-from deckwright.cli.common import console, dollars, plain_table, show_problems, tell
+from deckwright.cli.output import console, dollars, echo, plain_table, show
 
 if TYPE_CHECKING:
     from deckwright.builder.media import MissingMedium
@@ -51,14 +52,14 @@ def show_report(report: BuildReport, plan: Plan) -> None:
         table.add_row("cost", f"{dollars(report.cost)} ({by})")
     out.print(table)
     if extra := extra_columns(plan.words):
-        tell(f"Extra columns shown on the cards: {', '.join(extra)}")
+        echo(f"Extra columns shown on the cards: {', '.join(extra)}")
     _show_missing(report.missing)
     _show_failures(failures_of(report.missing))
-    show_problems(report.problems, report.warnings)
+    show([*report.problems, *report.warnings])
     for instance, path in report.outputs.items():
         summary = f" ({report.summaries[instance]})" if instance in report.summaries else ""
         where = f"is in {click.style(path, bold=True)}" if path else f"went to {instance}"
-        tell(f"The deck {where}{summary}{'' if path else '.'}")
+        echo(f"The deck {where}{summary}{'' if path else '.'}")
 
 
 def _bracketed(remarks: list[str]) -> str:
@@ -75,7 +76,7 @@ def _show_missing(missing: tuple[MissingMedium, ...]) -> None:
     for label in dict.fromkeys(item.kind.label for item in missing):
         items = [item.word.text for item in missing if item.kind.label == label and not item.failed]
         if items:
-            tell(f"Without {label}: {len(items)} ({_some(items)}), since no provider has one that fits.")
+            echo(f"Without {label}: {len(items)} ({_some(items)}), since no provider has one that fits.")
 
 
 def _show_failures(failures: list[Failure]) -> None:
@@ -90,7 +91,7 @@ def _show_failures(failures: list[Failure]) -> None:
     for failure in failures:
         who = f"{failure.instance}, {failure.kind}" if failure.instance else failure.kind
         lines = f"{who}: {failure.message}\n{failure.hint}".splitlines()
-        tell("\n    ".join(lines))
+        echo("\n    ".join(lines))
 
 
 def _some(words: Sequence[str]) -> str:
@@ -107,7 +108,7 @@ def report_as_dict(report: BuildReport) -> dict[str, Any]:
     return {
         "deck": report.deck,
         "outputs": report.outputs,
-        "told": report.summaries,
+        "summaries": report.summaries,
         "words": report.words,
         "repeated": report.repeated,
         "cards": report.cards,
@@ -126,18 +127,9 @@ def report_as_dict(report: BuildReport) -> dict[str, Any]:
             for item in report.missing
         ],
         "failures": [
-            {
-                "label": failure.label,
-                "instance": failure.instance,
-                "kind": failure.kind,
-                "words": failure.words,
-                "message": failure.message,
-                "mend": failure.hint,
-                "count": len(failure.words),
-            }
-            for failure in failures_of(report.missing)
+            {**attrs.asdict(failure), "count": len(failure.words)} for failure in failures_of(report.missing)
         ],
         "seconds": {stage: round(seconds, 3) for stage, seconds in report.seconds.items()},
-        "problems": report.problems,
-        "warnings": report.warnings,
+        "problems": list(map(str, report.problems)),
+        "warnings": list(map(str, report.warnings)),
     }

@@ -9,7 +9,9 @@ from typing import Any
 import click
 
 from deckwright.cli import SOME_FAILED
-from deckwright.cli.common import config_option, find_plugins, print_json, read_config, show_problems
+from deckwright.cli.options import config_option
+from deckwright.cli.output import print_json, show
+from deckwright.cli.session import find_plugins, read_config
 
 
 @click.command("schema", short_help="Print the JSON Schema of configurations, for editors.")
@@ -23,15 +25,15 @@ from deckwright.cli.common import config_option, find_plugins, print_json, read_
 def command(config: Path | None, output: Path | None) -> None:
     """Print the JSON Schema of configurations.
 
-    With it, an editor completes what you write, shows what each setting is for, and marks what is wrong. It holds
-    the settings of every plugin that is found, also by the section [plugins] of the configuration; so make it
-    anew when you have added one:
+    With it, an editor completes what you write, explains each setting, and marks mistakes. It has the settings of
+    every plugin that is found, also through the section [plugins] of the configuration. Make it again when you have
+    added a plugin:
 
     \b
       deckwright schema -o deckwright.schema.json
 
-    Then let the configuration say where it is: in TOML on the first line, which taplo reads, and with it the
-    extension Even Better TOML of Visual Studio Code; in JSON by the first key.
+    Then name it in the configuration: in TOML on the first line, which taplo and the extension Even Better TOML of
+    Visual Studio Code read; in JSON by the first key.
 
     \b
       #:schema ./deckwright.schema.json
@@ -55,7 +57,7 @@ def command(config: Path | None, output: Path | None) -> None:
         _write(output, schema)
         click.echo(f"{output} is written.", err=True)
     problems = plugins.problems()
-    show_problems(problems, plugins.unknown_names())
+    show([*problems, *plugins.unknown_names()])
     if problems:
         raise click.exceptions.Exit(SOME_FAILED)
 
@@ -66,7 +68,7 @@ def _write(path: Path, schema: dict[str, Any]) -> None:
         if path.exists() and json.dumps(schema["title"]) not in path.read_text(
             encoding="utf-8", errors="replace"
         ):
-            raise click.UsageError(f"{path} is there already, and no such schema; -o names another file.")
+            raise click.UsageError(f"{path} exists and is not such a schema; choose another file with -o.")
         path.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"{path} cannot be written: {error.strerror or error}.") from None

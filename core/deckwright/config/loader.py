@@ -1,7 +1,7 @@
-"""The configuration: TOML or JSON in, settings of each configured provider out, every fault with its place.
+"""The configuration as it is written: TOML or JSON, with `${VAR}` replaced and a location for every key.
 
-`Config` holds what was written; `${VAR}` is replaced when a value is asked for, so that a variable that is
-not set concerns only those who need it. What the `providers` section means is read in `provider_configs`.
+`${VAR}` is replaced when a value is read, so that a variable that is not set only affects those who need it.
+`config.providers` reads the section `providers`.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ import tomli
 
 from deckwright.config.locations import lines_of
 from deckwright.config.settings import read_settings, setting_names, unknown_setting
+from deckwright.diagnostics import Diagnostic
 from deckwright.errors import ConfigError, SettingError
-from deckwright.secrets import FromEnvironment, is_secret_key, redact, secret_values, texts_in
+from deckwright.secrets import FromEnvironment, is_secret_key, secret_values, texts_in
 
 T = TypeVar("T")
 
 # Looked for in the working directory when no configuration is named.
 FILE_NAMES = ("deckwright.toml", "deckwright.json")
-# Tables and lists within each other; what goes deeper is a mistake, or meant to do harm.
-DEEPEST = 100
+# Tables and lists within each other; deeper nesting is a mistake, or an attack.
+MAX_DEPTH = 100
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")
 
@@ -94,7 +95,7 @@ class Config:
             ConfigError: A variable in it is not set and has no default.
         """
         value = self._lookup(key, default)
-        return value if value is default else self._replaced_or_told(value, key)
+        return value if value is default else self._replaced_or_raise(value, key)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as a new dict, variables replaced.
@@ -102,7 +103,7 @@ class Config:
         Raises:
             ConfigError: A variable in it is not set and has no default.
         """
-        result: dict[str, Any] = self._replaced_or_told(self.written, "")
+        result: dict[str, Any] = self._replaced_or_raise(self.written, "")
         return result
 
     def section(self, name: str, settings_class: type[T]) -> T:
@@ -116,13 +117,13 @@ class Config:
             raise ConfigError(f"{self.where(name)}: should be a table.")
         known = setting_names(settings_class)
         if unknown := [key for key in table if key not in known]:
-            raise ConfigError([f"{self.where(name)}: {unknown_setting(key, known)}" for key in unknown])
+            where = self.where(name)
+            raise ConfigError(Diagnostic("error", where, unknown_setting(key, known)) for key in unknown)
         try:
             return read_settings(settings_class, table)
         except SettingError as error:
-            raise ConfigError(
-                f"{self.where(f'{name}.{error.key}')}: {redact(error.problem, secret_values(table))}"
-            ) from None
+            fault = Diagnostic("error", self.where(f"{name}.{error.key}"), error.problem)
+            raise ConfigError([fault.redacted(secret_values(table))]) from None
 
     def resolved(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Return the settings of one instance with the variables replaced, and no table or list shared.
@@ -142,12 +143,12 @@ class Config:
         return {**settings, **replaced} if replaced else settings
 
     def where(self, key: str) -> str:
-        """Say where a dotted key was written: the file, its line or that of the table around it, and the key."""
+        """Return where a dotted key is written: the file, the line of the key or of its table, and the key."""
         file = f"{self.path}, " if self.path else ""
-        place = key
-        while place and place not in self._lines:
-            place = place.rpartition(".")[0]
-        return f"{file}line {self._lines[place]}, {key}" if place else f"{file}{key}"
+        known = key
+        while known and known not in self._lines:
+            known = known.rpartition(".")[0]
+        return f"{file}line {self._lines[known]}, {key}" if known else f"{file}{key}"
 
     @cached_property
     def _lines(self) -> dict[str, int]:
@@ -161,7 +162,7 @@ class Config:
             value = value[part]
         return value
 
-    def _replaced_or_told(self, value: Any, key: str) -> Any:
+    def _replaced_or_raise(self, value: Any, key: str) -> Any:
         try:
             return self._replaced(value, key)
         except UnsetVariableError as error:
@@ -207,7 +208,7 @@ class Config:
 
 
 def secrets_in(settings: Mapping[str, Any]) -> list[str]:
-    """Return every value that must not be shown of settings as written: a secret's, or from the environment."""
+    """Return every value among unresolved settings that must not be shown: secrets, and variables' values."""
     found = list(secret_values(settings))
     for text in texts_in(settings):
         found += [os.environ.get(name) or default for name, default in _VARIABLE.findall(text)]
@@ -228,7 +229,7 @@ def _parse(path: Path, text: str) -> Mapping[str, Any]:
         raise ConfigError(f"{path}: {error}.") from None
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: a configuration is an object, not {type(data).__name__}.")
-    if _goes_deeper(data, DEEPEST):
+    if _goes_deeper(data, MAX_DEPTH):
         raise ConfigError(f"{path}: nested too deeply.")
     return data
 

@@ -1,6 +1,6 @@
-"""The `providers` section of a configuration, and those that share settings among providers.
+"""The `providers` section of a configuration, and the sections that providers share settings in.
 
-Its two forms are read as one, and every fault is found at once.
+Every fault is found at once.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import Any
 from deckwright.config.loader import Config
 from deckwright.config.settings import did_you_mean
 from deckwright.config.toml import toml_key, toml_value
+from deckwright.diagnostics import Diagnostic
 from deckwright.errors import ConfigError
 from deckwright.secrets import masked
 
 # Type, then instance, to its settings, among them `type` and `pipelines`.
 ProviderConfigs = dict[str, dict[str, dict[str, Any]]]
 
-# What an instance says to the registry rather than to its provider.
+# The keys of an instance that are for the registry, not for its provider.
 REGISTRY_KEYS = frozenset({"type", "pipelines"})
 EVERY_PIPELINE = "*"
 # What the old format had at the top, each with one provider in it.
@@ -40,23 +41,23 @@ def read_provider_configs(config: Config) -> ProviderConfigs:
     return _Reader(config).read()
 
 
-def odd_sections(config: Config, configs: ProviderConfigs) -> list[str]:
-    """Return a remark for every section that nothing reads: a slip of the pen, or an old program's."""
+def unread_sections(config: Config, configs: ProviderConfigs) -> list[Diagnostic]:
+    """Return a warning for every section that nothing reads: a typing mistake, or an old program's."""
     # An editor reads "$schema", and we do not.
     known = {"providers", "plugins", "build", "apis", "$schema", *(f"{type}_generation" for type in configs)}
-    odd = [(str(key), str(key), known) for key in config.written if key not in known]
+    unread = [(str(key), str(key), known) for key in config.written if key not in known]
     names = {str(settings["type"]) for instances in configs.values() for settings in instances.values()}
     apis = config.written.get("apis")
     if isinstance(apis, Mapping):
-        odd += [(f"apis.{key}", str(key), {"base", *names}) for key in apis if key not in {"base", *names}]
+        unread += [(f"apis.{key}", str(key), {"base", *names}) for key in apis if key not in {"base", *names}]
     return [
-        f"{config.where(path)}: nothing reads this section{did_you_mean(key, near)}"
-        for path, key, near in odd
+        Diagnostic("warning", config.where(path), f"nothing reads this section{did_you_mean(key, near)}")
+        for path, key, near in unread
     ]
 
 
 def shared_sections(type: str, name: str) -> tuple[tuple[str, ...], ...]:
-    """Return the sections from which an instance takes settings that its own table lacks, the first in rank first."""
+    """Return the sections whose settings an instance takes if its own table has none, the strongest first."""
     return ("apis", name), (f"{type}_generation", "providers", name), ("apis", "base")
 
 
@@ -73,7 +74,7 @@ def origin(config: Config, type: str, instance: str, name: str, key: str) -> str
 
 
 def file_conflicts(claims: Iterable[tuple[str, Any]]) -> list[str]:
-    """Return a fault for each file that two owners claim; claims are of owner and list of files."""
+    """Return a message for each file that two owners claim; a claim is an owner and a list of files."""
     owners: dict[str, str] = {}
     conflicts = []
     for owner, files in claims:
@@ -84,12 +85,12 @@ def file_conflicts(claims: Iterable[tuple[str, Any]]) -> list[str]:
 
 
 class _Reader:
-    """Reads the `providers` section and gathers every fault in it."""
+    """Reads the `providers` section, and collects every fault in it."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._data = config.written
-        self._faults: list[str] = []
+        self._faults: list[Diagnostic] = []
 
     def read(self) -> ProviderConfigs:
         found: ProviderConfigs = {}
@@ -100,17 +101,18 @@ class _Reader:
                 config = self._instance(type_name, key, table, shared)
                 if config is not None:
                     configs[key] = config
-        self._faults += file_conflicts(
+        claims = [
             (f"providers.data.{key}", config.get("files")) for key, config in found.get("data", {}).items()
-        )
+        ]
+        self._faults += [Diagnostic("error", "", conflict) for conflict in file_conflicts(claims)]
         if not self._faults and not any(found.values()):
             self._fault("providers", "is empty; a configuration names at least one provider.")
         if self._faults:
-            raise ConfigError(tuple(dict.fromkeys(self._faults)))
+            raise ConfigError(dict.fromkeys(self._faults))
         return found
 
     def _fault(self, key: str, problem: str) -> None:
-        self._faults.append(f"{self._config.where(key)}: {problem}")
+        self._faults.append(Diagnostic("error", self._config.where(key), problem))
 
     def _sections(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         providers = self._data.get("providers")
@@ -162,7 +164,7 @@ class _Reader:
 
     def _shared_settings(self, type_name: str) -> Callable[[str], dict[str, Any]]:
         """Return a function from a provider's name to the settings that all instances of it share."""
-        # What is wrong with these is told, be there any instance or none.
+        # A fault in these is reported even if no instance uses them.
         for section in (("apis", "base"), (f"{type_name}_generation", "providers")):
             self._section(section)
 

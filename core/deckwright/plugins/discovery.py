@@ -179,7 +179,7 @@ def _looks_like_a_plugin(path: Path) -> bool:
 
 def _broken(name: str, provenance: Provenance, problem: str) -> Candidate:
     def load() -> object:
-        raise PluginError(problem, hint="Install it anew, or remove that folder.")
+        raise PluginError(problem, hint="Reinstall it, or remove that folder.")
 
     return Candidate(name, provenance, load)
 

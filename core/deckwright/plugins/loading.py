@@ -1,7 +1,7 @@
 """Loading plugins: each that was found becomes a record, and each that can be used is registered with pluggy.
 
-The result is the same in whatever order they are found. What is wrong with one is in its record and in the log;
-the others are loaded all the same.
+The result does not depend on the order in which they are found. What is wrong with one is in its record and in the log;
+the others are loaded nevertheless.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -20,13 +20,15 @@ from pathlib import Path
 import attrs
 import pluggy
 
+from deckwright.diagnostics import Diagnostic
 from deckwright.errors import CATCHABLE, PluginError
 from deckwright.plugins import discovery
 from deckwright.plugins.checks import PluginChecks, new_manager, require_version
 from deckwright.plugins.discovery import Candidate, Provenance
-from deckwright.plugins.records import PluginRecord, PluginSettings, Problem, problem_of
-from deckwright.plugins.timeouts import OverdueError, within
-from deckwright.tracebacks import format_traceback
+from deckwright.plugins.records import PluginRecord, PluginReporter
+from deckwright.plugins.settings import PluginSettings
+from deckwright.plugins.timeouts import PluginTimeoutError, call_with_timeout
+from deckwright.tracebacks import diagnostic_of, format_traceback
 
 logger = logging.getLogger(__name__)
 
@@ -36,12 +38,12 @@ _REQUIRES = re.compile(r"""^requires_deckwright\s*(?::[^=]*)?=\s*["']([^"'\n]*)[
 
 @attrs.frozen
 class Loaded:
-    """What became of all plugins.
+    """All plugins that were found.
 
     Attributes:
         manager: Pluggy's, with those that can be used.
         records: Those that can be used and those that are disabled, by name.
-        rejected: The others.
+        rejected: Those that cannot be used.
     """
 
     manager: pluggy.PluginManager
@@ -54,19 +56,19 @@ def load_plugins(
     *,
     objects: Iterable[object] = (),
     folder: Path,
-    limit: float | None,
-    masked: Callable[[str], str],
+    timeout: float | None,
+    reporter: PluginReporter,
 ) -> Loaded:
     """Find plugins and load them.
 
     Args:
         settings: Which to load, beside the built-in ones.
-        objects: Plugins handed over by a program.
+        objects: Plugins that a program passes in.
         folder: What relative paths in the settings start from.
-        limit: How many seconds each may take to be imported; None for no limit.
-        masked: Masks the secrets in what is told.
+        timeout: How many seconds each may take to be imported; None for no timeout.
+        reporter: Takes what is wrong with them.
     """
-    loader = _Loader(settings, limit, masked)
+    loader = _Loader(settings, timeout, reporter)
     # The same plugin named twice, in a configuration and the environment, say, is no mistake.
     loader.load(dict.fromkeys(_candidates(settings, objects, folder)))
     return loader.loaded
@@ -84,10 +86,10 @@ def _candidates(settings: PluginSettings, objects: Iterable[object], folder: Pat
 
 
 class _Loader:
-    def __init__(self, settings: PluginSettings, limit: float | None, masked: Callable[[str], str]) -> None:
+    def __init__(self, settings: PluginSettings, timeout: float | None, reporter: PluginReporter) -> None:
         self._settings = settings
-        self._limit = limit
-        self._masked = masked
+        self._timeout = timeout
+        self._reporter = reporter
         self.loaded = Loaded(new_manager(), {}, [])
         self._checks = PluginChecks(self.loaded.manager)
         self._registered: set[int] = set()
@@ -106,7 +108,7 @@ class _Loader:
         settings = self._settings
         if name in settings.disable or candidate.name in settings.disable:
             return "disabled"
-        # Those that came with Deckwright, and those that a program has in hand already, are not for `only` to say.
+        # `only` concerns neither built-in plugins nor objects that a program passes in.
         if (
             settings.only is None
             or name in settings.only
@@ -124,44 +126,43 @@ class _Loader:
         started = time.perf_counter()
         try:
             require_version(candidate.requires)
-            plugin = within(None if record.is_built_in else self._limit, candidate.load)
+            plugin = call_with_timeout(None if record.is_built_in else self._timeout, candidate.load)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - a plugin may even exit; Deckwright goes on
-            logger.debug("%s", self._masked(format_traceback(error)))
-            self._reject(record, _why_not_imported(candidate, error))
+            logger.debug("%s", self._reporter.masked(format_traceback(error)))
+            self._reject(record, _import_failure(candidate, error))
             return
         record.seconds = time.perf_counter() - started
         if id(plugin) in self._registered:  # by another name: as a module and as an entry point, say
             return
         if name in self.loaded.records:
-            self._reject(
-                record, Problem("has the name of another plugin, which stays", "Rename one of them.")
-            )
+            message = "has the name of another plugin, which stays"
+            self._reject(record, Diagnostic("error", "", message, "Rename one of them."))
             return
         try:
-            record.file = _file_of(plugin)
-            record.version = record.version or _text(getattr(plugin, "__version__", ""))
-            require_version(getattr(plugin, "requires_deckwright", ""))
-            record.hooks = self._checks.hooks_of(plugin)
-            self.loaded.manager.register(plugin, name)
-            self._registered.add(id(plugin))
-        except CATCHABLE as error:  # attributes of a stranger's object may raise anything
-            self._reject(record, problem_of(error))
+            self._register(record, plugin)
+        except CATCHABLE as error:  # attributes of a plugin's object may raise anything
+            self._reject(record, diagnostic_of(error, ""))
             return
-        self.loaded.records[name] = record
-        for remark in self._checks.deprecated(record.hooks):
-            record.remarks.append(remark)
-            logger.warning("Plugin %s: %s", record, remark)
+        for message in self._checks.deprecated(record.hooks):
+            self._reporter.note(record, message)
 
-    def _reject(self, record: PluginRecord, problem: Problem) -> None:
-        problem = Problem(self._masked(problem.what), self._masked(problem.mend) or record.leave_out)
+    def _register(self, record: PluginRecord, plugin: object) -> None:
+        record.file = _file_of(plugin)
+        record.version = record.version or _text(getattr(plugin, "__version__", ""))
+        require_version(getattr(plugin, "requires_deckwright", ""))
+        record.hooks = self._checks.hooks_of(plugin)
+        self.loaded.manager.register(plugin, record.name)
+        self._registered.add(id(plugin))
+        self.loaded.records[record.name] = record
+
+    def _reject(self, record: PluginRecord, diagnostic: Diagnostic) -> None:
         record.status = "failed"
         with suppress(OSError, ValueError, ImportError):
             record.file = record.file or str(discovery.source_of(record.provenance) or "")
-        record.problems.append(problem)
         self.loaded.rejected.append(record)
-        logger.warning("Plugin %s: %s", record, problem)
+        self._reporter.add(record, diagnostic)
 
 
 def _names(candidates: list[Candidate]) -> Iterator[tuple[str, Candidate]]:
@@ -177,32 +178,31 @@ def _names(candidates: list[Candidate]) -> Iterator[tuple[str, Candidate]]:
 
 
 def _full_name(candidate: Candidate) -> str:
-    """Return the name of a plugin that shares the short one: each is to be told from the other."""
+    """Return the name of a plugin that shares the short one: with where it is from."""
     provenance = candidate.provenance
     return f"{candidate.name}@{provenance.distribution or provenance.location or provenance.kind}"
 
 
-def _why_not_imported(candidate: Candidate, error: BaseException) -> Problem:
-    """Return why a plugin could not be imported: one that is for another Deckwright may look broken here."""
+def _import_failure(candidate: Candidate, error: BaseException) -> Diagnostic:
+    """Return why a plugin could not be imported; one for another version of Deckwright may look broken here."""
     try:
         require_version(_declared_versions(candidate.provenance))
     except PluginError as reason:
-        return problem_of(reason)
-    if isinstance(error, PluginError) and not isinstance(error, OverdueError):
-        return problem_of(error)
-    problem = problem_of(error, "cannot be imported")
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        distribution = candidate.provenance.distribution
-        location = candidate.provenance.location.partition(":")[0]
-        if candidate.provenance.kind == "module" and f"{location}.".startswith(f"{error.name}."):
-            return attrs.evolve(
-                problem,
-                mend=f"Correct the name of the module, or install the package that brings {location!r}.",
-            )
-        if distribution and error.name == location:
-            return attrs.evolve(problem, mend=f"Install {distribution} anew: its own module is not there.")
-        return attrs.evolve(problem, mend=f"Install the package that brings {error.name!r}.")
-    return problem
+        return diagnostic_of(reason, "")
+    if isinstance(error, PluginError) and not isinstance(error, PluginTimeoutError):
+        return diagnostic_of(error, "")
+    diagnostic = diagnostic_of(error, "", doing="cannot be imported")
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return diagnostic
+    distribution = candidate.provenance.distribution
+    location = candidate.provenance.location.partition(":")[0]
+    if candidate.provenance.kind == "module" and f"{location}.".startswith(f"{error.name}."):
+        hint = f"Correct the name of the module, or install the package that has {location!r}."
+    elif distribution and error.name == location:
+        hint = f"Reinstall {distribution}: its own module is missing."
+    else:
+        hint = f"Install the package that has {error.name!r}."
+    return attrs.evolve(diagnostic, hint=hint)
 
 
 def _declared_versions(provenance: Provenance) -> str:

@@ -1,69 +1,18 @@
-"""What is known of each plugin, and what a configuration says of them."""
+"""What is known of each plugin, with the diagnostics about it."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+import logging
+from collections.abc import Callable, Iterable
 
 import attrs
-from msgspec import Meta
 
-from deckwright.errors import DeckwrightError
+from deckwright.diagnostics import Diagnostic
 from deckwright.plugins.discovery import Provenance
-from deckwright.tracebacks import error_location, format_error
+from deckwright.secrets import redact
+from deckwright.tracebacks import diagnostic_of
 
-
-@attrs.define
-class PluginSettings:
-    """The `[plugins]` section of a configuration."""
-
-    modules: Annotated[list[str], Meta(description="modules to load, by import name")] = attrs.field(
-        factory=list
-    )
-    paths: Annotated[list[Path], Meta(description="plugin files, or folders of them")] = attrs.field(
-        factory=list
-    )
-    disable: Annotated[list[str], Meta(description="plugins not to import at all")] = attrs.field(
-        factory=list
-    )
-    only: Annotated[
-        list[str] | None,
-        Meta(
-            description="the only plugins to import beside the built-in ones; when not set, all are imported"
-        ),
-    ] = None
-    prefer: Annotated[
-        list[str], Meta(description="plugins that win where several offer the same provider")
-    ] = attrs.field(factory=list)
-    installed: Annotated[bool, Meta(description="load the plugins of installed packages")] = True
-    strict: Annotated[bool, Meta(description="make every problem of a plugin an error, as in CI")] = False
-    time_limit: (
-        Annotated[
-            float,
-            Meta(
-                ge=0,
-                description="seconds that a plugin may take to be imported, to answer a hook, or to make or close a "
-                "provider; 0 is no limit. When not set, it is 30 for a command, and no limit for a program",
-            ),
-        ]
-        | None
-    ) = None
-
-
-@attrs.frozen
-class Problem:
-    """Something that is wrong.
-
-    Attributes:
-        what: What it is, and where.
-        mend: What to do about it, where that is known.
-    """
-
-    what: str
-    mend: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.what}\n  {self.mend}" if self.mend else self.what
+logger = logging.getLogger(__name__)
 
 
 @attrs.define
@@ -74,12 +23,11 @@ class PluginRecord:
         name: What `disable`, `only` and `prefer` call it.
         provenance: Where it is from.
         status: `"loaded"`, `"disabled"`, `"excluded"` (it is not in `only`) or `"failed"`.
-        file: The file that its code is in; empty where that is not known, as of one that was not imported.
+        file: The file of its code; empty when that is not known, as for one that was not imported.
         version: That of its distribution, or else its own `__version__`; empty when it has none.
         hooks: The hooks it implements.
         offers: The providers that it describes, as `"audio/forvo"`.
-        problems: What is wrong with it. A loaded plugin may have some too.
-        remarks: What is worth knowing and wrong with nothing.
+        diagnostics: What is wrong with it, or worth knowing. A loaded plugin may have some too.
         seconds: How long it took to import.
     """
 
@@ -90,8 +38,7 @@ class PluginRecord:
     version: str = ""
     hooks: tuple[str, ...] = ()
     offers: tuple[str, ...] = ()
-    problems: list[Problem] = attrs.field(factory=list)
-    remarks: list[str] = attrs.field(factory=list)
+    diagnostics: list[Diagnostic] = attrs.field(factory=list)
     seconds: float = 0.0
 
     def __str__(self) -> str:
@@ -102,21 +49,58 @@ class PluginRecord:
         """Whether it came with Deckwright."""
         return self.provenance.kind == "built-in"
 
+    def is_called(self, name: str) -> bool:
+        """Return whether a setting means this plugin: by its name, or by what it shares with others of that name."""
+        return name in (self.name, self.name.partition("@")[0])
+
     @property
-    def leave_out(self) -> str:
-        """What its user can do about a fault of it, where nothing better is known."""
-        return f'Mend it, or leave it out: [plugins] disable = ["{self.name}"].'
+    def problems(self) -> list[Diagnostic]:
+        """What keeps it, or something of it, from working."""
+        return [each for each in self.diagnostics if each.severity == "error"]
+
+    @property
+    def notes(self) -> list[Diagnostic]:
+        """What is worth knowing of it, though nothing is wrong."""
+        return [each for each in self.diagnostics if each.severity != "error"]
+
+    @property
+    def disable_hint(self) -> str:
+        """What its user can do about a fault of it, if nothing better is known."""
+        return f'Fix it, or disable it: [plugins] disable = ["{self.name}"].'
 
 
-def problem_of(error: BaseException, doing: str = "") -> Problem:
-    """Return an error of any kind as a problem, with the place in the plugin where it arose.
+class PluginReporter:
+    """Adds diagnostics to the records of plugins, with all secrets masked, and logs each of them once.
 
     Args:
-        error: What was raised.
-        doing: What it was raised by: `"cannot be imported"`.
+        secrets: Returns what must not be shown, whatever a plugin says.
     """
-    place = error_location(error)
-    said, mend = (
-        (error.message, error.hint or "") if isinstance(error, DeckwrightError) else (format_error(error), "")
-    )
-    return Problem(f"{f'{doing}: ' if doing else ''}{said}{f', at {place}' if place else ''}", mend)
+
+    def __init__(self, secrets: Callable[[], Iterable[str]]) -> None:
+        self._secrets = secrets
+
+    def masked(self, text: str) -> str:
+        """Return text with every secret masked."""
+        return redact(text, self._secrets())
+
+    def error(self, plugin: PluginRecord, message: str, hint: str = "") -> None:
+        """Report what does not work."""
+        self.add(plugin, Diagnostic("error", "", message, hint))
+
+    def note(self, plugin: PluginRecord, message: str) -> None:
+        """Report what is worth knowing, though nothing is wrong."""
+        self.add(plugin, Diagnostic("note", "", message))
+
+    def raised(self, plugin: PluginRecord, error: BaseException, doing: str) -> None:
+        """Report an error that the plugin raised."""
+        self.add(plugin, diagnostic_of(error, "", doing=doing))
+
+    def add(self, plugin: PluginRecord, diagnostic: Diagnostic) -> None:
+        """Report a diagnostic; where it is from is filled in, and a hint if it has none."""
+        hint = diagnostic.hint or (plugin.disable_hint if diagnostic.severity == "error" else "")
+        diagnostic = attrs.evolve(diagnostic, where=f"plugin {plugin}", hint=hint, file=plugin.file).redacted(
+            self._secrets()
+        )
+        if diagnostic not in plugin.diagnostics:
+            plugin.diagnostics.append(diagnostic)
+            logger.warning("%s", diagnostic)

@@ -161,7 +161,7 @@ def test_one_that_is_out_is_asked_for_little_more_than_was_in_flight(
     report = builder.build(words)
     assert len(out.requested()) <= most
     assert report.sources == {"sounds": {"second": 200}}
-    assert report.problems == (f"audio.out was disabled: {error}",)
+    assert tuple(map(str, report.problems)) == (f"audio.out: was disabled: {error}",)
 
 
 # What onlookers are told

@@ -43,7 +43,7 @@ class Asked:
 
     @property
     def is_out(self) -> bool:
-        return any("first was disabled" in problem for problem in self.report.problems)
+        return any("first: was disabled" in problem for problem in map(str, self.report.problems))
 
 
 @pytest.fixture
@@ -136,16 +136,16 @@ def test_what_is_no_sound_is_asked_of_the_next_one(builder: DeckBuilder) -> None
     builder.add_voice()
     report = builder.build(WORDS)
     assert (len(odd.requested()), report.sources) == (6, {"sounds": {"voice": 6}})
-    [problem] = report.problems
-    assert problem.startswith("audio.odd failed 6 times, first: ")
+    [problem] = map(str, report.problems)
+    assert problem.startswith("audio.odd: failed 6 times, first: ")
 
 
 def test_one_beyond_the_budget_is_out(builder: DeckBuilder) -> None:
     dear, free = builder.add_voice("dear", price=0.4), builder.add_voice("free")
     report = builder.build(WORDS, budget=1.0)
     assert (len(dear.requested()), len(free.requested())) == (2, 4)
-    [problem] = report.problems
-    assert problem.startswith("audio.dear was disabled: One more might exceed the budget")
+    [problem] = map(str, report.problems)
+    assert problem.startswith("audio.dear: was disabled: One more might exceed the budget")
 
 
 def test_one_that_takes_longer_than_its_time_limit_is_out(builder: DeckBuilder) -> None:
@@ -160,7 +160,7 @@ def test_one_that_takes_longer_than_its_time_limit_is_out(builder: DeckBuilder) 
     report = builder.build(WORDS, config=config)
     free.set()
     assert (len(stuck.requested()), len(voice.requested())) == (1, 6)
-    assert "took longer than 0.2 s" in "".join(report.problems)
+    assert "took longer than 0.2 s" in "".join(map(str, report.problems))
     # What comes late is not kept as anybody's.
     assert b"ID3 too late" not in builder.files.values()
 

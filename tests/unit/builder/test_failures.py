@@ -44,7 +44,7 @@ class _OfAPluginError(RateLimitedError):
         (InvalidRequestError("x"), "request refused", "settings"),
         (BadMediaError("x"), "bad file", "report it to its author"),
         (ProviderError("x"), "failed", "Run the same command again"),
-        (ZeroDivisionError("x"), "fault of the plugin", "It arose at "),
+        (ZeroDivisionError("x"), "fault of the plugin", "Raised at "),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )

@@ -132,11 +132,11 @@ def test_a_dry_run_tells_what_is_kept_and_what_the_rest_costs_and_makes_nothing(
     before = run("build", "words.txt", "--dry-run")
     assert (before.code, asked(shop), store.exists()) == (0, [], False)
     assert table(before.out)["cost"] == "about $1.50"
-    assert "kept already" not in before.out
+    assert "cached" not in before.out
     run("build", "words.txt", "--budget", "1")
     asked(shop)
     shown = table(run("build", "words.txt", "--dry-run").out)
-    assert shown["kept already"] == "3 sounds, 2 pictures"
+    assert shown["cached"] == "3 sounds, 2 pictures"
     assert shown["cost"] == "about $0.50"
     found = json.loads(run("build", "words.txt", "--dry-run", "--json").out)
     assert (found["kept"], found["expected"], found["most"]) == ({"sounds": 3, "pictures": 2}, 0.5, 0.5)
@@ -149,7 +149,7 @@ def test_an_estimate_leaves_out_what_is_kept(run: Run, shop: Path) -> None:
     done = run("estimate", "words.txt")
     assert done.code == 0
     assert re.search(r"^image +painter +first +1 +0 +\$0.50 +\$0.50 *$", done.out, re.MULTILINE)
-    assert "Kept from builds before: 3 sounds, 2 pictures." in done.out
+    assert "Cached by earlier builds: 3 sounds, 2 pictures." in done.out
     found = json.loads(run("estimate", "words.txt", "--json").out)
     assert (found["kept"], found["expected"]) == ({"sounds": 3, "pictures": 2}, 0.5)
     assert [(each["instance"], each["items"]) for each in found["providers"]] == [("bell", 0), ("painter", 1)]
@@ -197,7 +197,7 @@ def test_a_report_is_written_as_json_beside_what_is_shown(run: Run, shop: Path) 
         ("nothing found", ["silencio"], 1),
         ("content refused", ["nada"], 1),
     ]
-    assert all(item["message"] and item["mend"] for item in report["failures"])
+    assert all(item["message"] and item["hint"] for item in report["failures"])
     again = json.loads(run("build", "words.txt", "--json", "--report", "report.json").out)
     written = json.loads(Path("report.json").read_text(encoding="utf-8"))
     assert written == again

@@ -259,9 +259,9 @@ def test_what_a_service_told_no_price_for_goes_only_when_that_is_said(run: Comma
     [
         (
             ["--provider", "opanai"],
-            "Nothing is kept from a provider 'opanai', only from a provider 'espeak' or 'forvo' or 'openai'.",
+            "Nothing is cached from a provider 'opanai', only from a provider 'espeak' or 'forvo' or 'openai'.",
         ),
-        (["--deck", "fruit"], "Nothing is kept for a deck 'fruit' alone, only for a deck 'Fruit' alone."),
+        (["--deck", "fruit"], "Nothing is cached for a deck 'fruit' alone, only for a deck 'Fruit' alone."),
     ],
 )
 def test_a_name_that_is_not_known_is_told(

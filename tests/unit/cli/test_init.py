@@ -201,7 +201,7 @@ def test_every_name_that_cannot_be_found_is_told_at_once(run: Run, folder: Path)
     done = run("init", "forv", "openai", "audio/pictogram", "-c", "with.toml")
     assert (done.code, done.out) == (2, "")
     assert "No plugin describes a provider 'forv', did you mean 'forvo'?" in done.err
-    assert "several providers 'openai': write audio/openai or image/openai." in done.err
+    assert "Several providers are called 'openai': write audio/openai or image/openai." in done.err
     assert "'audio/pictogram', did you mean 'pictogram'?" in done.err
     assert not Path("deckwright.toml").exists()
 
@@ -210,7 +210,7 @@ def test_a_file_that_is_there_is_replaced_by_force_only(run: Run, folder: Path) 
     Path("deckwright.toml").write_text("# mine\n")
     done = run("init", "pico")
     assert (done.code, done.out) == (2, "")
-    assert "deckwright.toml is there already" in done.err
+    assert "deckwright.toml exists" in done.err
     assert "--force" in done.err
     assert Path("deckwright.toml").read_text() == "# mine\n"
     assert run("init", "pico", "--dry-run").code == 0

@@ -118,8 +118,8 @@ def test_an_estimate_says_what_a_build_would_cost_and_spends_nothing(run: Run, s
     assert rows["forvo"] == ["audio", "forvo", "first", "2", "4", "$0.00", "$0.00"]
     assert rows["runware"] == ["image", "runware", "first", "2", "2", "$0.0014", "$0.0027"]
     assert rows["openai"] == ["image", "openai", "then", "2", "2", "$0.25", "$0.50"]
-    assert "Expected: about $0.0027" in done.out
-    assert "If the dearest had to make them all: about $0.50." in done.out
+    assert "Expected cost: about $0.0027" in done.out
+    assert "If the most expensive had to make them all: about $0.50." in done.out
     assert "image.openai: $0.50 is above its warn_threshold_usd of $0.40" in done.err
     assert "daily_limit_usd" not in done.err
     for server in attrs.astuple(services, recurse=False):

@@ -123,7 +123,7 @@ def test_plugins_as_json(run: Run, folder: Path) -> None:
         record["name"]: record for record in json.loads(run("plugins", "-c", "bell.toml", "--json").out)
     }
     bell = records["bell"]
-    assert (bell["status"], bell["hooks"], bell["problems"]) == ("loaded", ["register_media_provider"], [])
+    assert (bell["status"], bell["hooks"], bell["diagnostics"]) == ("loaded", ["register_media_provider"], [])
     assert bell["provenance"]["kind"] == "file"
     assert bell["provenance"]["location"] == str(folder / "bell.py")
     assert records["deckwright_builtins.pico"]["provenance"]["kind"] == "built-in"

@@ -49,7 +49,7 @@ def test_each_provider_is_shown_with_its_settings_in_80_columns(
     assert "plugin deckwright_builtins.forvo (built-in)" in forvo
     assert 'install pip install "deckwright[online]"' in forvo
     assert "requests 2 for each item" in forvo
-    assert "to credit Pronunciations by Forvo (forvo.com)" in forvo
+    assert "credit Pronunciations by Forvo (forvo.com)" in forvo
     assert "api_key the key of your Forvo plan (text; required; a secret)" in forvo
     assert """(one of 'free', 'commercial', 'corporate'; "free" when not set)""" in forvo
     assert "max_concurrent how many requests at once (a whole number; at least 1; 4 when not set)" in forvo
@@ -62,7 +62,7 @@ def test_a_provider_that_is_not_described_is_shown_with_its_plugin(run: Run, fol
     bell = block(run("providers", "--all", "--config", "bell.toml").out, "audio/bell")
     assert "bell.py" in bell.replace(" ", "")
     assert "set up as bell" in bell
-    assert "settings none that its plugin describes" in bell
+    assert "settings its plugin describes none" in bell
 
 
 def test_settings_that_cannot_be_described_harm_no_other_provider(run: Run, folder: Path) -> None:
@@ -77,7 +77,7 @@ def test_settings_that_cannot_be_described_harm_no_other_provider(run: Run, fold
         assert "audio/strange: its settings cannot be described: " in done.out + done.err
         assert "NoSuchType" in done.out + done.err
     shown = run("providers", "--all", "-c", "strange.toml").out
-    assert "settings none that its plugin describes" in block(shown, "audio/free")
+    assert "settings its plugin describes none" in block(shown, "audio/free")
 
 
 def test_json_says_which_settings_are_secret(run: Run) -> None:

@@ -51,7 +51,7 @@ def test_it_is_written_to_a_file(run: Run, folder: Path) -> None:
     assert json.loads(Path("a.json").read_text()) == json.loads(run("schema", "-c", "bell.toml").out)
     assert run("schema", "-o", "a.json").code == 0  # made anew, after a plugin was added
     lost = run("schema", "-o", "bell.toml")
-    assert (lost.code, "bell.toml is there already, and no such schema" in lost.err) == (2, True)
+    assert (lost.code, "bell.toml exists and is not such a schema" in lost.err) == (2, True)
     assert "[plugins]" in Path("bell.toml").read_text()
     gone = run("schema", "-o", Path("nowhere", "a.json"))
     assert (gone.code, gone.out) == (1, "")

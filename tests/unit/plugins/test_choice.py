@@ -50,7 +50,7 @@ class TestPriorities:
     def test_of_two_the_one_marked_tryfirst_makes_it(self, described: bool) -> None:
         plugins = load(Sounds("a", described=described), First("b", described=described))
         assert maker(plugins) == "b"
-        [remark] = found(plugins, "a").remarks
+        [remark] = map(str, found(plugins, "a").notes)
         assert "offers the audio provider 'bell' too; that of b (object) comes first" in remark
         assert '[plugins] prefer = ["a"]' in remark
 
@@ -61,7 +61,7 @@ class TestPriorities:
     def test_two_of_one_rank_are_in_conflict_still(self) -> None:
         plugins = load(First("a"), First("b"), Sounds("c"))
         [conflict] = plugins.conflicts()
-        assert "'bell' is offered by a (object) and b (object) and c (object)" in conflict.what
+        assert "'bell' is offered by a (object) and b (object) and c (object)" in conflict.message
         with pytest.raises(ProviderConflictError):
             plugins.make("audio", "bell", {})
 
@@ -216,7 +216,8 @@ class TestOnly:
         assert found(plugins, f"bells@{second}").status == "excluded"
 
     def test_a_name_that_no_plugin_has_is_remarked_upon(self) -> None:
-        assert load(only=["nobody"]).unknown_names() == ["plugins.only: there is no plugin 'nobody'"]
+        [unknown] = load(only=["nobody"]).unknown_names()
+        assert str(unknown) == "plugins.only: there is no plugin 'nobody'"
 
 
 class TestStrict:
@@ -263,7 +264,7 @@ class TestTypes:
     def test_two_plugins_that_add_one_type_are_in_conflict(self) -> None:
         plugins = load(self.adds("a"), self.adds("b"))
         [conflict] = plugins.conflicts()
-        assert "The provider type 'video' is offered by a (object) and b (object)." in conflict.what
+        assert "The provider type 'video' is offered by a (object) and b (object)." in conflict.message
         assert "video" not in plugins.types
         with pytest.raises(ValueError, match="'video' is offered by a"):
             plugins.make("video", "any", {})
@@ -343,8 +344,10 @@ class TestWhatIsMade:
         plugins = load(Greedy())
         assert maker(plugins, "pico") == "a built-in"
         [problem] = found(plugins, "Greedy").problems
-        assert problem.what.startswith("register_media_provider, asked for audio/pico: KeyError: 'pico', at ")
-        assert "None for what is not its own" in problem.mend
+        assert problem.message.startswith(
+            "register_media_provider, asked for audio/pico: KeyError: 'pico', at "
+        )
+        assert "None for what is not its own" in problem.hint
 
     def test_what_several_made_before_it_was_known_whose_it_is_is_closed_but_for_one(self) -> None:
         closed: list[str] = []
@@ -371,7 +374,7 @@ class TestWhatIsMade:
 
         audio = {"pico": {"pipelines": ["*"], "api_key": "s3cr3t-value"}}
         with ProviderRegistry.from_config({"providers": {"audio": audio}}, plugins=[Chatty()]) as registry:
-            [problem] = registry.problems()
+            [problem] = map(str, registry.problems())
         assert "do not know pico with" in problem
         assert "s3cr3t" not in problem + caplog.text + str(registry.plugins.records)
 
@@ -383,18 +386,18 @@ class TestWhatIsMade:
 
         plugins = load(Dreamer("dreamer"))
         [problem] = found(plugins, "dreamer").problems
-        assert problem.what == "describes audoi/bell, a type that no plugin adds, did you mean 'audio'?"
+        assert problem.message == "describes audoi/bell, a type that no plugin adds, did you mean 'audio'?"
         assert "audoi" not in [info.type for info, _ in plugins.describe()]
         assert maker(plugins) == "dreamer"
 
     def test_what_only_keeps_out_is_told_where_it_is_missed(self, write: Write) -> None:
         write("gongs.py", BELL)
-        with pytest.raises(UnknownProviderError, match=r"Not loaded, as \[plugins\] says: gongs"):
+        with pytest.raises(UnknownProviderError, match=r"Not loaded, because of \[plugins\]: gongs"):
             load(paths=[Path("gongs.py")], only=[]).make("audio", "bell", {})
 
     def test_what_nobody_knows_may_be_of_a_plugin_that_failed(self, write: Write) -> None:
         write("gongs.py", "import no_such_package")
-        with pytest.raises(UnknownProviderError, match="of a plugin that could not be loaded: gongs"):
+        with pytest.raises(UnknownProviderError, match="plugin that could not be loaded may make it: gongs"):
             load(paths=[Path("gongs.py")]).make("audio", "gong", {})
 
 

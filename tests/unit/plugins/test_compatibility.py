@@ -40,8 +40,8 @@ class TestRequiredVersions:
         record = found(load(paths=[Path("bells.py")]), "bells")
         assert (record.status, record.file) == ("failed", str(path))
         [problem] = record.problems
-        assert problem.what == f"is for Deckwright {versions}, and this is {VERSION}"
-        assert problem.mend == mend
+        assert problem.message == f"is for Deckwright {versions}, and this is {VERSION}"
+        assert problem.hint == mend
 
     @pytest.mark.parametrize(
         "source", ["from deckwright import SomethingNew", "1 / 0", "raise SystemExit", "def (:"]
@@ -57,7 +57,7 @@ class TestRequiredVersions:
         plugins = load(paths=[Path("bells.py"), Path("pack")], modules=["acme.gongs"])
         for name in ("bells", "pack", "acme.gongs"):
             [problem] = found(plugins, name).problems
-            assert problem.what == f"is for Deckwright {TOO_NEW}, and this is {VERSION}"
+            assert problem.message == f"is for Deckwright {TOO_NEW}, and this is {VERSION}"
 
     def test_what_a_package_depends_on_says_so_too_and_nothing_of_it_is_imported(
         self, install: Callable[..., Path]
@@ -68,7 +68,7 @@ class TestRequiredVersions:
         with (info / "METADATA").open("a") as metadata:
             metadata.write(f"Requires-Dist: Deckwright[offline] {TOO_NEW}; python_version > '3'\n")
         [problem] = found(load(), "acme").problems
-        assert problem.what == f"is for Deckwright <1001,>=1000, and this is {VERSION}"
+        assert problem.message == f"is for Deckwright <1001,>=1000, and this is {VERSION}"
         assert not Path("imported").exists()
 
     @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ class TestRequiredVersions:
     def test_what_cannot_be_read_is_told(self, write: Write) -> None:
         write("bells.py", f"requires_deckwright = 'the newest'\n{BELL}")
         [problem] = found(load(paths=[Path("bells.py")]), "bells").problems
-        assert "requires_deckwright is 'the newest', which names no versions" in problem.what
+        assert "requires_deckwright is 'the newest', which names no versions" in problem.message
 
     def test_so_it_is_with_objects(self) -> None:
         plugin = Sounds("bells")
@@ -122,10 +122,10 @@ class TestDeprecatedHooks:
         plugins = load(Old("old"), Sounds("new", name="horn"))
         record = found(plugins, "old")
         assert (record.status, record.problems) == ("loaded", [])
-        told = "Plugin old (object): implements media_made, which is deprecated: use media_generated instead"
-        assert told in plugins.remarks()[0]
+        told = "plugin old (object): implements media_made, which is deprecated: use media_generated instead"
+        assert told in str(plugins.notes()[0])
         assert told in caplog.text
-        assert found(plugins, "new").remarks == []
+        assert found(plugins, "new").notes == []
         assert plugins.make("audio", "bell", {})
 
     @pytest.mark.usefixtures("old_hook")

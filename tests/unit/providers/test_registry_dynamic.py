@@ -371,7 +371,7 @@ class TestConfigurationExtraction:
                 providers={"audio": {"a": {}, "b": {"pipelines": 1}}, "image": {"c": 1}},
                 apis="none",
             )
-        assert len(caught.value.faults) == 4
+        assert len(caught.value.diagnostics) == 4
 
     def test_a_missing_section_is_told_with_the_nearest_name(self) -> None:
         fault = self.fault(provider={"audio": {}})
@@ -551,7 +551,9 @@ class TestUnifiedSetup:
         )
         assert registry["audio"]["choir"].config == {"pich": 3, "timeout": 3}
         # `timeout` is from [apis.base], which may hold what is for others.
-        assert registry.warnings == ("providers.audio.choir: pich: unknown setting, did you mean 'pitch'?",)
+        assert tuple(map(str, registry.warnings)) == (
+            "providers.audio.choir: pich: unknown setting, did you mean 'pitch'?",
+        )
 
     def test_what_a_provider_says_of_its_settings_is_a_warning_with_its_place(self) -> None:
         class Fading(Tone):
@@ -560,7 +562,9 @@ class TestUnifiedSetup:
 
         quiet = Quiet("audio", "fading", Fading)
         registry = set_up({"audio": {"old": {"type": "fading", "voice": "Ann", **EVERYWHERE}}}, quiet)
-        assert registry.warnings == ("providers.audio.old: the voice Ann ends with this year.",)
+        assert tuple(map(str, registry.warnings)) == (
+            "providers.audio.old: the voice Ann ends with this year.",
+        )
         assert registry.failures == ()
 
     def test_settings_are_the_providers_own(self) -> None:

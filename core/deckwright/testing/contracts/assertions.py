@@ -12,7 +12,7 @@ import pytest
 from deckwright.errors import CATCHABLE
 from deckwright.plugins import PluginRecord, Plugins, PluginSettings
 from deckwright.plugins.discovery import BUILT_INS
-from deckwright.plugins.timeouts import OverdueError, within
+from deckwright.plugins.timeouts import PluginTimeoutError, call_with_timeout
 from deckwright.tracebacks import error_location, format_error
 
 T = TypeVar("T")
@@ -75,8 +75,8 @@ class PluginTests:
     def _call(self, action: str, call: Callable[[], T]) -> T:
         """Call code of the plugin; fail the test if that takes too long."""
         try:
-            return within(self.timeout, call, action)
-        except OverdueError:
+            return call_with_timeout(self.timeout, call, action)
+        except PluginTimeoutError:
             self._reported[type(self)] = self._test
             fail(
                 f"{action} took longer than {self.timeout:g} s. Add a timeout to the operation that blocks. "
@@ -146,6 +146,7 @@ def must_not_raise(call: str, hint: str = "") -> Iterator[None]:
 def describe_problems(record: PluginRecord) -> str:
     """Return what is wrong with a plugin, without the hint to disable it, which does not help its author."""
     problems = [
-        problem.what if problem.mend == record.leave_out else str(problem) for problem in record.problems
+        problem.message if problem.hint == record.disable_hint else f"{problem.message}\n  {problem.hint}"
+        for problem in record.problems
     ]
     return f"The plugin {record.name} has problems: {'; '.join(problems)}"

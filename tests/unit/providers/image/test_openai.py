@@ -317,7 +317,7 @@ class TestWarnings:
         today(day)
         with configured(api_key="a-key", model=model) as registry:
             assert registry.problems() == []
-            assert list(registry.warnings) == [
+            assert list(map(str, registry.warnings)) == [
                 f"providers.image.openai: {said}; use another one, such as gpt-image-2.6-sunburst."
             ]
 
@@ -326,7 +326,7 @@ class TestWarnings:
         self, server: OpenAIServer, paint: Paint, make: Make, former: str, quality: str
     ) -> None:
         with configured(api_key=server.key, base_url=server.base_url, quality=former) as registry:
-            assert list(registry.warnings) == [
+            assert list(map(str, registry.warnings)) == [
                 (
                     f"providers.image.openai: the quality {former!r} belongs to retired models; "
                     f"{quality!r} is used instead."
@@ -337,7 +337,7 @@ class TestWarnings:
 
     def test_an_unknown_setting_is_told(self) -> None:
         with configured(api_key="key", qualty="low") as registry:
-            [warning] = registry.warnings
+            [warning] = map(str, registry.warnings)
         assert "qualty: unknown setting, did you mean 'quality'?" in warning
 
     @pytest.mark.parametrize("model", ["gpt-image-2", "gpt-image-3-next", "stable-diffusion:xl"])

@@ -1469,7 +1469,7 @@ class TestBuilding:
         report = self.build(tmp_path, WORDS, anki={"url": server.url})
         assert report.outputs == {"anki": None}
         assert len(server.notes()) == 3
-        assert "gato: odd" in report.problems[0]
+        assert "gato: odd" in str(report.problems[0])
         assert list(tmp_path.iterdir()) == []
 
     def test_one_of_two_places_that_fails_is_told(self, start: Start, tmp_path: Path) -> None:
@@ -1478,7 +1478,7 @@ class TestBuilding:
         anki = {"url": server.url, "max_retries": 0}
         report = self.build(tmp_path, WORDS, apkg={}, anki=anki)
         assert list(report.outputs) == ["apkg"]
-        assert "could not be written (anki): Anki cannot be reached" in report.problems[0]
+        assert "could not be written (anki): Anki cannot be reached" in str(report.problems[0])
         with pytest.raises(BuildError, match="Start Anki"):
             self.build(tmp_path, WORDS, anki=anki)
 
