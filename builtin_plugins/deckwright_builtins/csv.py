@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from deckwright import DataError, DataProvider, ProviderInfo, Traits, hookimpl
 from deckwright.toolkit.files import FileDataProvider, FileSettings
-from deckwright.toolkit.languages import LANGUAGE_CODES
+from deckwright.toolkit.languages import language_codes
 
 Row = dict[str, str]
 
@@ -32,8 +32,6 @@ _COLUMN_NAMES = {
     "language": "language, lang",
 }
 COLUMN_NAMES = {key: tuple(names.split(", ")) for key, names in _COLUMN_NAMES.items()}
-# A table may also head its columns with the languages: "Spanish,English".
-_KNOWN_NAMES = LANGUAGE_CODES.keys() | set().union(*COLUMN_NAMES.values())
 _DELIMITERS = ("\t", ",", ";", "|")
 # ASCII's "unit separator", found in no text: with it, a line is one field whatever is in it.
 _NO_DELIMITER = "\x1f"
@@ -213,7 +211,8 @@ def _find_delimiter(text: str, path: Path) -> str:
 
 
 def _is_known(name: str) -> bool:
-    return _plain(name) in _KNOWN_NAMES
+    # A table may also head its columns with the languages: "Spanish,English".
+    return _plain(name) in language_codes() or _plain(name) in set().union(*COLUMN_NAMES.values())
 
 
 def _header(names: list[str], where: str) -> list[str] | None:
@@ -241,7 +240,7 @@ def _header(names: list[str], where: str) -> list[str] | None:
 
 def _place_languages(plain: list[str], places: dict[str, int]) -> None:
     """Let columns called by a language be the word and the translation, English rather the latter."""
-    languages = [index for index, name in enumerate(plain) if name in LANGUAGE_CODES]
+    languages = [index for index, name in enumerate(plain) if name in language_codes()]
     languages.sort(key=lambda index: plain[index] == "english")
     if languages and "word" not in places:
         places["word"] = languages.pop(0)

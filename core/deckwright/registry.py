@@ -1,7 +1,7 @@
 """The registry: configured providers, made once, looked up by type and instance, seen by their pipelines.
 
-Reading a registry is safe from several threads, and so is changing it: what is read is the state before or
-after, and stays as it was. Whether a *provider* may be used from several threads is for it to say.
+A registry may be read and changed from several threads: a view shows the state before or after a change, and stays as
+it is. Whether a provider may be used from several threads depends on the provider.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ class ProviderRegistry(SpecifiedMethods):
     """The providers of one program or build.
 
     Args:
-        plugins: Plugins handed over by the program, beside those that are found.
-        time_limit: How many seconds a plugin that is not built in may take, each time it is called for, to be
-            imported, to answer a hook, or to make or close a provider, where the configuration does not say. It
-            is then called in a thread of its own. None for no limit, and no thread.
+        plugins: Plugins that the program passes in, beside those that are found.
+        time_limit: How many seconds a plugin that is not built in may take to be imported, to answer a hook, or to
+            make or close a provider, if the configuration does not say. It is then called in a thread of its own.
+            None for no timeout, and no thread.
 
     Attributes:
         config: What it was made from; None when it was filled by hand.
@@ -92,9 +92,9 @@ class ProviderRegistry(SpecifiedMethods):
         Args:
             config: A file, a mapping or a `Config`. None takes `deckwright.toml` or `deckwright.json` in the
                 working directory, or else the embedded default.
-            plugins: Plugins handed over by the program, beside those that are found.
-            strict: Raise for anything that would otherwise be only recorded. None raises for what is wrong with
-                plugins where the configuration's `[plugins] strict` says so, and False for nothing.
+            plugins: Plugins that the program passes in, beside those that are found.
+            strict: Raise for everything that is otherwise only recorded. None raises for what is wrong with plugins
+                if the configuration has `[plugins] strict`, and False for nothing.
             time_limit: As for a registry that is made by hand.
 
         Raises:
@@ -102,12 +102,7 @@ class ProviderRegistry(SpecifiedMethods):
             ProvidersFailedError: Under `strict`: a provider or plugin failed, or a setting is unknown.
         """
         registry = cls(plugins=plugins, time_limit=time_limit)
-        if config is None:
-            registry.config = Config.find()
-        elif isinstance(config, (Config, Mapping)):
-            registry.config = config if isinstance(config, Config) else Config(config)
-        else:
-            registry.config = Config.load(config)
+        registry.config = Config.of(config)
         registry._setup_media_providers()
         found: list[Diagnostic] = []
         if strict or (strict is None and registry.plugins.is_strict):
@@ -208,11 +203,10 @@ class ProviderRegistry(SpecifiedMethods):
 
     def __getitem__(self, type: str) -> Mapping[str, Any]:
         """Return the providers of one type, by instance; empty when there is none. It is read-only."""
-        found = self._copies.get(type)
-        if found is None:
-            with self._lock:
-                found = self._copies[type] = MappingProxyType(dict(self._providers.get(type, {})))
-        return found
+        with self._lock:
+            if type not in self._copies:
+                self._copies[type] = MappingProxyType(dict(self._providers.get(type, {})))
+            return self._copies[type]
 
     def get(self, type: str, instance: str) -> Any:
         """Return one provider, or None when there is none of this type and instance."""
@@ -222,7 +216,7 @@ class ProviderRegistry(SpecifiedMethods):
             return None
 
     def name_of(self, type: str, instance: str) -> str:
-        """Return the name by which plugins know the provider of a configured instance."""
+        """Return the provider name of a configured instance."""
         written = self._written.get(InstanceKey(type, instance))
         return written["type"] if written else instance
 
@@ -270,13 +264,12 @@ class ProviderRegistry(SpecifiedMethods):
 
         Every type is there, even if it is empty. The view is read-only.
         """
-        found = self._views.get(pipeline)
-        if found is None:
-            with self._lock:
+        with self._lock:
+            if pipeline not in self._views:
                 types = {**self._providers, **(self._plugins.types if self._plugins else {})}
-                found = MappingProxyType({type: self._visible(type, pipeline) for type in types})
-                self._views[pipeline] = found
-        return found
+                view = {type: self._visible(type, pipeline) for type in types}
+                self._views[pipeline] = MappingProxyType(view)
+            return self._views[pipeline]
 
     def _visible(self, type: str, pipeline: str) -> Mapping[str, Any]:
         seen = {EVERY_PIPELINE, pipeline}
@@ -307,15 +300,14 @@ class ProviderRegistry(SpecifiedMethods):
     @property
     def plugins(self) -> Plugins:
         """The plugins; loaded when first asked for."""
-        if self._plugins is None:
-            with self._lock:
-                if self._plugins is None:
-                    config = Config({}) if self.config is None else self._config_or_found()
-                    self._plugins = Plugins.from_config(
-                        config, objects=self._objects, time_limit=self._time_limit
-                    )
-                    self._forget_views()  # they hold every type, and now there may be more
-        return self._plugins
+        with self._lock:
+            if self._plugins is None:
+                config = Config({}) if self.config is None else self._config_or_found()
+                self._plugins = Plugins.from_config(
+                    config, objects=self._objects, time_limit=self._time_limit
+                )
+                self._forget_views()  # they hold every type, and now there may be more
+            return self._plugins
 
     def problems(self) -> list[Diagnostic]:
         """Return everything that does not work: plugins, and configured providers."""
@@ -377,7 +369,7 @@ class ProviderRegistry(SpecifiedMethods):
         One that cannot be closed is logged, and is among the `problems`.
         """
         with self._lock:
-            # A provider that closes may ask this registry for others, from a thread of its own even.
+            # Closing is outside the lock: a provider may use this registry meanwhile, from another thread too.
             providers = [(key, self._providers[key[0]][key[1]]) for key in reversed(self._order)]
         for (type, instance), provider in providers:
             self.close_provider(type, instance, provider)
@@ -407,8 +399,7 @@ class ProviderRegistry(SpecifiedMethods):
 
     def _config_or_found(self) -> Config:
         # A program may have set a plain mapping, as the specification's own callers do.
-        if not isinstance(self.config, Config):
-            self.config = Config.find() if self.config is None else Config(self.config)
+        self.config = Config.of(self.config)
         return self.config
 
     def _warn_of_unknown(self, type: str, name: str, instance: str, settings: Mapping[str, Any]) -> None:
@@ -448,7 +439,7 @@ class ProviderRegistry(SpecifiedMethods):
             error=self._without_secrets(type, instance, message),
             error_type=error.__class__.__name__,
             hint=self._without_secrets(type, instance, hint),
-            # Of a setting or a missing package the user thinks first, of anything else the plugin's author.
+            # A DeckwrightError is for the user to fix; any other error is for the plugin's author.
             raised_at="" if isinstance(error, DeckwrightError) else error_location(error),
         )
         self._failures.append(failure)

@@ -78,6 +78,13 @@ class Config:
                 return cls.load(name)
         return cls(tomli.loads(Path(__file__).with_name("default.toml").read_text(encoding="utf-8")))
 
+    @classmethod
+    def of(cls, config: Config | Mapping[str, Any] | str | os.PathLike[str] | None) -> Config:
+        """Return a configuration given as itself, as a mapping or as a file; for None, the one that is found."""
+        if config is None or isinstance(config, Config):
+            return cls.find() if config is None else config
+        return cls(config) if isinstance(config, Mapping) else cls.load(config)
+
     @property
     def is_json(self) -> bool:
         """Whether it was read from a JSON file."""
@@ -131,16 +138,7 @@ class Config:
         Raises:
             UnsetVariableError: A variable is not set and has no default; its `key` starts from the instance.
         """
-        replaced = {}
-        for key, value in settings.items():
-            kind = value.__class__
-            if kind is str:
-                if "${" in value:
-                    replaced[key] = self._replaced_text(value, key)
-            # The pipelines stay with the registry, which changes nothing in them: no copy is needed.
-            elif (kind is dict or kind is list) and (key != "pipelines" or "${" in "".join(value)):
-                replaced[key] = self._replaced(value, key)
-        return {**settings, **replaced} if replaced else settings
+        return {key: self._replaced(value, key) for key, value in settings.items()}
 
     def where(self, key: str) -> str:
         """Return where a dotted key is written: the file, the line of the key or of its table, and the key."""

@@ -23,14 +23,13 @@ from deckwright.providers.media import MediaRequest, cost_estimate
 from deckwright.toolkit.http.provider import HttpMediaProvider
 from deckwright.toolkit.http.response import Response, error_for
 from deckwright.toolkit.http.settings import SAME_OUTPUT, HttpSettings, Timeout, is_key
-from deckwright.toolkit.languages import LANGUAGE_CODES
+from deckwright.toolkit.languages import language_codes
 
 DEFAULT_PROMPT = (
     "A picture for a vocabulary card that makes clear what {meaning} means. "
     "One simple scene, the subject large and in the middle, plain background, without any writing."
 )
 _PROMPT_SETTINGS = ("prompt", "style")
-_LANGUAGE_NAMES = {code: name.title() for name, code in LANGUAGE_CODES.items()}
 
 
 def _has_known_fields(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
@@ -138,7 +137,8 @@ def prompt_for(request: MediaRequest, settings: ImageGenerationSettings) -> str:
     language = str(request.params.get("language") or "")
     if language:
         translation = str(request.params.get("translation") or "")
-        name = _LANGUAGE_NAMES.get(language.partition("-")[0].lower(), language)
+        names = {code: name.title() for name, code in language_codes().items()}
+        name = names.get(language.partition("-")[0].lower(), language)
         meaning = f'the {name} word "{text}"' + (f' (in other words: "{translation}")' if translation else "")
         text = settings.prompt.format(meaning=meaning, word=text, translation=translation, language=name)
     return f"{text} Style: {settings.style}" if settings.style else text

@@ -90,7 +90,7 @@ class TestRequiredVersions:
     def test_what_cannot_be_read_is_told(self, write: Write) -> None:
         write("bells.py", f"requires_deckwright = 'the newest'\n{BELL}")
         [problem] = found(load(paths=[Path("bells.py")]), "bells").problems
-        assert "requires_deckwright is 'the newest', which names no versions" in problem.message
+        assert "requires_deckwright is 'the newest', which is not a version specifier" in problem.message
 
     def test_so_it_is_with_objects(self) -> None:
         plugin = Sounds("bells")

@@ -242,7 +242,7 @@ BROKEN = {
     ),
     "parameters that stay empty": (
         "from deckwright import hookimpl\n@hookimpl\ndef register_media_provider(*args, **kwargs): pass",
-        "register_media_provider takes *args, **kwargs, to which nothing is given",
+        "register_media_provider takes *args, **kwargs, which get nothing",
     ),
     "a hook of a class without its object": (
         (
