@@ -61,6 +61,10 @@ def _term(term: str) -> Matcher:
     if key.lower() in _OTHER_KEYS:
         raise _unsupported(term)
     if key.lower() == "deck":
+        # In lower case these are not names. The collection in memory has no other current deck.
+        if value == "filtered":
+            return lambda note, card: False
+        value = "Default" if value == "current" else value
         return partial(_in_deck, _pattern(value, "(::.*)?"))
     if key.lower() == "note":
         return partial(_of_type, _pattern(value))

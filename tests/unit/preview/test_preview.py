@@ -98,6 +98,17 @@ class TestPage:
         [shown] = blocks(write_preview(package).path)["notes"]
         assert [item["part"] for item in shown["missing"]] == ["gone.mp3", "gone too.png"]
 
+    def test_names_of_files_are_composed_as_by_anki(self, tmp_path: Path) -> None:
+        note = ["x", "[sound:e\u0301.mp3]", "<img src=y.svg>"]
+        package = write_apkg(tmp_path / "deck.apkg", [note], KIND, {"e\u0301.mp3": b"", "y.svg": PIXEL})
+        content = blocks(write_preview(package).path)
+        assert set(content["deck"]["media"]) == {"\xe9.mp3", "y.svg"}
+        assert content["notes"][0]["missing"] == []
+
+    def test_cards_without_a_template_are_not_shown(self, tmp_path: Path) -> None:
+        package = write_apkg(tmp_path / "deck.apkg", [FULL], KIND, templates=[0, 1, -1])
+        assert write_preview(package).cards == 1
+
 
 class TestOutput:
     def test_another_preview_is_replaced(self, deck: Path) -> None:

@@ -1,4 +1,8 @@
-"""Decks in a running Anki: by both releases of its add-on, into a collection in memory and the real one."""
+"""Decks in a running Anki, by both releases of its add-on.
+
+The collection is the one in memory, which `tests/unit/testing/test_fake_anki.py` compares with that of the real Anki.
+The real one is used where the whole way is tested once, and for what the one in memory cannot do.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ import httpx
 import pytest
 import tenacity
 from fake_anki.actions import AnkiConnect
-from fake_anki.collection import AnkiCollection, AnkiNote
+from fake_anki.collection import AnkiNote
 from fake_anki.memory import MemoryCollection
 from fake_anki.real_collection import RealCollection
 from fake_anki.server import AnkiServer, asks_for
@@ -123,12 +127,6 @@ def version(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=[MemoryCollection, RealCollection])
-def collection(request: pytest.FixtureRequest) -> Iterator[AnkiCollection]:
-    with request.param() as made:
-        yield made
-
-
 @pytest.fixture
 def real() -> Iterator[RealCollection]:
     with RealCollection() as made:
@@ -141,15 +139,22 @@ def way(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-COMBINATIONS = [
-    *((MemoryCollection, version, way) for version in (NEW, OLD) for way in ("import", "add")),
-    *((RealCollection, version, way) for version, way in ((NEW, "import"), (NEW, "add"), (OLD, "add"))),
-]
+# An import is the same with both releases.
+COMBINATIONS = [(NEW, "import"), (NEW, "add"), (OLD, "add")]
 
 
-@pytest.fixture(params=COMBINATIONS, ids=lambda each: f"{each[0].__name__}-{each[1]}-{each[2]}")
-def server(start: Start, request: pytest.FixtureRequest) -> Iterator[AnkiServer]:
-    """Either release, with either collection, by either way."""
+@pytest.fixture(params=COMBINATIONS, ids="-".join)
+def server(start: Start, request: pytest.FixtureRequest) -> AnkiServer:
+    """Either release, by either way."""
+    version, way = request.param
+    return by(way, start(version=version))
+
+
+@pytest.fixture(
+    params=[*((MemoryCollection, *each) for each in COMBINATIONS), (RealCollection, NEW, "import")]
+)
+def any_server(start: Start, request: pytest.FixtureRequest) -> Iterator[AnkiServer]:
+    """The same, and the real Anki, for names that it changes or that its searches could take for something else."""
     make, version, way = request.param
     with make() as collection:
         yield by(way, start(collection, version=version))
@@ -253,13 +258,12 @@ def state(server: AnkiServer) -> Any:
     return server.notes(), server.media(), server.note_types(), server.decks()
 
 
-def require_in_order(collection: AnkiCollection) -> None:
-    """Have the real Anki look through its collection."""
-    if isinstance(collection, RealCollection):
-        media = collection.col.media.check()
-        assert (list(media.missing), list(media.unused)) == ([], [])
-        _, is_in_order = collection.col.fix_integrity()
-        assert is_in_order
+def require_in_order(collection: RealCollection) -> None:
+    """Have the real Anki check its collection."""
+    media = collection.col.media.check()
+    assert (list(media.missing), list(media.unused)) == ([], [])
+    _, is_in_order = collection.col.fix_integrity()
+    assert is_in_order
 
 
 class TestHandingOver:
@@ -296,7 +300,30 @@ class TestHandingOver:
         assert sorted(result.created_ids or []) == sorted(note.id for note in notes.values())
         assert result.metadata["cards"] == 8
         assert result.metadata["summary"] == "3 notes added, 0 updated, 0 unchanged"
-        require_in_order(server.collection)
+
+    @pytest.mark.parametrize(("version", "way"), COMBINATIONS)
+    def test_the_real_anki_gets_the_same(
+        self, start: Start, connect: Connect, deck: Deck, real: RealCollection, version: str, way: str
+    ) -> None:
+        outcomes = []
+        for server in (by(way, start(version=version)), by(way, start(real, version=version))):
+            done(connect(server).sync_deck(deck))
+            recognise, *others = WORD.templates
+            templates = (attrs.evolve(recognise, back="<b>{{Translation}}</b>"), *others)
+            changed = attrs.evolve(
+                translated(deck, "tomcat"), note_type=attrs.evolve(WORD, templates=templates, css=".card {}")
+            )
+            more = with_notes(changed, *changed.notes, word("vaca", "cow", tags=("animals",)))
+            results = [done(connect(server, update_existing=True).sync_deck(each)) for each in (more, more)]
+            notes = {
+                text: (dict(note.fields), note.tags, [(card.template, card.deck) for card in note.cards])
+                for text, note in by_word(server).items()
+            }
+            note_type = attrs.evolve(server.note_types()["Word"], id=0)
+            summaries = [result.metadata["summary"] for result in results]
+            outcomes.append((notes, note_type, server.media(), server.decks(), summaries, asked(server)))
+        assert outcomes[0] == outcomes[1]
+        require_in_order(real)
 
     def test_a_second_time_changes_nothing(self, server: AnkiServer, connect: Connect, deck: Deck) -> None:
         provider = connect(server, update_existing=True)
@@ -307,7 +334,6 @@ class TestHandingOver:
         assert state(server) == before
         assert result.created_ids == []
         assert result.metadata["summary"] == "0 notes added, 0 updated, 3 unchanged"
-        require_in_order(server.collection)
 
     def test_a_new_word_is_added(self, server: AnkiServer, connect: Connect, deck: Deck) -> None:
         done(connect(server).sync_deck(deck))
@@ -479,11 +505,11 @@ class TestHandingOver:
         ],
     )
     def test_any_name_of_a_deck(
-        self, start: Start, connect: Connect, deck: Deck, way: str, real: RealCollection, name: str
+        self, start: Start, connect: Connect, deck: Deck, way: str, name: str
     ) -> None:
-        server = by(way, start(real))
-        real.add_deck("Another")
-        real.add_note("Basic", {"Front": "gato", "Back": ""}, [], "Another")
+        server = by(way, start())
+        server.collection.add_deck("Another")
+        server.collection.add_note("Basic", {"Front": "gato", "Back": ""}, [], "Another")
         named = attrs.evolve(deck, name=name)
         result = done(connect(server).sync_deck(named))
         assert result.metadata["deck"] in server.decks()
@@ -494,7 +520,8 @@ class TestHandingOver:
         assert done(connect(server).sync_deck(named)).metadata["unchanged"] == 3
         assert state(server) == before
 
-    def test_any_word_and_any_name_of_a_field(self, server: AnkiServer, connect: Connect) -> None:
+    def test_any_word_and_any_name_of_a_field(self, any_server: AnkiServer, connect: Connect) -> None:
+        server = any_server
         field = "Mot préféré_* 😀"
         texts = [
             'say "hi"',
@@ -522,7 +549,6 @@ class TestHandingOver:
         before, since = state(server), len(server.asked)
         done(provider.sync_deck(deck))
         assert (state(server), written(server, since)) == (before, [])
-        require_in_order(server.collection)
 
 
 class TestNames:
@@ -555,12 +581,12 @@ class TestNames:
             assert by_word(server).keys() == {"gato", "perro", "hola", "vaca"}
 
     def test_another_note_type_has_taken_the_name_of_ours(
-        self, start: Start, connect: Connect, deck: Deck, tmp_path: Path, collection: AnkiCollection
+        self, start: Start, connect: Connect, deck: Deck, tmp_path: Path
     ) -> None:
-        server = by("add", start(collection))
+        server = by("add", start())
         done(connect(server).sync_deck(deck))
         write_package(tmp_path / "x.apkg", [attrs.evolve(deck, name="Other")], deck.media)
-        collection.import_package(tmp_path / "x.apkg")
+        server.collection.import_package(tmp_path / "x.apkg")
         assert "Word+" in server.note_types()
         since = len(server.asked)
         assert done(connect(server).sync_deck(deck)).metadata["unchanged"] == 3
@@ -623,12 +649,13 @@ class TestMedia:
     @pytest.mark.parametrize("place", ["here", "elsewhere"])
     def test_notes_go_by_the_names_that_anki_gives(
         self,
-        server: AnkiServer,
+        any_server: AnkiServer,
         connect: Connect,
         odd: Deck,
         place: str,
         request: pytest.FixtureRequest,
     ) -> None:
+        server = any_server
         if place == "elsewhere":
             request.getfixturevalue("elsewhere")
         server.collection.store_media("a.mp3", b"theirs")
@@ -654,7 +681,6 @@ class TestMedia:
         done(connect(server, update_existing=True).sync_deck(odd))
         assert state(server) == before
         assert set(written(server, since)) <= ({"storeMediaFile"} if place == "elsewhere" else set())
-        require_in_order(server.collection)
 
     def test_before_26_5_the_case_of_names_is_kept(
         self, start: Start, connect: Connect, odd: Deck, way: str
@@ -781,9 +807,9 @@ class TestWhatAnkiDoesNotTake:
         assert written(server) == []
 
     def test_a_template_that_anki_refuses_is_told_in_plain_words(
-        self, start: Start, connect: Connect, deck: Deck, collection: AnkiCollection
+        self, start: Start, connect: Connect, deck: Deck
     ) -> None:
-        server = by("add", start(collection))
+        server = by("add", start())
         templates = (CardTemplate("1", "{{Nope}}", "x"),)
         message = failure(
             connect(server).sync_deck(attrs.evolve(deck, note_type=attrs.evolve(WORD, templates=templates)))
@@ -855,11 +881,9 @@ class TestAstray:
         return with_notes(deck, *(word(f"word {number}", f"t{number}") for number in range(12)))
 
     @pytest.fixture(params=[(NEW, 4), (OLD, 24)])
-    def server(
-        self, start: Start, collection: AnkiCollection, request: pytest.FixtureRequest
-    ) -> tuple[AnkiServer, int]:
+    def server(self, start: Start, request: pytest.FixtureRequest) -> tuple[AnkiServer, int]:
         version, astray = request.param
-        return by("add", start(collection, version=version, browser_open=True)), astray
+        return by("add", start(version=version, browser_open=True)), astray
 
     def test_they_are_moved(self, server: tuple[AnkiServer, int], connect: Connect, deck: Deck) -> None:
         anki, astray = server
@@ -900,8 +924,12 @@ class TestAstray:
 
 class TestLostReplies:
     @pytest.mark.parametrize(
-        ("fault", "retries"),
-        [(LostReply(), 0), (LostReply(), 1), (LostReply(Reply(504)), 0), (Dropped(), 0)],
+        ("version", "fault", "retries"),
+        [
+            *((version, fault, 0) for version in (NEW, OLD) for fault in (LostReply(), Dropped())),
+            (NEW, LostReply(), 1),
+            (NEW, LostReply(Reply(504)), 0),
+        ],
     )
     @pytest.mark.parametrize(
         ("way", "action"),
@@ -916,8 +944,8 @@ class TestLostReplies:
         ],
     )
     def test_nothing_is_there_twice(
-        self, start: Start, version: str, connect: Connect, deck: Deck,
-        fault: Any, way: str, action: str, retries: int,
+        self, start: Start, connect: Connect, deck: Deck,
+        version: str, fault: Any, way: str, action: str, retries: int,
     ) -> None:  # fmt: skip
         server = by(way, start(version=version))
         if action == "addNote":
@@ -1322,7 +1350,6 @@ class TestSingleSteps:
         assert sorted(result.created_ids or []) == [note.id for note in server.notes()]
         assert [note.decks for note in server.notes()] == [["Animals"], ["More"]]
         assert server.media() == {"gato.mp3": b"gato"}
-        require_in_order(server.collection)
 
     def test_a_file_may_be_removed_once_a_card_has_brought_it(
         self, server: AnkiServer, connect: Connect, tmp_path: Path
@@ -1440,24 +1467,21 @@ class TestBuilding:
         since = len(server.asked)
         self.build(tmp_path, WORDS, anki={"url": server.url, "update_existing": True})
         assert written(server, since) == []
-        require_in_order(server.collection)
 
-    def test_a_package_and_anki_at_once(
-        self, start: Start, tmp_path: Path, collection: AnkiCollection
-    ) -> None:
-        server = start(collection)
+    def test_a_package_and_anki_at_once(self, start: Start, tmp_path: Path, real: RealCollection) -> None:
+        server = start(real)
         report = self.build(tmp_path, WORDS, apkg={}, anki={"url": server.url})
         assert report.outputs == {"apkg": tmp_path / "spanish.apkg", "anki": None}
         before = state(server)
         # By hand, the package finds all of it there.
-        collection.import_package(tmp_path / "spanish.apkg")
+        real.import_package(tmp_path / "spanish.apkg")
         assert [note.id for note in server.notes()] == [note.id for note in before[0]]
         assert [dict(note.fields) for note in server.notes()] == [dict(note.fields) for note in before[0]]
         assert server.media() == before[1]
         since = len(server.asked)
         self.build(tmp_path, WORDS, anki={"url": server.url})
         assert written(server, since) == []
-        require_in_order(collection)
+        require_in_order(real)
 
     def test_a_word_that_anki_refuses_fails_no_build(
         self, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -1483,15 +1507,15 @@ class TestBuilding:
             self.build(tmp_path, WORDS, anki=anki)
 
     def test_a_package_of_the_deck_by_hand_adds_nothing(
-        self, start: Start, connect: Connect, deck: Deck, tmp_path: Path, collection: AnkiCollection
+        self, start: Start, connect: Connect, deck: Deck, tmp_path: Path, real: RealCollection
     ) -> None:
-        server = start(collection)
+        server = start(real)
         done(connect(server).sync_deck(deck))
         write_package(tmp_path / "x.apkg", [translated(deck, "tomcat")], deck.media)
-        collection.import_package(tmp_path / "x.apkg")
+        real.import_package(tmp_path / "x.apkg")
         assert by_word(server).keys() == {"gato", "perro", "hola"}
         assert len(server.collection.find_cards("")) == 8
-        require_in_order(collection)
+        require_in_order(real)
 
 
 def test_without_genanki_notes_are_added_one_by_one(
