@@ -77,7 +77,7 @@ def config_of(server: OpenAIServer | None = None, **engine: Any) -> dict[str, An
     return {"plugins": {"paths": [str(TRICKY)]}, "providers": providers}
 
 
-class Bench:
+class EngineUnderTest:
     """An engine with what it needs."""
 
     def __init__(self, config: dict[str, Any], folder: Path, **more: Any) -> None:
@@ -91,15 +91,15 @@ class Bench:
         with self.lock:
             return MediaRequest(type, word, {"language": "en"}, self.folder / f"new-{next(self.numbers)}.mp3")
 
-    def ask(self, word: str, instance: str = "tricky", type: str = "audio") -> MediaResult:
+    def generate(self, word: str, instance: str = "tricky", type: str = "audio") -> MediaResult:
         return self.engine.generate(type, instance, self.request(type, word))
 
-    def ask_all(self, words: Sequence[str], instance: str = "tricky", type: str = "audio") -> list[Any]:
+    def generate_all(self, words: Sequence[str], instance: str = "tricky", type: str = "audio") -> list[Any]:
         """Ask for all words at once, more than the engine allows; return the results, or what was raised."""
 
         def ask(word: str) -> Any:
             try:
-                return self.ask(word, instance, type)
+                return self.generate(word, instance, type)
             except Exception as error:
                 return error
 
@@ -112,25 +112,27 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def bench(server: OpenAIServer, key: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def under_test(
+    server: OpenAIServer, key: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EngineUnderTest]:
     """An engine with two workers, for tests that leave it as it is."""
-    bench = Bench(config_of(server), tmp_path_factory.mktemp("media"))
-    bench.engine.start(bench.registry)
-    yield bench
-    bench.close()
+    under_test = EngineUnderTest(config_of(server), tmp_path_factory.mktemp("media"))
+    under_test.engine.start(under_test.registry)
+    yield under_test
+    under_test.close()
 
 
 @pytest.fixture
-def new_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
-    made: list[Bench] = []
+def new_engine(tmp_path: Path) -> Iterator[Callable[..., EngineUnderTest]]:
+    made: list[EngineUnderTest] = []
 
-    def new_bench(config: dict[str, Any], **more: Any) -> Bench:
-        made.append(Bench(config, tmp_path, **more))
+    def new_engine(config: dict[str, Any], **more: Any) -> EngineUnderTest:
+        made.append(EngineUnderTest(config, tmp_path, **more))
         return made[-1]
 
-    yield new_bench
-    for bench in made:
-        bench.close()
+    yield new_engine
+    for under_test in made:
+        under_test.close()
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:
@@ -143,20 +145,20 @@ def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:
 
 
 class TestResults:
-    def test_they_are_those_of_threads(self, bench: Bench, server: OpenAIServer) -> None:
+    def test_they_are_those_of_threads(self, under_test: EngineUnderTest, server: OpenAIServer) -> None:
         threads = Engine()
-        threads.start(bench.registry)
+        threads.start(under_test.registry)
         for type, instance in (("audio", "tricky"), ("audio", "service"), ("image", "narrow")):
-            made = bench.ask("house", instance, type)
+            made = under_test.generate("house", instance, type)
             server.images_made = 0  # its pictures differ from each other
-            again = threads.generate(type, instance, bench.request(type, "house"))
+            again = threads.generate(type, instance, under_test.request(type, "house"))
             assert made.success
             assert again.success
             assert made.file_path is not None
             assert again.file_path is not None
             if type == "audio":
                 assert made.file_path.read_bytes() == again.file_path.read_bytes()
-            assert made.file_path.parent == bench.folder
+            assert made.file_path.parent == under_test.folder
             assert made.file_path.suffix == again.file_path.suffix
             theirs = {"pid", "folder", "request_id"}
             assert made.metadata.keys() == again.metadata.keys()
@@ -164,102 +166,112 @@ class TestResults:
                 key: again.metadata[key] for key in again.metadata.keys() - theirs
             }
 
-    def test_what_is_local_is_made_by_all_workers_and_leaves_nothing_there(self, bench: Bench) -> None:
-        results = bench.ask_all([f"word {number}" for number in range(40)])
+    def test_what_is_local_is_made_by_all_workers_and_leaves_nothing_there(
+        self, under_test: EngineUnderTest
+    ) -> None:
+        results = under_test.generate_all([f"word {number}" for number in range(40)])
         assert all(result.success for result in results)
         pids = {result.metadata["pid"] for result in results}
         assert len(pids) == 2
         assert os.getpid() not in pids
         assert not any(Path(result.metadata["folder"]).exists() for result in results)
-        assert not list(bench.folder.glob(".deckwright-*"))
+        assert not list(under_test.folder.glob(".deckwright-*"))
 
-    def test_what_speaks_to_a_service_is_at_one_worker(self, bench: Bench) -> None:
-        results = bench.ask_all([f"word {number}" for number in range(40)], "service")
+    def test_what_speaks_to_a_service_is_at_one_worker(self, under_test: EngineUnderTest) -> None:
+        results = under_test.generate_all([f"word {number}" for number in range(40)], "service")
         assert len({result.metadata["pid"] for result in results}) == 1
 
-    def test_what_cannot_be_sent_of_the_metadata_is_left_out(self, bench: Bench) -> None:
-        assert bench.ask("unsendable").metadata.keys() == {"seconds", "pid", "folder"}
+    def test_what_cannot_be_sent_of_the_metadata_is_left_out(self, under_test: EngineUnderTest) -> None:
+        assert under_test.generate("unsendable").metadata.keys() == {"seconds", "pid", "folder"}
 
 
 class TestErrors:
-    def test_they_keep_class_and_attributes(self, bench: Bench) -> None:
-        transient = bench.ask("transient").failure
+    def test_they_keep_class_and_attributes(self, under_test: EngineUnderTest) -> None:
+        transient = under_test.generate("transient").failure
         assert isinstance(transient, TransientError)
         assert (transient.message, transient.hint, transient.reply_lost) == ("it broke", "Wait.", True)
-        limited = bench.ask("limited").failure
+        limited = under_test.generate("limited").failure
         assert isinstance(limited, RateLimitedError)
         assert limited.retry_after == 2.5
-        quota = bench.ask("quota").failure
+        quota = under_test.generate("quota").failure
         assert isinstance(quota, QuotaError)
         assert quota.resets_at is not None
         assert quota.resets_at.year == 2030
         assert quota.out_for_run
 
-    def test_a_class_of_a_plugin_that_cannot_be_sent_comes_as_the_nearest_of_ours(self, bench: Bench) -> None:
-        result = bench.ask("own")
+    def test_a_class_of_a_plugin_that_cannot_be_sent_comes_as_the_nearest_of_ours(
+        self, under_test: EngineUnderTest
+    ) -> None:
+        result = under_test.generate("own")
         assert type(result.failure) is NotFoundError
         assert (result.error, result.failure.hint) == ("no own in this book", "Look elsewhere.")
         assert result.failure.where == "this book"  # type: ignore[attr-defined]
 
-    def test_a_fault_says_where_it_arose(self, bench: Bench) -> None:
-        failure = bench.ask("bug").failure
+    def test_a_fault_says_where_it_arose(self, under_test: EngineUnderTest) -> None:
+        failure = under_test.generate("bug").failure
         assert failure is not None
         assert failure.is_unexpected
         assert failure.message == "LookupError: a fault"
         assert "tricky.py" in str(failure.hint)
 
-    def test_they_show_no_key(self, bench: Bench) -> None:
-        assert bench.ask("secret").error == "nothing for ***"
+    def test_they_show_no_key(self, under_test: EngineUnderTest) -> None:
+        assert under_test.generate("secret").error == "nothing for ***"
 
     def test_those_of_a_service_are_what_they_are_with_threads(
-        self, bench: Bench, server: OpenAIServer
+        self, under_test: EngineUnderTest, server: OpenAIServer
     ) -> None:
         server.fail(openai.INSUFFICIENT_QUOTA)
-        failure = bench.ask("house", "narrow", "image").failure
+        failure = under_test.generate("house", "narrow", "image").failure
         assert isinstance(failure, QuotaError)
         assert failure.hint
 
 
 class TestLimits:
-    def test_a_rate_is_that_of_the_whole(self, bench: Bench, server: OpenAIServer) -> None:
+    def test_a_rate_is_that_of_the_whole(self, under_test: EngineUnderTest, server: OpenAIServer) -> None:
         server.requests.clear()
-        results = bench.ask_all([f"word {number}" for number in range(16)], "fast", "image")
+        results = under_test.generate_all([f"word {number}" for number in range(16)], "fast", "image")
         assert all(result.success for result in results)
         times = sorted(received.at for received in server.requests)
         assert len(times) == 16
         assert all(later - earlier >= 1 for earlier, later in zip(times, times[5:], strict=False))
 
-    def test_so_is_a_number_of_requests_at_once(self, bench: Bench, server: OpenAIServer) -> None:
+    def test_so_is_a_number_of_requests_at_once(
+        self, under_test: EngineUnderTest, server: OpenAIServer
+    ) -> None:
         server.most_at_once, server.latency = 0, 0.02
         try:
-            assert bench.engine.at_once("image", "narrow", 2) == 2
-            results = bench.ask_all([f"word {number}" for number in range(20)], "narrow", "image")
+            assert under_test.engine.at_once("image", "narrow", 2) == 2
+            results = under_test.generate_all([f"word {number}" for number in range(20)], "narrow", "image")
         finally:
             server.latency = 0
         assert all(result.success for result in results)
         assert server.most_at_once == 2
 
-    def test_what_is_local_may_be_asked_as_often_at_once_on_every_worker(self, bench: Bench) -> None:
-        assert bench.engine.at_once("audio", "tricky", 4) == 8
+    def test_what_is_local_may_be_asked_as_often_at_once_on_every_worker(
+        self, under_test: EngineUnderTest
+    ) -> None:
+        assert under_test.engine.at_once("audio", "tricky", 4) == 8
 
 
 class TestLostWorkers:
     @pytest.fixture(params=["workers of its own", "a cluster"])
-    def bench(self, request: pytest.FixtureRequest, new_bench: Callable[..., Bench]) -> Iterator[Bench]:
+    def under_test(
+        self, request: pytest.FixtureRequest, new_engine: Callable[..., EngineUnderTest]
+    ) -> Iterator[EngineUnderTest]:
         with ExitStack() as stack:
             own = request.param == "workers of its own"
-            bench = new_bench(
+            under_test = new_engine(
                 config_of() if own else config_of(scheduler=stack.enter_context(local_workers(2, 60)))
             )
-            bench.engine.start(bench.registry)
-            yield bench
-            bench.close()
+            under_test.engine.start(under_test.registry)
+            yield under_test
+            under_test.close()
 
-    def test_one_that_is_killed_takes_nothing_else_with_it(self, bench: Bench) -> None:
-        bench.engine.at_once("audio", "tricky", 4)
+    def test_one_that_is_killed_takes_nothing_else_with_it(self, under_test: EngineUnderTest) -> None:
+        under_test.engine.at_once("audio", "tricky", 4)
         words = [f"word {number}" for number in range(60)]
         words[20] = "die"
-        results = bench.ask_all(words)
+        results = under_test.generate_all(words)
         lost = [result for result in results if isinstance(result, Exception)]
         assert all(isinstance(error, TransientError) and error.reply_lost for error in lost)
         assert 1 <= len(lost) <= 4
@@ -268,50 +280,54 @@ class TestLostWorkers:
         assert "Worker " in str(results[20])
         assert Counter(type(result) for result in results)[MediaResult] == 60 - len(lost)
         # What had a worker to itself goes to another.
-        assert all(result.success for result in bench.ask_all(["a", "b"], "service"))
-        assert all(result.success for result in bench.ask_all(["a", "b"], "tricky"))
+        assert all(result.success for result in under_test.generate_all(["a", "b"], "service"))
+        assert all(result.success for result in under_test.generate_all(["a", "b"], "tricky"))
         with pytest.raises(TransientError):
-            bench.ask("die")
+            under_test.generate("die")
         started = time.monotonic()
         with pytest.raises(BuildError, match="no worker left"):
-            bench.ask("house")
+            under_test.generate("house")
         assert time.monotonic() - started < 5
 
-    def test_a_scheduler_that_is_gone_ends_the_build(self, new_bench: Callable[..., Bench]) -> None:
+    def test_a_scheduler_that_is_gone_ends_the_build(
+        self, new_engine: Callable[..., EngineUnderTest]
+    ) -> None:
         with local_workers(2, 60) as scheduler:
-            bench = new_bench(config_of(scheduler=scheduler))
-            bench.engine.start(bench.registry)
-            assert bench.ask("house").success
-            assert bench.engine.check_connection() == "the scheduler answers, and has 2 workers"
-        results = [*bench.ask_all(["a", "b", "c"]), *bench.ask_all(["d", "e"])]
+            under_test = new_engine(config_of(scheduler=scheduler))
+            under_test.engine.start(under_test.registry)
+            assert under_test.generate("house").success
+            assert under_test.engine.check_connection() == "the scheduler answers, and has 2 workers"
+        results = [*under_test.generate_all(["a", "b", "c"]), *under_test.generate_all(["d", "e"])]
         assert {type(result) for result in results} <= {TransientError, BuildError}
         assert isinstance(results[-1], BuildError)
 
 
 class TestStarting:
     def test_a_plugin_that_a_worker_lacks_is_told(
-        self, new_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+        self, new_engine: Callable[..., EngineUnderTest], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with local_workers(1, 60) as scheduler:
             config = config_of(scheduler=scheduler)
             del config["plugins"]
             monkeypatch.setenv("DECKWRIGHT_PLUGINS", str(TRICKY))  # of this process only
-            bench = new_bench(config)
+            under_test = new_engine(config)
             with pytest.raises(BuildError) as raised:
-                bench.engine.start(bench.registry)
+                under_test.engine.start(under_test.registry)
         assert "Worker 1 (tcp://127.0.0.1" in raised.value.message
         assert "has no providers.audio.tricky: providers.audio.tricky: Unknown" in raised.value.message
         assert "has no providers.audio.service" in raised.value.message
 
-    def test_so_is_a_variable(self, new_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_so_is_a_variable(
+        self, new_engine: Callable[..., EngineUnderTest], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.delenv(VARIABLE)
         with local_workers(1, 60) as scheduler:
             monkeypatch.setenv(VARIABLE, KEY)
-            bench = new_bench(config_of(scheduler=scheduler))
+            under_test = new_engine(config_of(scheduler=scheduler))
             with pytest.raises(BuildError, match=f"the environment variable {VARIABLE} is not set"):
-                bench.engine.start(bench.registry)
+                under_test.engine.start(under_test.registry)
 
-    def test_an_object_of_the_program_is_refused(self, new_bench: Callable[..., Bench]) -> None:
+    def test_an_object_of_the_program_is_refused(self, new_engine: Callable[..., EngineUnderTest]) -> None:
         class Here(MediaProvider):
             supported_types = ("audio",)
 
@@ -326,21 +342,22 @@ class TestStarting:
 
         config = config_of()
         config["providers"]["audio"] = {"here": EVERYWHERE}
-        bench = new_bench(config, plugins=[Plugin])
-        bench.registry.register_audio_provider("mine", Here())
+        under_test = new_engine(config, plugins=[Plugin])
+        under_test.registry.register_audio_provider("mine", Here())
         with pytest.raises(BuildError) as raised:
-            bench.engine.start(bench.registry)
+            under_test.engine.start(under_test.registry)
         assert (
-            "providers.audio.here is of the plugin Plugin, an object of the program" in raised.value.message
+            "providers.audio.here belongs to the plugin Plugin, an object of the program"
+            in raised.value.message
         )
         assert "providers.audio.mine was registered by the program itself" in raised.value.message
 
-    def test_a_scheduler_that_is_not_there_is_told(self, new_bench: Callable[..., Bench]) -> None:
-        bench = new_bench(config_of(scheduler="tcp://127.0.0.1:9", timeout=0.5))
+    def test_a_scheduler_that_is_not_there_is_told(self, new_engine: Callable[..., EngineUnderTest]) -> None:
+        under_test = new_engine(config_of(scheduler="tcp://127.0.0.1:9", timeout=0.5))
         with pytest.raises(BuildError, match=r"No Dask scheduler can be reached at tcp://127\.0\.0\.1:9"):
-            bench.engine.start(bench.registry)
+            under_test.engine.start(under_test.registry)
         with pytest.raises(ProviderError, match="No Dask scheduler can be reached"):
-            bench.engine.check_connection()
+            under_test.engine.check_connection()
 
     def test_a_key_in_the_environment_does_not_travel(self, server: OpenAIServer) -> None:
         with ProviderRegistry.from_config(config_of(server)) as registry:

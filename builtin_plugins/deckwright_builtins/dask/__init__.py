@@ -1,7 +1,7 @@
-"""An engine that has providers work in other processes, on this machine or on those of a Dask cluster.
+"""An engine that runs providers in other processes, on this machine or on those of a Dask cluster.
 
-`engine` is the side of the build and `bench` that of a worker; `local` starts workers on this machine, each of which
-runs `process`.
+`engine` runs in the build, and `worker_runtime` on a worker; `local` starts workers on this machine, each of which runs
+`process`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def describe_media_providers() -> list[ProviderInfo]:
         ProviderInfo(
             "engine",
             "dask",
-            "Many at once, in several processes of this machine or on the machines of a Dask cluster",
+            "Runs many requests at once, in processes of this machine or on the machines of a Dask cluster",
             config_class=DaskSettings,
             extra=DASK_EXTRA,
         )

@@ -1,7 +1,7 @@
-"""Workers on this machine, and the scheduler in this process that they belong to.
+"""Starts workers on this machine, and their scheduler in this process.
 
-Not the processes of Dask's own `LocalCluster`: those import the program's main module once more, so that a program
-without `if __name__ == "__main__"` would build its deck in each of them; and a Ctrl-C ends them.
+Dask's own `LocalCluster` cannot start them: its processes import the main module of the program again, so a program
+without `if __name__ == "__main__"` would build its deck in each of them, and a Ctrl-C ends them.
 """
 
 from __future__ import annotations
@@ -21,55 +21,54 @@ from typing import IO, Any
 from deckwright import BuildError
 
 _SCRIPT = Path(__file__).with_name("process.py")
-# Seconds that a worker may take to end once it is told to.
-_PATIENCE = 5
+_END_TIMEOUT = 5  # seconds
 
 
 class LocalWorker:
-    """A worker's process.
+    """The process of a worker.
 
     Args:
-        name: What it is called.
+        name: Its name.
         scheduler: The address of its scheduler.
-        folder: Where it may leave files, which go with it.
-        complaints: Where its standard error goes.
+        folder: Its folder for temporary files.
+        stderr: The file for its standard error.
     """
 
-    def __init__(self, name: str, scheduler: str, folder: Path, complaints: IO[bytes]) -> None:
+    def __init__(self, name: str, scheduler: str, folder: Path, stderr: IO[bytes]) -> None:
         self.name = name
-        self._complaints = complaints
+        self._stderr = stderr
         folder.mkdir()
         self._process = subprocess.Popen(  # noqa: S603 - this very Python, and a file of this package
             [sys.executable, str(_SCRIPT)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            stderr=complaints,
+            stderr=stderr,
             env={**os.environ, "TMPDIR": str(folder)},
         )
         path = [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100 - "" is the working directory
-        given = {"scheduler": scheduler, "name": name, "folder": str(folder), "path": path}
-        with contextlib.suppress(OSError):  # it is gone already, which is met soon enough
-            assert self._process.stdin is not None  # noqa: S101 - it is a pipe
-            self._process.stdin.write(json.dumps(given).encode() + b"\n")
-            self._process.stdin.flush()
+        options = {"scheduler": scheduler, "name": name, "folder": str(folder), "path": path}
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
+        self._stdin = self._process.stdin
+        with contextlib.suppress(OSError):  # it has ended already, which `require_running` reports
+            self._stdin.write(json.dumps(options).encode() + b"\n")
+            self._stdin.flush()
 
     def require_running(self) -> None:
-        """Raise `BuildError` when it has ended."""
+        """Raise `BuildError` if it has ended."""
         code = self._process.poll()
         if code is None:
             return
-        self._complaints.seek(0)
-        lines = self._complaints.read().decode(errors="replace").split("\n")
-        said = next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {code}")
-        raise BuildError(f"Worker {self.name} of the engine dask ended before it had begun ({said}).")
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").split("\n")
+        reason = next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {code}")
+        raise BuildError(f"Worker {self.name} of the engine dask could not start ({reason}).")
 
     def close(self) -> None:
         """End it."""
         with contextlib.suppress(OSError):
-            assert self._process.stdin is not None  # noqa: S101 - it is a pipe
-            self._process.stdin.close()
+            self._stdin.close()
         try:
-            self._process.wait(_PATIENCE)
+            self._process.wait(_END_TIMEOUT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -77,7 +76,7 @@ class LocalWorker:
 
 @contextmanager
 def local_workers(count: int, timeout: float) -> Iterator[str]:
-    """Have so many workers on this machine, and give the address of their scheduler.
+    """Start workers on this machine, and yield the address of their scheduler.
 
     Args:
         count: How many.
@@ -88,30 +87,25 @@ def local_workers(count: int, timeout: float) -> Iterator[str]:
     """
     from distributed import LocalCluster
 
-    new_cluster: Any = LocalCluster  # which has no types
+    new_cluster: Any = LocalCluster  # it has no types
     with ExitStack() as stack:
-        root = Path(
-            stack.enter_context(
-                tempfile.TemporaryDirectory(prefix="deckwright-dask-", ignore_cleanup_errors=True)
-            )
-        )
+        folder = tempfile.TemporaryDirectory(prefix="deckwright-dask-", ignore_cleanup_errors=True)
+        root = Path(stack.enter_context(folder))
         cluster = stack.enter_context(
             new_cluster(
                 n_workers=0,
                 host="127.0.0.1",
                 protocol="tcp",
-                # Any port, since a status page there is anyway; by default it would be a certain one.
+                # There is always a status page; by default its port is fixed, and may be taken.
                 dashboard_address="127.0.0.1:0",
                 scheduler_kwargs={"local_directory": str(root)},
                 silence_logs=False,
             )
         )
         workers = []
-        for number in range(count):
-            complaints = stack.enter_context(tempfile.TemporaryFile())
-            worker = LocalWorker(
-                str(number + 1), cluster.scheduler_address, root / str(number + 1), complaints
-            )
+        for name in map(str, range(1, count + 1)):
+            stderr = stack.enter_context(tempfile.TemporaryFile())
+            worker = LocalWorker(name, cluster.scheduler_address, root / name, stderr)
             stack.callback(worker.close)
             workers.append(worker)
         latest = time.monotonic() + timeout
@@ -121,7 +115,7 @@ def local_workers(count: int, timeout: float) -> Iterator[str]:
             if time.monotonic() > latest:
                 raise BuildError(
                     f"The {count} workers of the engine dask did not start within {timeout:g} s.",
-                    hint="Set a larger timeout in [providers.engine.dask], or fewer workers.",
+                    hint="Set a larger timeout or fewer workers in [providers.engine.dask].",
                 )
             time.sleep(0.05)
         yield cluster.scheduler_address

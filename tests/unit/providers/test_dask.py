@@ -19,8 +19,8 @@ from deckwright import (
     SettingError,
 )
 from deckwright.testing.servers.samples import mp3
-from deckwright_builtins.dask.bench import Bench, Outcome, SentError, Setup
 from deckwright_builtins.dask.engine import Dask, setup_of
+from deckwright_builtins.dask.worker_runtime import SentError, SentResult, Setup, WorkerRuntime
 
 EVERYWHERE = {"pipelines": ["*"]}
 
@@ -97,42 +97,42 @@ def register_media_provider(type, name, config):
 """
 
 
-class TestBench:
+class TestWorkerRuntime:
     @pytest.fixture
-    def bench(self, tmp_path: Path) -> Bench:
+    def runtime(self, tmp_path: Path) -> WorkerRuntime:
         (tmp_path / "voice.py").write_text(PLUGIN, encoding="utf-8")
         written = {
             "plugins": {"paths": ["voice.py"]},
             "providers": {"audio": {"voice": EVERYWHERE}, "image": {"none": EVERYWHERE, "voice": EVERYWHERE}},
         }
-        return Bench("id", Setup(written, str(tmp_path / "deckwright.toml"), None))
+        return WorkerRuntime("id", Setup(written, str(tmp_path / "deckwright.toml"), None))
 
     def test_it_finds_plugins_beside_the_configuration_and_shows_nothing_of_theirs(
-        self, bench: Bench, capfd: pytest.CaptureFixture[str]
+        self, runtime: WorkerRuntime, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        report = bench.report("worker")
+        report = runtime.report("worker")
         assert ("audio", "voice") in report.instances
         assert ("image", "voice") in report.failures
         assert capfd.readouterr() == ("", "")
-        bench.close()
+        runtime.close()
 
-    def test_it_hands_over_what_was_made_and_keeps_nothing(self, bench: Bench) -> None:
-        outcome = bench.carry_out("audio", "voice", MediaRequest("audio", "house"), "new-1.mp3")
-        assert (outcome.success, outcome.ending, outcome.content) == (True, ".mp3", mp3("house"))
-        bench.close()
+    def test_it_hands_over_what_was_made_and_keeps_nothing(self, runtime: WorkerRuntime) -> None:
+        result = runtime.run("audio", "voice", MediaRequest("audio", "house"), "new-1.mp3")
+        assert (result.success, result.ending, result.content) == (True, ".mp3", mp3("house"))
+        runtime.close()
 
-    def test_it_hands_over_what_is_raised(self, bench: Bench) -> None:
-        outcome = bench.carry_out("audio", "unknown", MediaRequest("audio", "house"), "new-1.mp3")
-        assert outcome.raised is not None
-        assert "KeyError" in outcome.raised.error().message
-        assert not isinstance(outcome, MediaResult)
-        bench.close()
+    def test_it_hands_over_what_is_raised(self, runtime: WorkerRuntime) -> None:
+        result = runtime.run("audio", "unknown", MediaRequest("audio", "house"), "new-1.mp3")
+        assert result.raised is not None
+        assert "KeyError" in result.raised.error().message
+        assert not isinstance(result, MediaResult)
+        runtime.close()
 
     def test_a_configuration_that_is_wrong_is_a_problem_and_no_crash(self) -> None:
-        bench = Bench("id", Setup({"providers": {"audio": {"pico": {}}}}, None, None))
-        [problem] = bench.report("worker").problems
+        runtime = WorkerRuntime("id", Setup({"providers": {"audio": {"pico": {}}}}, None, None))
+        [problem] = runtime.report("worker").problems
         assert "pipelines" in problem
-        bench.close()
+        runtime.close()
 
 
 class LocalError(QuotaError):
@@ -143,7 +143,7 @@ def test_an_error_whose_class_is_not_known_is_the_nearest_of_ours() -> None:
     error = LocalError("the key sesame1 is spent", hint="Pay.")
     sent = SentError.of(error, ["sesame1"])
     assert type(sent.error()) is LocalError
-    received = SentError(sent.whole.replace(b"LocalError", b"OtherError"), sent.plain).error()
+    received = SentError(sent.pickled.replace(b"LocalError", b"OtherError"), sent.fallback).error()
     assert type(received) is QuotaError
     assert (received.message, received.hint) == ("the key *** is spent", "Pay.")
-    assert isinstance(Outcome(failure=SentError.of(NotFoundError("no"), ())).failure, SentError)
+    assert isinstance(SentResult(failure=SentError.of(NotFoundError("no"), ())).failure, SentError)
