@@ -1,4 +1,4 @@
-"""Word lists as people have them: a table from a spreadsheet, or one word a line."""
+"""Word lists from a spreadsheet, or with one word per line."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from deckwright.toolkit.languages import language_codes
 
 Row = dict[str, str]
 
-# What a column may be called, the most telling name first. Letter case, "_", "-" and a remark in brackets,
-# as in "Translation (en)", do not matter.
+# Names of columns, the clearest first. Letter case, "_", "-" and a remark in brackets, as in "Translation (en)", do not
+# matter.
 _COLUMN_NAMES = {
     "word": "word, words, target word, headword, lemma, vocabulary, vocab, term, expression, phrase, kanji, hanzi, "
     "target, front, question",
@@ -33,11 +33,11 @@ _COLUMN_NAMES = {
 }
 COLUMN_NAMES = {key: tuple(names.split(", ")) for key, names in _COLUMN_NAMES.items()}
 _DELIMITERS = ("\t", ",", ";", "|")
-# ASCII's "unit separator", found in no text: with it, a line is one field whatever is in it.
+# ASCII's "unit separator" never occurs in text, so that a whole line is one field.
 _NO_DELIMITER = "\x1f"
-# An empty sheet is saved as nothing but these.
+# Spreadsheets save an empty sheet with only these characters.
 _BLANK = ' \n"' + "".join(_DELIMITERS)
-# The line with which Excel says what divides the rest of the file.
+# Excel's line for the delimiter of a file.
 _EXCEL_SEP = re.compile(r"sep=([,;\t|])(?=\n|\Z)", re.IGNORECASE)
 
 
@@ -62,11 +62,11 @@ class CsvSettings(FileSettings):
 
 
 class CsvData(FileDataProvider):
-    """Tables and plain lists of words, known by their path with its ending: `"spanish.csv"`.
+    """Tables and plain lists of words. Identifiers include the ending: `"spanish.csv"`.
 
-    A table has a header, from which `COLUMN_NAMES` or the names of languages tell what is what; columns of
-    other names are kept under these. Without a header, two columns are word and translation, and one column is
-    words. In a `.txt` file, lines that start with `#` are comments.
+    Columns are recognised by the header: by `COLUMN_NAMES` or the names of languages; other columns keep their names.
+    Without a header, two columns are word and translation, and one column is words. In a `.txt` file, lines that start
+    with `#` are comments.
     """
 
     config_class = CsvSettings
@@ -80,7 +80,7 @@ class CsvData(FileDataProvider):
         path = self._path(identifier)
         delimiter = self.settings.delimiter or ("," if path.suffix.lower() == ".csv" else "\t")
         table = _table(data, path)
-        # Bare, a word such as "#1" would be a comment in a .txt file.
+        # Without quotation marks, a word such as "#1" would be a comment in a .txt file.
         quote_all = any(record[0].startswith("#") for record in table)
         text = io.StringIO()
         csv.writer(
@@ -89,14 +89,14 @@ class CsvData(FileDataProvider):
             lineterminator="\n",
             quoting=csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL,
         ).writerows(table)
-        # What would not be read back as it was must not replace a file that can be read.
-        back = _rows(text.getvalue(), path, self.settings.delimiter)
+        # A file that can be read must not be replaced by one that is read in another way.
+        read_back = _rows(text.getvalue(), path, self.settings.delimiter)
         columns = table[0]
-        if len(back) != len(data) or any(list(row) != columns for row in back):
+        if len(read_back) != len(data) or any(list(row) != columns for row in read_back):
             raise DataError(
-                f"{path} cannot be written: rows with the columns {', '.join(map(repr, columns))} would not be read "
-                "back as they are.",
-                hint="Every row needs a word, and no other column the name of what Deckwright knows by another.",
+                f"{path} cannot be written: reading it would not give the same rows with the columns "
+                f"{', '.join(map(repr, columns))}.",
+                hint="Every row needs a word, and no column may have another name of a known column.",
             )
         try:
             content = text.getvalue().encode(self.settings.encoding)
@@ -110,23 +110,23 @@ def _rows(text: str, path: Path, delimiter: str | None) -> list[Row]:
     """Read a word list.
 
     Raises:
-        DataError: It does not make sense; the message names the line.
+        DataError: It cannot be read; the message names the line.
     """
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
         raise DataError(
-            f"{path}, line {line}: there is a NUL, which no text has.",
+            f"{path}, line {line}: there is a NUL character, which text cannot contain.",
             hint='If the file was saved as UTF-16, set encoding = "utf-16-le".',
         )
     if separator := _EXCEL_SEP.match(text):
         delimiter = delimiter or separator[1]
-        text = text[separator.end() :]  # from the line's end on, so that the count of lines stays right
+        text = text[separator.end() :]  # keeps the end of the line, so that line numbers stay right
     if not text.strip(_BLANK):
-        raise DataError(f"{path} is empty: there is no word in it.")
+        raise DataError(f"{path} is empty: it contains no words.")
     delimiter = delimiter or _find_delimiter(text, path)
     records = list(_records(text, path, delimiter))
     if not records:
-        raise DataError(f"{path} is empty: there are only comments in it.")
+        raise DataError(f"{path} is empty: it only contains comments.")
 
     line, first = records[0]
     columns = _header(first, f"{path}, line {line}")
@@ -138,10 +138,10 @@ def _rows(text: str, path: Path, delimiter: str | None) -> list[Row]:
         columns = ["word", "translation"]
     else:
         raise DataError(
-            f"{path}, line {line}: none of the columns is known to hold the words. "
-            f"There are: {', '.join(map(repr, first))}.",
-            hint=f"Name one of them word in the first line; also known are {', '.join(COLUMN_NAMES['word'][1:])}, "
-            "and the English names of languages.",
+            f"{path}, line {line}: no column has a known name for words. "
+            f"The columns are: {', '.join(map(repr, first))}.",
+            hint='Call one of them "word" in the first line. Other known names: '
+            f"{', '.join(COLUMN_NAMES['word'][1:])}, and the English names of languages.",
         )
     return [_row(fields, columns, f"{path}, line {line}") for line, fields in records]
 
@@ -149,8 +149,8 @@ def _rows(text: str, path: Path, delimiter: str | None) -> list[Row]:
 def _row(fields: list[str], columns: list[str], where: str) -> Row:
     if len(fields) > len(columns):
         raise DataError(
-            f"{where}: there are {len(fields)} fields, and only {len(columns)} columns ({', '.join(columns)}).",
-            hint='A field with the delimiter in it needs quotation marks around it: "one, two".',
+            f"{where}: there are {len(fields)} fields, but only {len(columns)} columns ({', '.join(columns)}).",
+            hint='A field that contains the delimiter needs quotation marks: "one, two".',
         )
     fields = fields + [""] * (len(columns) - len(fields))
     row = {}
@@ -158,17 +158,17 @@ def _row(fields: list[str], columns: list[str], where: str) -> Row:
         if column:
             row[column] = field
         elif field:
-            raise DataError(f"{where}: {field!r} is in a column that has no name in the header.")
+            raise DataError(f"{where}: {field!r} is in a column without a name in the header.")
     if not row["word"]:
         raise DataError(
-            f"{where}: the word is missing; there is only {', '.join(filter(None, fields))!r}.",
-            hint="Fill in the word, or take the line out.",
+            f"{where}: the word is missing; the line only contains {', '.join(filter(None, fields))!r}.",
+            hint="Add the word, or remove the line.",
         )
     return row
 
 
 def _records(text: str, path: Path, delimiter: str, strict: bool = True) -> Iterator[tuple[int, list[str]]]:
-    """Yield what is neither blank nor a comment: the line where it starts, and its fields without empty ends."""
+    """Yield each record that is neither blank nor a comment: its line, and its fields without empty ones at the end."""
     lines = text.split("\n")
     comments = path.suffix.lower() == ".txt"
     reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=strict)
@@ -183,25 +183,25 @@ def _records(text: str, path: Path, delimiter: str, strict: bool = True) -> Iter
             line = reader.line_num + 1
     except csv.Error as error:
         unclosed = "unexpected end" in str(error)
-        problem = "a quotation mark is opened and never closed" if unclosed else str(error)
+        problem = "a quotation mark is never closed" if unclosed else str(error)
         raise DataError(
             f"{path}, line {line}: {problem}.",
-            hint='In a field that starts with a quotation mark, write "" for each one that is text.',
+            hint='In a field that starts with a quotation mark, write "" for each quotation mark of the text.',
         ) from error
 
 
 def _find_delimiter(text: str, path: Path) -> str:
-    """Find what stands between two columns by trying each candidate on the first lines."""
+    """Find the delimiter by trying each candidate on the first lines."""
     sample = "\n".join(text.split("\n", 100)[:100])
     best, most = _NO_DELIMITER, (0, 0)
     for delimiter in _DELIMITERS:
-        # The sample may end within quotation marks: hence not strict.
+        # Not strict, since the sample may end within quotation marks.
         records = [fields for _, fields in _records(sample, path, delimiter, strict=False)]
         if not records or len(records[0]) < 2:
             continue
         names = sum(map(_is_known, records[0]))
         alike = sum(len(fields) == len(records[0]) for fields in records)
-        # A list of phrases has commas too: in a .txt without a header they divide only if every line has one.
+        # Phrases contain commas, too: in a .txt file without a header, every line must have one.
         phrases = path.suffix.lower() == ".txt" and delimiter != "\t" and min(map(len, records)) < 2
         if phrases and not names:
             continue
@@ -211,41 +211,40 @@ def _find_delimiter(text: str, path: Path) -> str:
 
 
 def _is_known(name: str) -> bool:
-    # A table may also head its columns with the languages: "Spanish,English".
+    # Columns may also have names of languages: "Spanish,English".
     return _plain(name) in language_codes() or _plain(name) in set().union(*COLUMN_NAMES.values())
 
 
 def _header(names: list[str], where: str) -> list[str] | None:
-    """Return the key of each column, or None when these are not the names of columns, one of which is the word's."""
+    """Return the key of each column; None if these are not names of columns, or none of them is the word."""
     plain = [_plain(name) for name in names]
-    places: dict[str, int] = {}
+    positions: dict[str, int] = {}
     for key, known in COLUMN_NAMES.items():
         found = [plain.index(name) for name in known if name in plain]
         if found:
-            places[key] = found[0]
+            positions[key] = found[0]
     if len(names) > 1:
-        _place_languages(plain, places)
-    if "word" not in places:
+        _add_languages(plain, positions)
+    if "word" not in positions:
         return None
     columns = list(names)
-    for key, place in places.items():
-        columns[place] = key
-    for called in (names, columns):
-        counts = Counter(name.casefold() for name in called if name)
-        twice = [name for name, count in counts.items() if count > 1]
-        if twice:
+    for key, position in positions.items():
+        columns[position] = key
+    for each in (names, columns):
+        counts = Counter(name.casefold() for name in each if name)
+        if twice := [name for name, count in counts.items() if count > 1]:
             raise DataError(f"{where}: two columns are called {twice[0]!r}.")
     return columns
 
 
-def _place_languages(plain: list[str], places: dict[str, int]) -> None:
-    """Let columns called by a language be the word and the translation, English rather the latter."""
+def _add_languages(plain: list[str], positions: dict[str, int]) -> None:
+    """Use columns with names of languages as the word and the translation; English is the translation."""
     languages = [index for index, name in enumerate(plain) if name in language_codes()]
     languages.sort(key=lambda index: plain[index] == "english")
-    if languages and "word" not in places:
-        places["word"] = languages.pop(0)
-    if languages and "translation" not in places:
-        places["translation"] = languages[-1] if plain[languages[-1]] == "english" else languages[0]
+    if languages and "word" not in positions:
+        positions["word"] = languages.pop(0)
+    if languages and "translation" not in positions:
+        positions["translation"] = languages[-1] if plain[languages[-1]] == "english" else languages[0]
 
 
 def _plain(name: str) -> str:
@@ -257,7 +256,7 @@ def _clean(field: str) -> str:
 
 
 def _table(data: Any, path: Path) -> list[list[str]]:
-    """Return the header and the records of rows as `load_data` gives them; each column where it is first met."""
+    """Return the header and the records of rows; the columns are in the order of their first use."""
     if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
         raise DataError(f"{path} cannot be written: a word list is a list of dicts.")
     columns = list(dict.fromkeys(key for row in data for key in row)) or ["word"]
@@ -271,12 +270,12 @@ def _table(data: Any, path: Path) -> list[list[str]]:
 
 @hookimpl
 def describe_media_providers() -> list[ProviderInfo]:
-    """Describe the provider `csv`."""
+    """Offer `csv`."""
     return [
         ProviderInfo(
             "data",
             "csv",
-            "Word lists in tables (CSV, TSV) and in plain text, one word a line",
+            "Word lists in tables (CSV, TSV), or in plain text with one word per line",
             config_class=CsvSettings,
             traits=Traits(reads=CsvData.endings),
         )
@@ -285,5 +284,5 @@ def describe_media_providers() -> list[ProviderInfo]:
 
 @hookimpl
 def register_media_provider(type: str, name: str, config: dict[str, Any]) -> DataProvider | None:
-    """Make the provider `csv`."""
+    """Make `csv`."""
     return CsvData(config) if (type, name) == ("data", "csv") else None

@@ -1,4 +1,4 @@
-"""JSON files: word lists, and any other data as it is."""
+"""JSON files: word lists, and any other data."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ _BACKUP = re.compile(r"\.\d{8}-\d{6}(-\d+)?\.bak$")
 
 
 class JsonData(FileDataProvider):
-    """JSON files, known by their path without the ending: `"nouns"` is `nouns.json`, and so is `"nouns.json"`.
+    """JSON files. Their identifiers may omit the ending: `"nouns"` and `"nouns.json"` are `nouns.json`.
 
-    Files are strict JSON in UTF-8: neither NaN nor a key twice in one object, since one of the two would be lost.
+    Files are strict JSON in UTF-8: without NaN, and without a key twice in one object, since one of the two would be
+    lost.
     """
 
     endings = (".json",)
@@ -32,18 +33,18 @@ class JsonData(FileDataProvider):
             text = json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
             content = text.encode()
         except (TypeError, ValueError, RecursionError) as error:
-            raise DataError(f"{path} cannot be written, since the data is not JSON: {error}.") from error
-        # Two keys such as 1 and "1" are one in JSON. What could not be read again must not replace what can.
+            raise DataError(f"{path} cannot be written, because the data is not JSON: {error}.") from error
+        # In JSON, keys such as 1 and "1" are the same. A file that cannot be read must not replace one that can.
         _parse(text, path)
         self._write(path, content)
         return True
 
     def backup_data(self, identifier: str) -> str | None:
-        """Copy what is under `identifier` to a name that holds the time in UTC and was never used before.
+        """Copy the data of `identifier` to a new name that contains the time in UTC.
 
         Returns:
-            The copy's identifier, `"nouns.20261123-101500.bak"`, which `load_data` takes and `list_identifiers`
-            leaves out; None when there is nothing to copy.
+            The copy's identifier, `"nouns.20261123-101500.bak"`, which `load_data` accepts and `list_identifiers`
+            skips; None if there is nothing to copy.
 
         Raises:
             ReadOnlyError: The provider is read-only.
@@ -61,16 +62,16 @@ class JsonData(FileDataProvider):
         try:
             self._write(self._path(copy), content)
         except DataError:
-            self._path(copy).unlink(missing_ok=True)  # an empty backup is worse than none
+            self._path(copy).unlink(missing_ok=True)  # an empty backup is worse than no backup
             raise
         return copy
 
     def list_identifiers(self) -> list[str]:
-        """Return the identifiers of all files but backups, sorted."""
+        """Return the identifiers of all files except backups, sorted."""
         return [identifier for identifier in super().list_identifiers() if not _BACKUP.search(identifier)]
 
     def _claim(self, path: Path) -> bool:
-        """Create an empty file; say whether it is new."""
+        """Create an empty file; return whether it is new."""
         try:
             path.touch(exist_ok=False)
         except FileExistsError:
@@ -93,9 +94,8 @@ class JsonData(FileDataProvider):
 
 def _stem(identifier: str) -> str:
     stem = identifier.removesuffix(".json")
-    return (
-        identifier if stem.endswith(".json") else stem
-    )  # "a.json" would mean another file than "a.json.json"
+    # "a.json.json" keeps its ending, since "a.json" is another file.
+    return identifier if stem.endswith(".json") else stem
 
 
 def _parse(text: str, path: Path) -> Any:
@@ -104,7 +104,7 @@ def _parse(text: str, path: Path) -> Any:
         if len(result) < len(pairs):
             keys = [key for key, _ in pairs]
             twice = next(key for key in keys if keys.count(key) > 1)
-            raise DataError(f"{path}: the key {twice!r} is in one object twice.")
+            raise DataError(f"{path}: one object has the key {twice!r} twice.")
         return result
 
     def no_constant(name: str) -> None:
@@ -120,13 +120,13 @@ def _parse(text: str, path: Path) -> Any:
         raise DataError(f"{path} is nested too deeply.") from error
     except DataError:
         raise
-    except ValueError as error:  # a number of thousands of digits
+    except ValueError as error:  # a number with thousands of digits
         raise DataError(f"{path}: {error}.") from error
 
 
 @hookimpl
 def describe_media_providers() -> list[ProviderInfo]:
-    """Describe the provider `json`."""
+    """Offer `json`."""
     return [
         ProviderInfo(
             "data",
@@ -140,5 +140,5 @@ def describe_media_providers() -> list[ProviderInfo]:
 
 @hookimpl
 def register_media_provider(type: str, name: str, config: dict[str, Any]) -> DataProvider | None:
-    """Make the provider `json`."""
+    """Make `json`."""
     return JsonData(config) if (type, name) == ("data", "json") else None

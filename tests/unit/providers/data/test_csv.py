@@ -199,7 +199,7 @@ class TestFaults:
             ("meaning,tags\na,b\n", "line 1", "'meaning', 'tags'"),
             ("word,Notes,notes\n", "line 1", "two columns are called 'notes'"),
             ("Word (es),word\n", "line 1", "two columns are called 'word'"),
-            ("word,,translation\na,b,c\n", "line 2", "no name"),
+            ("word,,translation\na,b,c\n", "line 2", "without a name"),
             ("word\nni\xf1o\n".encode("latin-1"), "line 2", "0xF1 is not valid UTF-8"),
             ("word,example\na," + "b" * 140_000 + "\n", "line 2", "larger than field limit"),
             ("sep=;\nword;tags\n;a\n", "line 3", "word is missing"),
@@ -217,13 +217,13 @@ class TestFaults:
             load(content)
 
     def test_comments_alone_are_no_word_list(self, load):
-        with pytest.raises(DataError, match="only comments"):
+        with pytest.raises(DataError, match="only contains comments"):
             load("# nothing yet\n", "words.txt")
 
     def test_a_header_without_word_column_is_told_what_to_write(self, load):
         with pytest.raises(DataError) as caught:
             load("Wort,Artikel,Thema\n")
-        assert caught.value.hint.startswith("Name one of them word")
+        assert caught.value.hint.startswith('Call one of them "word"')
         assert "front" in caught.value.hint
 
     def test_a_wrong_encoding_is_told_what_to_do(self, load):

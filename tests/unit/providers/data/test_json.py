@@ -53,7 +53,7 @@ class TestLoading:
             (b"", r"a\.json is empty"),
             (b"[NaN]", "NaN is not a JSON value"),
             (b"-Infinity", "-Infinity is not"),
-            (b'[{"a": 1, "b": 2, "a": 3}]', "the key 'a' is in one object twice"),
+            (b'[{"a": 1, "b": 2, "a": 3}]', "one object has the key 'a' twice"),
             (b"[" * 200_000, "nested too deeply"),
             (b'["\n\xff"]', r"a\.json, line 2: the byte 0xFF"),
             (b"1" * 10_000, r"a\.json: .*digits"),
