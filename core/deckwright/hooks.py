@@ -1,8 +1,8 @@
-"""The whole extension surface: every hook a plugin may implement, and the two records it hands over.
+"""Every hook that a plugin may implement, and the records that it returns.
 
-A plugin is a module (or any object) with at least one function marked `@hookimpl`. It implements the hooks it
-cares about and may leave out any parameters it does not need. Implementations are plain functions: neither
-`async`, nor wrappers, nor with keyword-only parameters.
+A plugin is a module (or any object) with at least one function marked `@hookimpl`. It implements the hooks it needs,
+with the parameters it needs. Implementations are plain functions: neither `async`, nor wrappers, nor with keyword-only
+parameters.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class Traits:
     """What a build needs to know of a provider before it uses it.
 
     Attributes:
-        attribution: Whom to credit for what the provider delivers, in one line; empty when nobody.
+        attribution: The credit for what the provider delivers, in one line; empty when none is due.
         reads: For data providers, the endings of the files they read as word lists: `(".csv", ".tsv")`.
-        requests_per_item: How many requests to a service one sound or picture takes; 0 when it asks none.
-        cacheable: Whether what it delivers may be kept for other decks than the one it was asked for.
-        resumable: Whether a request that is made again under its `id`, after its outcome was never known, is charged
-            once only.
+        requests_per_item: How many requests to a service one sound or picture takes; 0 without a service.
+        cacheable: Whether what it delivers may be cached for other decks than the one it was made for.
+        resumable: Whether a request that is sent again with the same `id`, because its outcome is not known, is
+            charged only once.
     """
 
     attribution: str = ""
@@ -48,14 +48,14 @@ class Traits:
 
 @attrs.frozen
 class ProviderInfo:
-    """What a plugin says of one provider that it offers, without making it.
+    """A provider that a plugin offers, described without making it.
 
     Attributes:
         type: What the provider delivers: `"audio"`, `"image"`, `"sync"`, `"data"`, or a plugin's own type.
-        name: The name that a configuration calls it by: `"forvo"`.
+        name: Its name in configurations: `"forvo"`.
         summary: One line for people.
-        config_class: The attrs class of its settings; None when it takes any settings as they are.
-        extra: What to install when its packages are missing: `"deckwright[offline]"`; empty when nothing.
+        config_class: The attrs class of its settings; None when it takes any settings.
+        extra: What to install if its packages are missing: `"deckwright[offline]"`; empty for nothing.
         traits: What a build needs to know of it.
     """
 
@@ -69,10 +69,10 @@ class ProviderInfo:
 
 @attrs.frozen
 class ProviderType:
-    """A kind of thing that providers deliver.
+    """A type of provider.
 
     Attributes:
-        name: The word for it in configurations: `[providers.NAME.instance]`.
+        name: Its name in configurations: `[providers.NAME.instance]`.
         contract: The class of which every provider of this type is an instance.
         summary: One line for people.
     """
@@ -84,11 +84,11 @@ class ProviderType:
 
 @hookspec
 def register_media_provider(type: str, name: str, config: dict[str, Any]) -> object | None:
-    """Make the provider that a configuration asks for, or return None when it is not this plugin's.
+    """Make a configured provider, or return None if it is not this plugin's.
 
     Args:
-        type: What is to be delivered, such as `"audio"`.
-        name: Which provider is asked for, such as `"forvo"`.
+        type: The type, such as `"audio"`.
+        name: The provider name, such as `"forvo"`.
         config: The settings of one configured instance, without the registry's own keys (`type` and
             `pipelines`). The provider owns this dict.
 
@@ -99,22 +99,22 @@ def register_media_provider(type: str, name: str, config: dict[str, Any]) -> obj
 
 @hookspec
 def describe_media_providers() -> Iterable[ProviderInfo]:  # type: ignore[empty-body]
-    """Say which providers this plugin offers, without making any.
+    """Describe the providers that this plugin offers, without making any.
 
-    A plugin that answers here is asked to make what it describes and nothing else, so that finding it takes
-    one look-up. One that does not is asked once for each type and name that a configuration holds.
+    A plugin that implements this hook is only asked to make what it describes. One that does not is asked once for
+    each type and name in a configuration.
 
     Returns:
-        One `ProviderInfo` for every type and name that the plugin makes.
+        One `ProviderInfo` for each type and name that the plugin makes.
     """
 
 
 @hookspec
 def register_provider_types() -> Iterable[ProviderType]:  # type: ignore[empty-body]
-    """Add types of provider, each with the contract that its providers fulfil.
+    """Add types of provider, each with the contract of its providers.
 
     Returns:
-        One `ProviderType` for every type that the plugin adds.
+        One `ProviderType` for each type that the plugin adds.
     """
 
 
@@ -123,9 +123,9 @@ def provider_registered(type: str, instance: str, name: str, provider: object) -
     """Observe that a configured provider was made and can be looked up.
 
     Args:
-        type: What it delivers.
+        type: Its type.
         instance: Its key in the configuration.
-        name: The name by which plugins know it.
+        name: Its provider name.
         provider: The provider itself.
     """
 
@@ -135,15 +135,15 @@ def provider_failed(failure: ProviderFailure) -> None:
     """Observe that a configured provider could not be made; the others go on.
 
     Args:
-        failure: What failed, where it was configured, why, and how to mend it.
+        failure: What failed, where it is configured, why, and how to fix it.
     """
 
 
 @hookspec
 def media_generated(request: MediaRequest, result: MediaResult) -> None:
-    """Observe the outcome of one request of a build, be it a success or the last failure.
+    """Observe the outcome of one request of a build: a success, or the last failure.
 
     Args:
-        request: What was asked for.
-        result: What came of it.
+        request: The request.
+        result: Its result.
     """

@@ -1,4 +1,4 @@
-"""Keeping secrets out of whatever a person may read: messages, logs and reports."""
+"""Keeping secrets out of messages, logs and reports."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ MASK = "***"
 _SECRET_KEY = re.compile(
     r"keys?$|secret|token|passw|passphrase|pwd$|credential|auth(?!ors?$)|bearer|cookie", re.IGNORECASE
 )
-# What URLs carry, whoever put it there: https://name:password@host/?api_key=...
+# In any URL: https://name:password@host/?api_key=...
 _IN_URLS = re.compile(
     r"(?<=://)[^/@\s]+:[^/@\s]+(?=@)|(?<=[?&])((?:\w*key|token|secret)=)[^&\s]+", re.IGNORECASE
 )
-# Shorter values occur in ordinary text by chance; masking those would only garble messages.
+# Shorter values occur in ordinary text by chance; masking them would make messages unreadable.
 _SHORTEST = 4
 
 
 class FromEnvironment(str):
-    """Text that holds values of environment variables, which are taken for secret wherever they stand.
+    """Text with values of environment variables in it, which count as secrets everywhere.
 
     Attributes:
         values: Those values.
@@ -31,12 +31,12 @@ class FromEnvironment(str):
 
 
 def is_secret_key(key: str) -> bool:
-    """Say whether a setting of this name holds a secret, by the names in common use."""
+    """Return whether a setting of this name holds a secret, judged by common names."""
     return bool(_SECRET_KEY.search(key))
 
 
 def secret_values(settings: object) -> Iterator[str]:
-    """Yield every value in nested settings that is from the environment, or under a key that names a secret."""
+    """Yield every value in nested settings that is from the environment, or under the name of a secret."""
     if isinstance(settings, FromEnvironment):
         yield from settings.values
     elif isinstance(settings, Mapping):
@@ -59,7 +59,7 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 
 
 def masked(settings: Any) -> Any:
-    """Return nested settings with a mask for every value that stands under a key that names a secret."""
+    """Return nested settings with a mask for every value under the name of a secret."""
     if isinstance(settings, str):
         return redact(settings, ())
     if isinstance(settings, Mapping):

@@ -25,11 +25,11 @@ COMMANDS = (
     "schema",
 )
 
-# Exit codes, beside 0 for all well.
-CANNOT = 1  # the command could not do what it was asked for
-WRONG_INPUT = 2  # the words, the configuration or the command line are wrong; click's own code for the last
-SOME_FAILED = 3  # it was done, and something in it failed
-STOPPED = 130  # the user wanted no more; as shells have it
+# Exit codes, beside 0 for success.
+CANNOT = 1  # the command failed
+WRONG_INPUT = 2  # the words, the configuration or the command line are wrong, as in click
+SOME_FAILED = 3  # the command succeeded, but something in it failed
+STOPPED = 130  # the user pressed Ctrl-C, as in shells
 
 
 class _Commands(click.Group):
@@ -46,7 +46,7 @@ class _Commands(click.Group):
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["--help", "-h"]})
 @click.version_option(__version__, prog_name="deckwright")
-@click.option("-v", "--verbose", is_flag=True, help="Show where an error comes from.")
+@click.option("-v", "--verbose", is_flag=True, help="Show tracebacks and debug messages.")
 def deckwright(verbose: bool) -> None:
     """Turn a list of words into Anki flashcards with sound and pictures.
 
@@ -55,16 +55,16 @@ def deckwright(verbose: bool) -> None:
 
     No account, key or configuration is needed. A configuration (deckwright.toml) chooses other sources of
     sound and pictures; plugins add more of them.
-    """  # noqa: D301 - click needs the character itself to leave a line as it is
+    """  # noqa: D301 - click needs the character itself
     logger = logging.getLogger("deckwright")
     if verbose:
         logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
         logger.setLevel(logging.DEBUG)
         for handler in logging.getLogger().handlers:
-            # Warnings of Deckwright's own are shown by each command, in its own words.
+            # Each command shows Deckwright's own warnings itself.
             handler.addFilter(lambda record: record.levelno < logging.WARNING or not _is_ours(record.name))
     else:
-        # Each command shows in its own words what the library would log.
+        # Each command shows itself what the library would log.
         logger.addHandler(logging.NullHandler())
         logger.propagate = False
 
@@ -77,7 +77,7 @@ def main() -> None:
     """Run the command line; end the process with one of the exit codes above."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            # A word that the terminal cannot show must not end the build.
+            # A word that the terminal cannot show must not stop the build.
             stream.reconfigure(errors="backslashreplace")
     try:
         sys.exit(deckwright(standalone_mode=False))
@@ -85,10 +85,10 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt) as error:
-        # A build says how to go on.
+        # The message of a build says how to continue.
         click.echo(str(error.__cause__ or error) or "Stopped.", err=True)
         sys.exit(STOPPED)
-    except Exception as error:  # noqa: BLE001 - nobody should have to read a traceback
+    except Exception as error:  # noqa: BLE001 - users should not have to read a traceback
         sys.exit(_explain(error))
 
 
@@ -103,7 +103,7 @@ def _explain(error: Exception) -> int:
         return CANNOT if isinstance(error, BuildError | ProvidersFailedError) else WRONG_INPUT
     click.echo(
         f"{click.style('Error:', fg='red', bold=True)} {format_error(error)}\n"
-        "  This is a fault of Deckwright or of a plugin. `deckwright --verbose ...` shows where it comes from.",
+        "  This is a bug in Deckwright or in a plugin. `deckwright --verbose ...` shows where.",
         err=True,
     )
     return CANNOT

@@ -1,4 +1,4 @@
-"""`deckwright cache`: what is kept from builds, what it cost, and how to be rid of it."""
+"""`deckwright cache`: shows what builds have cached and what it cost, and removes it."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _DAY = 24 * 3600
 
 
 @click.group(
-    "cache", invoke_without_command=True, short_help="Show what is kept from builds; remove some of it."
+    "cache", invoke_without_command=True, short_help="Show what builds have cached; remove some of it."
 )
 @config_option
 @json_option
 @click.pass_context
 def command(context: click.Context, config: Path | None, as_json: bool) -> None:
-    """Show what is kept from builds, so that it is neither made nor paid for again, and what was spent.
+    """Show what builds have cached, so that nothing is made or paid for twice, and what they have spent.
 
-    What has cost money is never removed unless `deckwright cache prune` is told to.
+    Only `deckwright cache prune` removes anything, and it asks before it removes what has cost money.
     """
     if context.invoked_subcommand:
         return
@@ -42,7 +42,7 @@ def command(context: click.Context, config: Path | None, as_json: bool) -> None:
 
     folder = store_folder(config)
     if not Store.exists(folder):
-        _tell_none(folder, as_json)
+        _show_no_store(folder, as_json)
         return
     with Store(folder) as store:
         shown = _overview(store)
@@ -52,7 +52,7 @@ def command(context: click.Context, config: Path | None, as_json: bool) -> None:
         _show(shown)
 
 
-@command.command("prune", short_help="Remove what is of no use, or what you choose.")
+@command.command("prune", short_help="Remove what is unused, or what you choose.")
 @config_option
 @click.option(
     "--older-than",
@@ -60,15 +60,13 @@ def command(context: click.Context, config: Path | None, as_json: bool) -> None:
     metavar="DAYS",
     help="What was made more than DAYS days ago.",
 )
-@click.option("--provider", metavar="NAME", help="What is from this provider, such as openai.")
-@click.option("--deck", metavar="NAME", help="What is kept for this deck alone.")
-@click.option("--refusals", is_flag=True, help="No files; what providers said they have nothing for.")
-@click.option(
-    "--orphans", is_flag=True, help="Only files that nothing refers to, and records of files that are gone."
-)
-@click.option("--all", "everything", is_flag=True, help="All of it.")
-@click.option("-n", "--dry-run", is_flag=True, help="Remove nothing; say what would be removed.")
-@click.option("--yes", is_flag=True, help="Also remove what was paid for, and do not ask.")
+@click.option("--provider", metavar="NAME", help="What this provider made, such as openai.")
+@click.option("--deck", metavar="NAME", help="What is cached for this deck only.")
+@click.option("--refusals", is_flag=True, help="Only the words that providers had nothing for.")
+@click.option("--orphans", is_flag=True, help="Only unused files, and entries whose files are gone.")
+@click.option("--all", "everything", is_flag=True, help="Everything.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only show what would be removed.")
+@click.option("--yes", is_flag=True, help="Remove what was paid for too, without asking.")
 @json_option
 @click.pass_context
 def prune_command(
@@ -84,19 +82,18 @@ def prune_command(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Remove what is kept from builds.
+    """Remove what builds have cached.
 
-    Without a selection that is what is of no use: files that nothing refers to, records of files that are gone, and
-    refusals of more than 30 days ago. --older-than, --provider and --deck select files and refusals that fit all
-    of them.
+    Without options, that is what is unused: files without an entry, entries whose files are gone, and refusals of
+    more than 30 days ago. --older-than, --provider and --deck select files and refusals that match all of them.
 
-    What was paid for would have to be paid for again. How much that is, is said first, and it is removed when you
-    say so, or with --yes. What was spent is remembered in any case: budgets stay what they are.
+    What has cost money would have to be paid for again. The command shows how much, and asks before it removes it,
+    unless you add --yes. What was spent is remembered in any case, so budgets do not change.
 
     \b
     Exit codes:
-      0  it is removed, or there was nothing to remove
-      1  a build is at work on the store, or it cannot be used
+      0  it was removed, or there was nothing to remove
+      1  a build is using the store, or the store cannot be used
       2  the configuration or the options are wrong
       3  some files could not be removed
     """  # noqa: D301
@@ -109,14 +106,14 @@ def prune_command(
     choice = _choice(older_than, provider, deck, refusals, orphans, everything)
     folder = store_folder(config)
     if not Store.exists(folder):
-        _tell_none(folder, as_json)
+        _show_no_store(folder, as_json)
         return
     with Store(folder) as store:
         found = find_prunable(store, choice)
         if not as_json:
             _show_found(found, dry_run)
             if not found:
-                _remark(store, choice)
+                _note_unknown(store, choice)
         problems = []
         if found and not dry_run:
             if not yes and (found.cost or found.unpriced):
@@ -144,17 +141,15 @@ def _choice(
     from deckwright.store.pruning import Choice
 
     if "" in (provider, deck):
-        # From a variable that is not set, perhaps. It would select more than was meant.
+        # It may come from a variable that is not set, and would select more than was meant.
         raise click.UsageError("An empty name selects nothing.")
     filters = older_than is not None or bool(provider or deck)
     if everything:
         if filters or refusals or orphans:
-            raise click.UsageError("--all is everything: it goes with no other selection.")
+            raise click.UsageError("--all selects everything, so it cannot be combined with other options.")
         return Choice(files=True, negative=True, leftovers=True)
     if orphans and filters:
-        raise click.UsageError(
-            "Of a file that nothing refers to, neither provider nor deck nor age is known."
-        )
+        raise click.UsageError("The provider, deck and age of an unused file are not known.")
     if not (filters or refusals or orphans):
         return Choice(negative=True, leftovers=True, before=time.time() - NEGATIVE_ENTRIES_LAST)
     return Choice(
@@ -167,11 +162,11 @@ def _choice(
     )
 
 
-def _tell_none(folder: Path, as_json: bool) -> None:
+def _show_no_store(folder: Path, as_json: bool) -> None:
     if as_json:
         print_json({"folder": folder, "exists": False})
     else:
-        echo(f"Nothing is kept yet: there is no store at {folder}.")
+        echo(f"Nothing is cached yet: there is no store at {folder}.")
 
 
 # What there is
@@ -202,7 +197,7 @@ def _overview(store: Store) -> dict[str, Any]:
 
 
 def _spending(store: Store, day: str) -> list[dict[str, Any]]:
-    """Return the requests to each provider, and the money: what was charged apart from what may have been."""
+    """Return the requests to each provider, what was charged, and what may have been charged."""
     ledger = store.ledger
     requests = ledger.count_requests()
     spent, spent_today = ledger.costs(), ledger.costs(since=day)
@@ -224,7 +219,7 @@ def _spending(store: Store, day: str) -> list[dict[str, Any]]:
 
 
 def _amount(dollars: float) -> float:
-    """Return a sum of dollars without what the sums of a computer leave."""
+    """Return a sum of dollars without rounding errors."""
     return max(0.0, round(dollars, 6))
 
 
@@ -272,11 +267,11 @@ def _show(shown: dict[str, Any]) -> None:
         echo(f"A build of {build['deck']!r} is using it, since {build['since'].replace('T', ' ')[:16]}.")
     orphans, gone = shown["orphans"], shown["gone"]
     if orphans["files"]:
-        echo(f"{_files(orphans['files'], orphans['bytes'])}, to which nothing refers.")
+        echo(f"{_files(orphans['files'], orphans['bytes'])}, unused.")
     if gone:
-        echo(f"{_count(gone, 'record')} of files that somebody deleted.")
+        echo(f"{_count(gone, 'entry', 'entries')} whose files are gone.")
     if orphans["files"] or gone:
-        echo("`deckwright cache prune` removes what is of no use.")
+        echo("`deckwright cache prune` removes what is unused.")
 
 
 # What is removed
@@ -299,7 +294,7 @@ def _as_json(found: Prunable) -> dict[str, Any]:
 
 
 def _by_provider(found: Prunable) -> dict[tuple[str, str, str], dict[str, Any]]:
-    """Return how much of what is removed is whose."""
+    """Return how much is removed of each type, provider and deck."""
     counts: dict[tuple[str, str, str], Counter[str]] = {}
     costs: dict[tuple[str, str, str], float] = {}
     for each in found.entries:
@@ -323,37 +318,37 @@ def _show_found(found: Prunable, dry_run: bool) -> None:
         table.add_row(f"{type} from {provider}{whose}", f"{counts['files']:,}", size, cost)
     orphans = found.leftovers.orphans
     if orphans:
-        table.add_row("files that nothing refers to", f"{len(orphans):,}", _size(sum(orphans.values())), "")
+        table.add_row("unused files", f"{len(orphans):,}", _size(sum(orphans.values())), "")
     if found.leftovers.gone:
-        table.add_row("records of files that are gone", f"{len(found.leftovers.gone):,}", "", "")
+        table.add_row("entries whose files are gone", f"{len(found.leftovers.gone):,}", "", "")
     if found.negative:
         table.add_row("refusals", f"{found.negative:,}", "", "")
     console().print(table)
     if found.cost or found.unpriced:
-        echo(f"To make it anew would cost what it has cost: {_price(found)}.")
+        echo(f"To make it again would cost as much as before: {_price(found)}.")
 
 
 def _price(found: Prunable) -> str:
-    """Return what was paid for what is to be removed, in words."""
-    unknown = f"{_count(found.unpriced, 'result')} of a service that told no price"
+    """Return the cost of what would be removed."""
+    unknown = f"{_count(found.unpriced, 'result')} with unknown costs"
     if not found.unpriced:
         return dollars(found.cost)
     return f"{dollars(found.cost)}, and {unknown}" if found.cost else unknown
 
 
 def _confirm(found: Prunable) -> None:
-    """Have it confirmed that something is removed that was paid for."""
+    """Ask whether to remove what has cost money."""
     if not sys.stdin.isatty():
         raise click.UsageError(
-            f"Nothing was removed: it has cost {_price(found)}. Add --yes to remove it all the same."
+            f"Nothing was removed, since it has cost {_price(found)}. Add --yes to remove it."
         )
     if not click.confirm(f"Remove what has cost {_price(found)}?", err=True):
         echo("Nothing was removed.")
         raise click.exceptions.Exit
 
 
-def _remark(store: Store, choice: Choice) -> None:
-    """Say it when a name is not known at all, and may be a slip."""
+def _note_unknown(store: Store, choice: Choice) -> None:
+    """Show a note if a name is not known, since it may be a typing mistake."""
     rows = store.entries.totals()
     for name, known, what in (
         (choice.provider, {provider for _, provider, *_ in rows}, "from a provider {}"),
@@ -373,8 +368,8 @@ def _files(count: int, size: int) -> str:
     return f"{_count(count, 'file')}, {_size(size)}"
 
 
-def _count(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def _count(count: int, one: str, several: str = "") -> str:
+    return f"{count:,} {one if count == 1 else several or f'{one}s'}"
 
 
 def _size(size: int) -> str:

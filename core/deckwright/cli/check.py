@@ -1,4 +1,4 @@
-"""`deckwright check`: is a configuration right, and does everything that it names work."""
+"""`deckwright check`: checks a configuration, and the connections of its providers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`deckwright new-plugin`: the files of a new plugin, which works as it stands and is there to be changed."""
+"""`deckwright new-plugin`: writes the files of a new plugin, a working example to change."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from deckwright import scaffold
     required=True,
     help="What its provider delivers.",
 )
-@click.option("--single-file", is_flag=True, help="Write one file, for [plugins] paths, and no package.")
+@click.option(
+    "--single-file", is_flag=True, help="Write one file, for [plugins] paths, instead of a package."
+)
 @click.option(
     "-o",
     "--output",
@@ -29,15 +31,15 @@ from deckwright import scaffold
     default=Path(),
     help="The folder to write it into.  [default: this one]",
 )
-@click.option("--dry-run", is_flag=True, help="Write nothing; say what would be written.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be written.")
 def command(name: str, type: str, single_file: bool, folder: Path, dry_run: bool) -> None:
-    """Write a new plugin called NAME: a working example, with tests, to make your own of.
+    """Write a new plugin called NAME: a working example with tests, for you to change.
 
-    It is a folder with a package that can be installed, tested and published. With --single-file it is one module,
-    which a configuration names in [plugins] paths. Nothing that is there is overwritten.
+    It is a folder with a package that can be installed, tested and published. With --single-file it is one module
+    for [plugins] paths in a configuration. No existing file is overwritten.
 
-    A plugin called acme-bells is the module acme_bells, and so is its provider called. A leading "deckwright-" is
-    left out of the provider's name: that of deckwright-bells is bells.
+    The plugin acme-bells has the module acme_bells, and a provider of the same name. A leading "deckwright-" is
+    dropped from the provider's name: deckwright-bells has the provider bells.
     """
     from deckwright.errors import DeckwrightError
 
@@ -45,17 +47,17 @@ def command(name: str, type: str, single_file: bool, folder: Path, dry_run: bool
     if names.provider in _built_in(type):
         raise DeckwrightError(
             f"{name!r} cannot be the name of a plugin: the {type} provider {names.provider} is built in.",
-            hint="Take another one, such as my-bells.",
+            hint="Choose another one, such as my-bells.",
         )
     if single_file:
         files, target = scaffold.single_file(names, type), folder / f"{names.module}.py"
     else:
         files, target = scaffold.package_files(names, type), folder / names.distribution
         folder = target
-    if os.path.lexists(target):  # unlike the methods of `Path`, it takes any path
+    if os.path.lexists(target):  # unlike the methods of `Path`, it accepts any path
         raise DeckwrightError(
-            f"{target} is there already, and nothing is overwritten.",
-            hint="Take another name, or another folder with --output.",
+            f"{target} exists, and is not overwritten.",
+            hint="Choose another name, or another folder with --output.",
         )
     if not dry_run:
         scaffold.write_files(folder, files)

@@ -1,4 +1,4 @@
-"""`deckwright plugins`: which were found, where they are from, what they offer, and what is wrong with any."""
+"""`deckwright plugins`: lists the plugins with where they are from, what they offer and what is wrong with them."""
 
 from __future__ import annotations
 

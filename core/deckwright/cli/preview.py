@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="The page, such as spanish.html.  [default: beside the deck, under its name]",
+    help="The page, such as spanish.html.  [default: next to the deck, with its name]",
 )
-@click.option("--force", is_flag=True, help="Also replace a file that is no preview.")
+@click.option("--force", is_flag=True, help="Replace the file even if it is not a preview.")
 @click.option("--open", "open_it", is_flag=True, help="Show it in the browser.")
 @config_option
 @json_option
@@ -36,13 +36,13 @@ def command(
     """Show every card of DECK on one HTML page, front and back, with its sounds and pictures.
 
     DECK is an Anki package (.apkg), or the report that `deckwright build --report FILE.json` wrote: then the page
-    also says why a sound or a picture is missing. The page is one file, which works without a network, and may be
-    sent to whoever is to look at the cards.
+    also says why a sound or a picture is missing. The page is one file that works offline, so you can send it to
+    others.
 
     \b
     Exit codes:
       0  the page is written
-      2  the deck cannot be read, the page not be written, or the options are wrong
+      2  the deck cannot be read, the page cannot be written, or the options are wrong
     """  # noqa: D301
     from deckwright.preview import write_preview
 
@@ -50,13 +50,13 @@ def command(
     if as_json:
         print_json(attrs.asdict(preview))
     else:
-        _tell(preview)
+        _show(preview)
     if open_it:
         click.launch(str(preview.path.resolve()))
 
 
 def _origins(store: Path) -> Origins:
-    """Return what knows where media files came from: the store that they were kept in when they were made."""
+    """Return a function that looks up in the store where media files came from."""
     from datetime import datetime, timezone
 
     from deckwright.preview import Origin
@@ -87,10 +87,10 @@ def _origins(store: Path) -> Origins:
     return origins
 
 
-def _tell(preview: Preview) -> None:
+def _show(preview: Preview) -> None:
     counts = (
         f"{preview.notes} notes, {preview.cards} cards, {preview.sounds} sounds, {preview.pictures} pictures"
     )
-    lacking = f"; {preview.missing} of the notes lack something" if preview.missing else ""
+    lacking = f"; {preview.missing} of the notes are incomplete" if preview.missing else ""
     echo(f"{preview.deck}: {counts}{lacking}.")
     echo(f"The preview is in {click.style(str(preview.path), bold=True)}")

@@ -1,4 +1,4 @@
-"""`deckwright providers`: what is on offer, and what is configured."""
+"""`deckwright providers`: lists the providers on offer, and those that are configured."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _show(row: dict[str, Any]) -> None:
     if row.get("settings"):
         out.print("  settings")
         table = plain_table("", "")
-        # A name is easier to find in one piece.
+        # Do not wrap names.
         table.columns[0].min_width = min(40, max(len(setting["name"]) for setting in row["settings"]) + 4)
         for setting in row["settings"]:
             table.add_row(f"    {setting['name']}", f"{setting['help'] or '?'}\n{_kind(setting)}")

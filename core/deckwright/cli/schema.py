@@ -1,4 +1,4 @@
-"""`deckwright schema`: what a configuration may hold, for editors."""
+"""`deckwright schema`: prints the JSON Schema of configurations, for editors."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def command(config: Path | None, output: Path | None) -> None:
 
 
 def _write(path: Path, schema: dict[str, Any]) -> None:
-    """Write a schema; of the files that are there, replace none but another such schema."""
+    """Write a schema; replace an existing file only if it is such a schema too."""
     try:
         if path.exists() and json.dumps(schema["title"]) not in path.read_text(
             encoding="utf-8", errors="replace"

@@ -35,7 +35,7 @@ from deckwright.tracebacks import diagnostic_of
 
 _CORRECT = "Correct it, or remove it."
 
-# A word of each of some languages that anything can speak and draw: an apple.
+# A word of some languages that anything can speak and draw: an apple.
 _WORDS = {
     "de": "Apfel", "es": "manzana", "fr": "pomme", "it": "mela", "ja": "りんご", "ko": "사과", "nl": "appel",
     "pl": "jabłko", "pt": "maçã", "ru": "яблоко", "sv": "äpple", "uk": "яблуко", "zh": "苹果",
@@ -70,7 +70,7 @@ def examine(
         except ConfigError as error:
             settings = BuildSettings()
             yield from map(partial(_of_configuration, file), error.diagnostics)
-        # Trying providers may show more faults of plugins, so these come after.
+        # Trying the providers may show more faults of plugins, so plugins come after it.
         of_providers = [*_of_providers(registry, settings, file), *_of_closing(registry)]
         yield from _of_plugins(registry.plugins, {failure.error for failure in registry.failures})
         yield from of_providers
@@ -195,7 +195,7 @@ def _tried(
     tag = language_tag(settings.language or "en")
     word = Word(_WORDS.get(tag.partition("-")[0], "apple"), language=tag)
     secrets = secret_values(getattr(provider, "config", {}))
-    # What was left behind may still write there.
+    # What was abandoned may still write there.
     with tempfile.TemporaryDirectory(prefix="deckwright-", ignore_cleanup_errors=True) as folder:
         file = Path(folder, f"new{kind.suffix}")
         request = attrs.evolve(kind.request_for(word), output_path=file)
@@ -209,7 +209,7 @@ def _tried(
 
 def _has_nothing(reason: ProviderError) -> bool:
     """Return whether a provider works, and has or takes nothing for this one word."""
-    # A result may say so in words alone; then there is an error of no kind, which nobody raised.
+    # A result may say so in words only; then its error is of no special class and was not raised.
     in_words = reason.__class__ is ProviderError and not (reason.is_unexpected or reason.__traceback__)
     return in_words or isinstance(reason, NotFoundError | InvalidRequestError)
 

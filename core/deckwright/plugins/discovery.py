@@ -1,7 +1,7 @@
-"""Where plugins come from: finding them, without importing any.
+"""Finding plugins, without importing any.
 
-Each source yields candidates: a name, its provenance, and a function that imports it. Whatever is wrong with
-one is met when it is loaded, in `loading`, so that a broken plugin never hides the others.
+Each source yields candidates: a name, its provenance, and a function that imports it. What is wrong with one shows when
+it is loaded, in `loading`, so that a broken plugin never hides the others.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ class Candidate:
     """A plugin that was found and not yet imported.
 
     Attributes:
-        name: What it is called where it was found; another may be called the same.
+        name: Its name where it was found; another may have the same.
         provenance: Where it is from.
-        is_named: Whether a configuration or program names it, which is not so for what is merely found.
+        is_named: Whether a configuration or program names it; it is merely found otherwise.
         load: Imports it.
         requires: The versions of Deckwright that its distribution depends on, as in `">=0.1,<1"`.
     """
@@ -78,14 +78,14 @@ def built_in() -> Iterator[Candidate]:
 
 
 def named_module(name: str, *, kind: str = "module") -> Candidate:
-    """Return the module of this name, wherever Python finds it."""
+    """Return the module of this name, as Python finds it."""
     return Candidate(name, Provenance(kind, name), lambda: importlib.import_module(name))
 
 
 def in_path(path: Path) -> Iterator[Candidate]:
     """Yield the plugin in a file, or every one in a folder: its modules and packages, `_` and tests left out."""
     entries = [path]
-    with suppress(OSError):  # one that cannot be read is a fault of its own, met when it is loaded
+    with suppress(OSError):  # one that cannot be read fails when it is loaded
         if path.is_dir() and not (path / "__init__.py").is_file():
             entries = [entry for entry in sorted(path.iterdir()) if _looks_like_a_plugin(entry)]
     yield from map(_file, entries)
@@ -96,7 +96,7 @@ def in_environment() -> Iterator[Candidate]:
     for entry in os.environ.get(ENVIRONMENT_VARIABLE, "").split(","):
         entry = entry.strip()
         if entry.endswith(".py") or os.sep in entry or "/" in entry:
-            yield from in_path(Path(os.path.expanduser(entry)))  # noqa: PTH111 - it leaves an unknown user be
+            yield from in_path(Path(os.path.expanduser(entry)))  # noqa: PTH111 - it ignores an unknown user
         elif entry:
             yield named_module(entry)
 
@@ -105,7 +105,7 @@ def installed() -> Iterator[Candidate]:
     """Yield the plugins of installed distributions: the entry points of the group `deckwright`."""
     seen: dict[str, Path] = {}
     for folder in _with_entry_points(sys.path):
-        # Dear to import (about 60 ms), and needed only by those who have such a plugin.
+        # Slow to import (about 60 ms), and not needed without such a plugin.
         from importlib.metadata import Distribution
 
         try:
@@ -120,7 +120,7 @@ def installed() -> Iterator[Candidate]:
             yield _broken(folder.name, Provenance("installed", str(folder)), problem)
             continue
         first = seen.setdefault(re.sub(r"[-_.]+", "-", name).lower(), folder)
-        # Of a distribution that is there twice, Python imports the first; in one folder, nobody knows which it is.
+        # Python imports the first of two distributions of one name; in one folder, that may be either.
         if first.parent == folder.parent and first != folder:
             problem = f"{name} is installed twice: {first} and {folder}"
             yield _broken(name, Provenance("installed", str(folder)), problem)
@@ -131,7 +131,7 @@ def installed() -> Iterator[Candidate]:
 
 
 def given(plugins: Iterable[object]) -> Iterator[Candidate]:
-    """Yield the objects that a program hands over: modules, instances, or classes with static hooks."""
+    """Yield the objects that a program passes in: modules, instances, or classes with static hooks."""
     names: Counter[str] = Counter()
     for plugin in plugins:
         name = str(getattr(plugin, "__name__", None) or type(plugin).__name__)
@@ -142,7 +142,7 @@ def given(plugins: Iterable[object]) -> Iterator[Candidate]:
 
 
 def source_of(provenance: Provenance) -> Path | None:
-    """Return the file of a plugin's code, found without importing anything; None where there is none to be found."""
+    """Return the file of a plugin's code, found without importing anything; None when it is not found."""
     if provenance.kind == "file":
         path = Path(provenance.location)
         return path / "__init__.py" if path.is_dir() else path
@@ -157,7 +157,7 @@ def source_of(provenance: Provenance) -> Path | None:
 
 
 def _required_versions(requirements: Iterable[str]) -> str:
-    """Return the versions of Deckwright among the dependencies of a distribution; empty when it takes any."""
+    """Return the versions of Deckwright that a distribution depends on; empty for any."""
     ours = [line for line in requirements if line.lower().startswith(ENTRY_POINT_GROUP)]
     if not ours:
         return ""
@@ -193,10 +193,10 @@ def _import_file(path: Path) -> ModuleType:
     if not path.exists():
         raise PluginError(
             f"{path} does not exist.",
-            hint=f"Correct the path, or take it out of [plugins] paths or {ENVIRONMENT_VARIABLE}.",
+            hint=f"Correct the path, or remove it from [plugins] paths or {ENVIRONMENT_VARIABLE}.",
         )
     source = path / "__init__.py" if path.is_dir() else path
-    # The path is part of the name, so that two files of one name do not take each other's place.
+    # The path is part of the name, so that two files of one name do not replace each other.
     name = f"deckwright_plugin_{path.stem}_{zlib.crc32(str(path).encode()):08x}"
     spec = importlib.util.spec_from_file_location(
         name, source, submodule_search_locations=[str(path)] if path.is_dir() else None
@@ -214,7 +214,7 @@ def _import_file(path: Path) -> ModuleType:
 
 
 def _with_entry_points(folders: Iterable[str]) -> Iterator[Path]:
-    """Yield where each distribution in these folders that has a plugin is described; reads no more than that."""
+    """Yield the metadata folder of each distribution in these folders that has a plugin."""
     header = f"[{ENTRY_POINT_GROUP}]".encode()
     for folder in tuple(folders):
         try:

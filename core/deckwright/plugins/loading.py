@@ -168,7 +168,7 @@ class _Loader:
 def _names(candidates: list[Candidate]) -> Iterator[tuple[str, Candidate]]:
     """Yield each plugin with the name that it has here.
 
-    What is named keeps its name, whatever is found beside it: to install a package must change nothing.
+    What is named keeps its name even if a plugin with the same name is found: to install a package changes nothing.
     """
     named = Counter(candidate.name for candidate in candidates if candidate.is_named)
     shared = Counter(candidate.name for candidate in candidates)

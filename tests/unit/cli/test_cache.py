@@ -129,13 +129,13 @@ def test_leftovers_are_shown_with_the_command_that_removes_them(
         assert found is not None
         path_of(opened, found).unlink()
     out = run("cache").out
-    assert "1 file, 5 bytes, to which nothing refers." in out
-    assert "1 record of files that somebody deleted." in out
+    assert "1 file, 5 bytes, unused." in out
+    assert "1 entry whose files are gone." in out
     assert "`deckwright cache prune`" in out
     done = run("cache", "prune")
     assert (done.code, done.err) == (0, "")
-    assert ["files that nothing refers to", "1", "5 bytes"] in table(done.out)
-    assert ["records of files that are gone", "1"] in table(done.out)
+    assert ["unused files", "1", "5 bytes"] in table(done.out)
+    assert ["entries whose files are gone", "1"] in table(done.out)
     assert "prune" not in run("cache").out
     assert kept(store) == {"own"}
 
@@ -247,7 +247,7 @@ def test_what_a_service_told_no_price_for_goes_only_when_that_is_said(run: Comma
         )
     done = run("cache", "prune", "--all")
     assert done.code == 2
-    assert "1 result of a service that told no price" in done.err
+    assert "1 result with unknown costs" in done.err
     assert kept(store) == {"k"}
     shown = json.loads(run("cache", "prune", "--all", "--yes", "--json").out)
     assert (shown["cost"], shown["of_unknown_cost"], shown["files"]) == (0, 1, 1)
@@ -306,6 +306,6 @@ def test_a_file_that_cannot_be_removed_is_told(run: Command, store: Path, filled
 
 
 def test_it_explains_itself(run: Command) -> None:
-    assert "  prune  Remove what is of no use" in run("cache", "--help").out
+    assert "  prune  Remove what is unused" in run("cache", "--help").out
     lines = run("cache", "prune", "--help").out.splitlines()
     assert all(any(line.startswith(f"    {code}  ") for line in lines) for code in "0123")

@@ -170,7 +170,7 @@ def test_nothing_is_overwritten(run: Run, options: list[str]) -> None:
     Path("acme_bells.py").write_text("mine", encoding="utf-8")
     done = run("new-plugin", "acme-bells", "--type", "audio", *options)
     assert (done.code, done.out) == (2, "")
-    assert "is there already" in done.err
+    assert "exists, and is not overwritten" in done.err
     assert list(Path("acme-bells").iterdir()) == []
     assert Path("acme_bells.py").read_text(encoding="utf-8") == "mine"
 
