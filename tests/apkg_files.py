@@ -59,18 +59,17 @@ def write_apkg(
     database = path.with_suffix(".anki2")
     templates = range(len(model.templates)) if templates is None else templates
     genanki_deck = genanki.Deck(_DECK, deck)
-    genanki_deck.add_model(
-        genanki.Model(
-            model.id,
-            model.name,
-            fields=[{"name": name} for name in model.fields],
-            templates=[
-                {"name": part.name, "qfmt": part.front, "afmt": part.back} for part in model.templates
-            ],
-            css=model.css,
-            model_type=int(model.is_cloze),
-        )
+    genanki_model = genanki.Model(
+        model.id,
+        model.name,
+        fields=[{"name": name} for name in model.fields],
+        templates=[{"name": part.name, "qfmt": part.front, "afmt": part.back} for part in model.templates],
+        css=model.css,
+        model_type=int(model.is_cloze),
     )
+    # genanki would compute this from the templates, which may be broken. Anki does not need it.
+    genanki_model._req = []
+    genanki_deck.add_model(genanki_model)
     with closing(sqlite3.connect(database)) as connection:
         # Fast, and not safe if the power fails.
         connection.executescript("PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY;")

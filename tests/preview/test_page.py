@@ -243,7 +243,7 @@ class TestParts:
         opened.page.get_by_label("Only with something missing").check()
         hello = opened.page.get_by_role("article", name="hola")
         said = hello.inner_text()
-        assert "This failed; build again with --retry-failed to have it asked for once more." in said
+        assert "This failed. To try again, build with --retry-failed." in said
         assert "painter: It is <b>closed</b>." in said
 
     def test_files_that_are_not_there_are_named(self, open_page: OpenPage, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Writes the page: `page.html` with its style and script, and the deck as JSON, with its media in base64."""
+"""Writes the page: `page.html` with its style and scripts, and the deck as JSON, with its media in base64."""
 
 from __future__ import annotations
 
@@ -115,7 +115,8 @@ def _write(
     target: BinaryIO, package: Package, report: Report | None, origins: Origins | None
 ) -> dict[str, Any]:
     """Write the page part by part, so that it is never in memory as a whole; return the counts."""
-    page, style, script = map(_resource, ("page.html", "page.css", "page.js"))
+    page, style, *scripts = map(_resource, ("page.html", "page.css", "data.js", "card.js", "page.js"))
+    script = "\n".join(scripts)
     head, tail = page.split("$data")
     names = list(package.decks.values())
     deck = report.deck if report else names[0] if len(names) == 1 else package.path.stem
