@@ -11,14 +11,7 @@ from typing import Annotated, Any
 import attrs
 from msgspec import Meta
 
-from deckwright import (
-    Deck,
-    ProviderError,
-    ProviderInfo,
-    SyncProvider,
-    SyncResult,
-    hookimpl,
-)
+from deckwright import Deck, ProviderError, ProviderInfo, SyncProvider, SyncResult, hookimpl
 from deckwright.anki.package import require_genanki, write_package
 from deckwright.providers.sync import WholeDeckProvider
 from deckwright.toolkit.install_hints import OFFLINE_EXTRA
@@ -92,15 +85,8 @@ def _write(path: Path, decks: list[Deck], media: Iterable[Path]) -> SyncResult:
 @hookimpl
 def describe_media_providers() -> list[ProviderInfo]:
     """Offer `apkg`."""
-    return [
-        ProviderInfo(
-            "sync",
-            "apkg",
-            "Writes an Anki package, a file that Anki imports",
-            config_class=ApkgSettings,
-            extra=OFFLINE_EXTRA,
-        )
-    ]
+    summary = "Writes an Anki package, a file that Anki imports"
+    return [ProviderInfo("sync", "apkg", summary, config_class=ApkgSettings, extra=OFFLINE_EXTRA)]
 
 
 @hookimpl

@@ -271,15 +271,9 @@ def _table(data: Any, path: Path) -> list[list[str]]:
 @hookimpl
 def describe_media_providers() -> list[ProviderInfo]:
     """Offer `csv`."""
-    return [
-        ProviderInfo(
-            "data",
-            "csv",
-            "Word lists in tables (CSV, TSV), or in plain text with one word per line",
-            config_class=CsvSettings,
-            traits=Traits(reads=CsvData.endings),
-        )
-    ]
+    summary = "Word lists in tables (CSV, TSV), or in plain text with one word per line"
+    traits = Traits(reads=CsvData.endings)
+    return [ProviderInfo("data", "csv", summary, config_class=CsvSettings, traits=traits)]
 
 
 @hookimpl

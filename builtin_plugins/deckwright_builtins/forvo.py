@@ -16,22 +16,7 @@ from urllib.parse import quote
 import attrs
 from msgspec import Meta
 
-from deckwright import (
-    AuthenticationError,
-    BadMediaError,
-    InvalidRequestError,
-    MediaProvider,
-    MediaRequest,
-    MediaResult,
-    NotFoundError,
-    ProviderError,
-    ProviderInfo,
-    QuotaError,
-    RateLimitedError,
-    SettingError,
-    Traits,
-    hookimpl,
-)
+from deckwright import MediaProvider, MediaRequest, MediaResult, ProviderInfo, Traits, errors, hookimpl
 from deckwright.config.settings import did_you_mean
 from deckwright.providers.media import cost_estimate
 from deckwright.toolkit.http import (
@@ -125,7 +110,7 @@ class Forvo(HttpMediaProvider):
             for country in group:
                 code = country_code(country)
                 if code is None:
-                    raise SettingError(
+                    raise errors.SettingError(
                         key,
                         f"{country!r} is not a country{near_country(country) or '.'}",
                         hint='Write an ISO 3166 code or an English name: "MX", "MEX", "Mexico".',
@@ -157,11 +142,11 @@ class Forvo(HttpMediaProvider):
         found = self._items(word, language) if word.strip(".") else []
         items = [item for item in found if isinstance(item, dict)]
         if not items:
-            raise NotFoundError(f"Forvo has no pronunciation of {word!r}.")
+            raise errors.NotFoundError(f"Forvo has no pronunciation of {word!r}.")
         best = max(items, key=lambda item: self._rank(item, region))
         url = best.get(f"path{self.settings.audio_format}")
         if not isinstance(url, str) or not url:
-            raise BadMediaError(f"Forvo has no {self.settings.audio_format} file of {word!r}.")
+            raise errors.BadMediaError(f"Forvo has no {self.settings.audio_format} file of {word!r}.")
         path = self.http.download(url, request.target, "audio")
         speaker, country = str(best.get("username") or "someone"), str(best.get("country") or "")
         return MediaResult(
@@ -206,7 +191,7 @@ class Forvo(HttpMediaProvider):
             answer = answer["data"]  # the corporate plan
         items = answer.get("items", []) if isinstance(answer, dict) else None
         if not isinstance(items, list):
-            raise ProviderError("Forvo sent a response in an unknown form.")
+            raise errors.ProviderError("Forvo sent a response in an unknown form.")
         return items
 
     def _rank(self, item: dict[str, Any], region: str) -> tuple[int, int, int, int]:
@@ -219,13 +204,13 @@ class Forvo(HttpMediaProvider):
         country = 0 if group is None else 1 + max(groups.values()) - group
         return speaker, country, _number(item.get("num_positive_votes")), _number(item.get("rate"))
 
-    def _error_for(self, response: Response) -> ProviderError | None:
+    def _error_for(self, response: Response) -> errors.ProviderError | None:
         """Return Forvo's errors, which are lists of one text with any status."""
         if response.content.lstrip().startswith(b"[") and (texts := response.json()):
             return _error(" ".join(map(str, texts)), response)
         if response.status in (301, 302, 303, 307, 308, 403, 404):
             # For unknown words Forvo may send an error page that it refuses to programs.
-            return NotFoundError(
+            return errors.NotFoundError(
                 f"Forvo does not know this word, or blocks this program (status {response.status})."
             )
         error = error_for(response)
@@ -267,22 +252,24 @@ def next_reset(now: datetime) -> datetime:
     return today if today > now else today + timedelta(days=1)
 
 
-def _error(message: str, response: Response) -> ProviderError:
+def _error(message: str, response: Response) -> errors.ProviderError:
     if "limit/day" in message.lower():
         resets_at = next_reset(datetime.now(timezone.utc))
-        return QuotaError(
+        return errors.QuotaError(
             f"Forvo's requests for today are used up ({message}).",
             resets_at=resets_at,
             hint=f"More requests are allowed from {resets_at:%H:%M} UTC.",
         )
     if "incorrect domain" in message.lower():
-        return AuthenticationError(
+        return errors.AuthenticationError(
             f"Forvo refuses the key ({message}).",
             hint="Check api_key, and set `plan` to the plan of the key.",
         )
     if response.status == 429:
-        return RateLimitedError(f"Forvo asks for a pause ({message}).", retry_after=response.retry_after)
-    return InvalidRequestError(f"Forvo refuses the request ({message}).")
+        return errors.RateLimitedError(
+            f"Forvo asks for a pause ({message}).", retry_after=response.retry_after
+        )
+    return errors.InvalidRequestError(f"Forvo refuses the request ({message}).")
 
 
 def _number(value: Any) -> int:
@@ -296,15 +283,10 @@ def _number(value: Any) -> int:
 @hookimpl
 def describe_media_providers() -> list[ProviderInfo]:
     """Offer `forvo`."""
+    summary = "Words spoken by people, from forvo.com; needs a key"
+    traits = Traits(attribution=CREDIT, requests_per_item=2, cacheable=False)
     return [
-        ProviderInfo(
-            "audio",
-            "forvo",
-            "Words spoken by people, from forvo.com; needs a key",
-            config_class=ForvoSettings,
-            extra=ONLINE_EXTRA,
-            traits=Traits(attribution=CREDIT, requests_per_item=2, cacheable=False),
-        )
+        ProviderInfo("audio", "forvo", summary, config_class=ForvoSettings, extra=ONLINE_EXTRA, traits=traits)
     ]
 
 

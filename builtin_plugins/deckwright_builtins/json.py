@@ -127,15 +127,9 @@ def _parse(text: str, path: Path) -> Any:
 @hookimpl
 def describe_media_providers() -> list[ProviderInfo]:
     """Offer `json`."""
-    return [
-        ProviderInfo(
-            "data",
-            "json",
-            "Word lists and other data in JSON files",
-            config_class=FileSettings,
-            traits=Traits(reads=JsonData.endings),
-        )
-    ]
+    summary = "Word lists and other data in JSON files"
+    traits = Traits(reads=JsonData.endings)
+    return [ProviderInfo("data", "json", summary, config_class=FileSettings, traits=traits)]
 
 
 @hookimpl

@@ -13,22 +13,7 @@ from typing import Annotated, Any, Literal
 import attrs
 from msgspec import Meta
 
-from deckwright import (
-    AuthenticationError,
-    BadMediaError,
-    InvalidRequestError,
-    MediaProvider,
-    MediaRequest,
-    MediaResult,
-    NotFoundError,
-    ProviderError,
-    ProviderInfo,
-    QuotaError,
-    SettingError,
-    Traits,
-    TransientError,
-    hookimpl,
-)
+from deckwright import MediaProvider, MediaRequest, MediaResult, ProviderInfo, Traits, errors, hookimpl
 from deckwright.config.settings import did_you_mean
 from deckwright.toolkit.http import SAME_OUTPUT, Response, is_url
 from deckwright.toolkit.images import (
@@ -119,7 +104,7 @@ class OpenAI(ImageGenerationProvider):
         settings = self.settings
         if (settings.width is None) != (settings.height is None):
             key = "height" if settings.height is None else "width"
-            raise SettingError(key, "is missing; width and height go together")
+            raise errors.SettingError(key, "is missing; width and height go together")
         self._size = f"{settings.width}x{settings.height}" if settings.width else settings.size
         self._quality = _OLD_QUALITIES.get(settings.quality, settings.quality)
         self.warnings = list(self._find_warnings())
@@ -140,13 +125,15 @@ class OpenAI(ImageGenerationProvider):
             known = {str(entry["id"]): entry for entry in models}
         except (KeyError, TypeError):
             return "the service answers, but does not list its models"
-        except InvalidRequestError as error:
+        except errors.InvalidRequestError as error:
             if error.hint:  # there is nothing at this address
                 raise
             return "the service answers, but does not list its models"
         if model not in known:
             near = did_you_mean(model, known)
-            raise NotFoundError(f"the key is accepted, but it cannot use a model {model!r}{near or '.'}")
+            raise errors.NotFoundError(
+                f"the key is accepted, but it cannot use a model {model!r}{near or '.'}"
+            )
         shut_down = known[model].get("shutdown_date")
         return f"the key is accepted, and {model} is available" + (f" until {shut_down}" if shut_down else "")
 
@@ -189,12 +176,12 @@ class OpenAI(ImageGenerationProvider):
             [picture, *_] = answer["data"]
             encoded, url = picture.get("b64_json"), picture.get("url")
         except (KeyError, TypeError, ValueError, AttributeError):
-            raise ProviderError("The response has no picture.") from None
+            raise errors.ProviderError("The response has no picture.") from None
         if encoded:
             return write_media(decode_image(encoded), target, "image")
         if url:  # other servers may send a link
             return self.http.download(str(url), target, "image")
-        raise BadMediaError("The response has no picture.")
+        raise errors.BadMediaError("The response has no picture.")
 
     @property
     def _compression(self) -> int | None:
@@ -223,42 +210,39 @@ class OpenAI(ImageGenerationProvider):
         except (AttributeError, KeyError, TypeError, ValueError):  # the usage is not known
             return self.settings.cost_per_image
 
-    def _error_for(self, response: Response) -> ProviderError | None:
+    def _error_for(self, response: Response) -> errors.ProviderError | None:
         if response.status < 400:
             return image_error_for(response)
         try:
             error = response.json()["error"]
             code, text = str(error.get("code") or error.get("type") or ""), str(error.get("message") or "")
-        except (TransientError, KeyError, TypeError, AttributeError):
+        except (errors.TransientError, KeyError, TypeError, AttributeError):
             return image_error_for(response)
         number = response.headers.get("x-request-id")
         message = f"{text or code} ({code or response.status}{f', request {number}' if number else ''})"
         if code in _QUOTA_CODES:
-            return QuotaError(
+            return errors.QuotaError(
                 message, hint="Add money on the billing page of the account, or raise its limit."
             )
         if code == "model_not_found":
-            return AuthenticationError(
+            return errors.AuthenticationError(
                 message, hint=f"Set `model` to one that the key may use, such as {DEFAULT_MODEL}."
             )
         if "moderation" in code or "content_policy" in code or "safety" in code:
             return content_policy_error(message)
         if response.status == 409:  # a conflict of two requests; the official client retries it too
-            return TransientError(message)
+            return errors.TransientError(message)
         return image_error_for(response, message)
 
 
 @hookimpl
 def describe_media_providers() -> list[ProviderInfo]:
     """Offer `openai`."""
+    summary = "Pictures by OpenAI's models, or by similar servers; needs a key and costs money"
+    traits = Traits(requests_per_item=1)
     return [
         ProviderInfo(
-            "image",
-            "openai",
-            "Pictures by OpenAI's models, or by similar servers; needs a key and costs money",
-            config_class=OpenAISettings,
-            extra=ONLINE_EXTRA,
-            traits=Traits(requests_per_item=1),
+            "image", "openai", summary, config_class=OpenAISettings, extra=ONLINE_EXTRA, traits=traits
         )
     ]
 

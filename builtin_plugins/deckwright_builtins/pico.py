@@ -114,15 +114,8 @@ def _load() -> Any:
 @hookimpl
 def describe_media_providers() -> list[ProviderInfo]:
     """Offer `pico`."""
-    return [
-        ProviderInfo(
-            "audio",
-            "pico",
-            "Speaks English, German, Spanish, French and Italian, without a network or an account",
-            config_class=PicoSettings,
-            extra=OFFLINE_EXTRA,
-        )
-    ]
+    summary = "Speaks English, German, Spanish, French and Italian, without a network or an account"
+    return [ProviderInfo("audio", "pico", summary, config_class=PicoSettings, extra=OFFLINE_EXTRA)]
 
 
 @hookimpl

@@ -10,16 +10,7 @@ from typing import Annotated, Any
 import attrs
 from msgspec import Meta
 
-from deckwright import (
-    AuthenticationError,
-    Deck,
-    ProviderError,
-    ProviderInfo,
-    SyncProvider,
-    SyncResult,
-    TransientError,
-    hookimpl,
-)
+from deckwright import Deck, ProviderInfo, SyncProvider, SyncResult, errors, hookimpl
 from deckwright.providers.deck import stable_id
 from deckwright.providers.sync import WholeDeckProvider
 from deckwright.toolkit.http import SAME_OUTPUT, HttpProvider, HttpSettings, Response, Timeout, is_url
@@ -177,7 +168,7 @@ class Anki(HttpProvider, WholeDeckProvider):
             try:
                 self._require_permission()
                 return self._open_profile()
-            except ProviderError as error:
+            except errors.ProviderError as error:
                 if not _is_starting(error) or time.monotonic() >= until or not http.wait(_PAUSE):
                     raise
 
@@ -187,7 +178,7 @@ class Anki(HttpProvider, WholeDeckProvider):
         except AnkiError:
             raise _too_old() from None
         if not isinstance(permission, Mapping) or permission.get("permission") != "granted":
-            raise AuthenticationError(
+            raise errors.AuthenticationError(
                 "AnkiConnect does not accept this program.", hint="Allow it in the window that Anki shows."
             )
         if int(permission.get("version", VERSION)) < VERSION:
@@ -195,7 +186,7 @@ class Anki(HttpProvider, WholeDeckProvider):
         # The documentation has one spelling, and the response the other.
         needs_key = permission.get("requireApiKey") or permission.get("requireApikey")
         if needs_key and not self.settings.api_key:
-            raise AuthenticationError(
+            raise errors.AuthenticationError(
                 "AnkiConnect requires a key, but api_key is not set.",
                 hint="Set api_key to the add-on's setting apiKey.",
             )
@@ -212,7 +203,7 @@ class Anki(HttpProvider, WholeDeckProvider):
             problem = (
                 f"has the profile {profile!r} open" if profile else "does not report which profile is open"
             )
-            raise ProviderError(
+            raise errors.ProviderError(
                 f"Anki {problem}, but {wanted!r} is required.",
                 hint="Switch the profile in Anki, under File, or change the setting `profile`.",
             )
@@ -221,17 +212,17 @@ class Anki(HttpProvider, WholeDeckProvider):
     def _post(self, body: Any, repeatable: bool) -> Response:
         try:
             return self.http.request("POST", self.base_url, json=body, idempotent=repeatable)
-        except TransientError as error:
+        except errors.TransientError as error:
             raise unreachable(self.base_url, error) from None
 
 
 def _is_starting(error: BaseException) -> bool:
     """Return whether an error may come from an Anki that is just starting."""
-    return isinstance(error, TransientError) or (isinstance(error, AnkiError) and error.is_early)
+    return isinstance(error, errors.TransientError) or (isinstance(error, AnkiError) and error.is_early)
 
 
-def _too_old() -> ProviderError:
-    return ProviderError(
+def _too_old() -> errors.ProviderError:
+    return errors.ProviderError(
         f"The add-on AnkiConnect in Anki is too old: version {VERSION} of its protocol is required.",
         hint=f"Update it in Anki, under Tools, Add-ons ({ADD_ON}).",
     )
@@ -240,15 +231,8 @@ def _too_old() -> ProviderError:
 @hookimpl
 def describe_media_providers() -> list[ProviderInfo]:
     """Offer `anki`."""
-    return [
-        ProviderInfo(
-            "sync",
-            "anki",
-            "Puts decks into a running Anki, by its add-on AnkiConnect",
-            config_class=AnkiSettings,
-            extra=ONLINE_EXTRA,
-        )
-    ]
+    summary = "Puts decks into a running Anki, by its add-on AnkiConnect"
+    return [ProviderInfo("sync", "anki", summary, config_class=AnkiSettings, extra=ONLINE_EXTRA)]
 
 
 @hookimpl

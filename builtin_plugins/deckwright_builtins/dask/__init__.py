@@ -45,15 +45,8 @@ class DaskSettings:
 @hookimpl
 def describe_media_providers() -> list[ProviderInfo]:
     """Offer `dask`."""
-    return [
-        ProviderInfo(
-            "engine",
-            "dask",
-            "Runs many requests at once, in processes of this machine or on the machines of a Dask cluster",
-            config_class=DaskSettings,
-            extra=DASK_EXTRA,
-        )
-    ]
+    summary = "Runs many requests at once, in processes of this machine or on the machines of a Dask cluster"
+    return [ProviderInfo("engine", "dask", summary, config_class=DaskSettings, extra=DASK_EXTRA)]
 
 
 @hookimpl

@@ -17,17 +17,7 @@ from typing import Any
 
 import attrs
 
-from deckwright import (
-    BuildError,
-    Engine,
-    MediaProvider,
-    MediaRequest,
-    MediaResult,
-    ProviderError,
-    ProviderRegistry,
-    TransientError,
-    __version__,
-)
+from deckwright import Engine, MediaProvider, MediaRequest, MediaResult, ProviderRegistry, __version__, errors
 from deckwright.toolkit.http import HttpProvider
 from deckwright.toolkit.install_hints import DASK_EXTRA, missing_dependency
 from deckwright.toolkit.media_format import temporary_beside
@@ -80,8 +70,8 @@ class Dask(Engine):
                 return ""
             try:
                 client = self._connect(stack, self.settings.scheduler)
-            except BuildError as error:
-                raise ProviderError(error.message, hint=error.hint) from None
+            except errors.BuildError as error:
+                raise errors.ProviderError(error.message, hint=error.hint) from None
             return f"the scheduler answers, and has {len(client.nthreads())} workers"
 
     def start(self, registry: ProviderRegistry) -> None:
@@ -106,7 +96,7 @@ class Dask(Engine):
             try:
                 reports = client.run(worker_runtime.report, self._id, workers=addresses)
             except Exception as error:  # noqa: BLE001 - errors of providers are in the reports
-                raise BuildError(
+                raise errors.BuildError(
                     f"A worker of the engine dask was lost at the start ({format_error(error)})."
                 ) from None
             workers = [_Worker(address, reports[address].worker) for address in addresses]
@@ -138,7 +128,7 @@ class Dask(Engine):
                 result = self._run(client, worker, type, instance, pickled, target.name)
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a provider's errors are in the result
                 self._drop_worker(worker)
-                raise TransientError(
+                raise errors.TransientError(
                     f"Worker {worker} was lost before it answered ({format_error(error)}).", reply_lost=True
                 ) from None
         return _received_result(result, target)
@@ -160,7 +150,7 @@ class Dask(Engine):
             # The default client may belong to the program.
             client = connect(scheduler, timeout=timeout, set_as_default=False, name="deckwright")
         except (OSError, ValueError, RuntimeError, TypeError) as error:
-            raise BuildError(
+            raise errors.BuildError(
                 f"No Dask scheduler can be reached at {scheduler} ({format_error(error)}).",
                 hint="Correct `scheduler` in [providers.engine.dask], or remove it to start workers on this machine.",
             ) from None
@@ -168,7 +158,7 @@ class Dask(Engine):
         try:
             client.wait_for_workers(1, timeout=timeout)
         except (OSError, asyncio.TimeoutError):
-            raise BuildError(
+            raise errors.BuildError(
                 f"The Dask scheduler at {scheduler} has no workers.", hint="Start some: dask worker ADDRESS"
             ) from None
         return client
@@ -198,7 +188,7 @@ class Dask(Engine):
                 if error is None:
                     continue
                 reason = format_error(error)
-            raise BuildError(
+            raise errors.BuildError(
                 f"The worker at {address} cannot set up the providers: {reason}.",
                 hint=f'Every worker needs Deckwright {__version__} and its plugins: pip install "{DASK_EXTRA}"',
             )
@@ -222,7 +212,7 @@ class Dask(Engine):
         with self._changed:
             while True:
                 if self._client is None or not self._workers:
-                    raise BuildError("The engine dask has no worker left: all were lost.")
+                    raise errors.BuildError("The engine dask has no worker left: all were lost.")
                 worker = self._choose_worker(key)
                 if worker.running[key] < allowed:
                     break
@@ -309,7 +299,7 @@ def _required_instances(registry: ProviderRegistry) -> list[Key]:
                     f"providers.{type}.{instance} belongs to the plugin {owner.name}, an object of the program"
                 )
     if only_here:
-        raise BuildError(
+        raise errors.BuildError(
             "\n".join(["The workers of the engine dask cannot make some providers:", *only_here]),
             hint="Add their modules or paths to [plugins] in the configuration.",
         )
@@ -339,7 +329,7 @@ def _check_reports(required: Sequence[Key], reports: Sequence[tuple[str, Report]
         if missing:
             problems += [f"Worker {worker}: {problem}" for problem in report.problems]
     if problems:
-        raise BuildError(
+        raise errors.BuildError(
             "\n".join(problems),
             hint="Every worker needs the same plugins as this machine, and the environment variables with keys.",
         )

@@ -21,17 +21,7 @@ from typing import Any
 
 import attrs
 
-from deckwright import (
-    BadMediaError,
-    Config,
-    DeckwrightError,
-    MediaRequest,
-    MediaResult,
-    ProviderError,
-    ProviderRegistry,
-    __version__,
-)
-from deckwright.errors import CATCHABLE
+from deckwright import Config, MediaRequest, MediaResult, ProviderRegistry, __version__, errors
 from deckwright.secrets import redact, secret_values
 from deckwright.tracebacks import as_provider_error, format_error
 
@@ -88,21 +78,25 @@ class SentError:
     @classmethod
     def of(cls, error: BaseException, secrets: Iterable[str]) -> SentError:
         """Return an error without secrets; one that is not Deckwright's becomes a `ProviderError`."""
-        if not isinstance(error, DeckwrightError):
+        if not isinstance(error, errors.DeckwrightError):
             error = as_provider_error(error)  # unlike a pickle, it keeps where it was raised
         error.redact(secrets)
-        kind = next(each for each in type(error).__mro__ if each.__module__ == DeckwrightError.__module__)
+        kind = next(
+            each for each in type(error).__mro__ if each.__module__ == errors.DeckwrightError.__module__
+        )
         fallback = kind(error.message)
         fallback.__dict__.update({key: value for key, value in vars(error).items() if _pickle(value)})
         return cls(_pickle(error), _pickle(fallback))
 
-    def error(self) -> DeckwrightError:
+    def error(self) -> errors.DeckwrightError:
         """Return the error."""
         try:
             error = pickle.loads(self.pickled)  # noqa: S301 - a worker runs our code anyway
         except Exception:  # noqa: BLE001 - its class is unknown here, or cannot be unpickled
             error = pickle.loads(self.fallback)  # noqa: S301
-        return error if isinstance(error, DeckwrightError) else ProviderError(format_error(error))
+        return (
+            error if isinstance(error, errors.DeckwrightError) else errors.ProviderError(format_error(error))
+        )
 
 
 @attrs.frozen
@@ -134,7 +128,7 @@ class SentResult:
             BadMediaError: It is not a `MediaResult`.
         """
         if not isinstance(result, MediaResult):
-            raise BadMediaError(f"it returned {result.__class__.__name__}, not a MediaResult")
+            raise errors.BadMediaError(f"it returned {result.__class__.__name__}, not a MediaResult")
         path = result.file_path
         metadata = result.metadata if isinstance(result.metadata, Mapping) else {}
         failure = result.failure
@@ -144,7 +138,7 @@ class SentResult:
             ending=path.suffix if path is not None else "",
             content=path.read_bytes() if result.success and path is not None and path.is_file() else None,
             metadata={key: pickled for key, value in metadata.items() if (pickled := _pickle(value))},
-            failure=SentError.of(failure, secrets) if isinstance(failure, ProviderError) else None,
+            failure=SentError.of(failure, secrets) if isinstance(failure, errors.ProviderError) else None,
         )
 
 
@@ -162,7 +156,7 @@ class WorkerRuntime:
                 self.registry = ProviderRegistry.from_config(
                     config, strict=False, time_limit=setup.time_limit
                 )
-            except DeckwrightError as error:
+            except errors.DeckwrightError as error:
                 self.problem = str(error)
                 self.registry = ProviderRegistry()
         self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="deckwright")
@@ -187,7 +181,7 @@ class WorkerRuntime:
             request = attrs.evolve(request, output_path=Path(folder, file_name))
             try:
                 return SentResult.of(self.registry.generate(type, instance, request), secrets)
-            except CATCHABLE as error:
+            except errors.CATCHABLE as error:
                 return SentResult(raised=SentError.of(error, secrets))
 
 

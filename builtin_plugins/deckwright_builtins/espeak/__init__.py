@@ -13,15 +13,7 @@ from typing import Annotated, Any
 import attrs
 from msgspec import Meta
 
-from deckwright import (
-    MediaProvider,
-    MediaRequest,
-    NotFoundError,
-    ProviderError,
-    ProviderInfo,
-    TransientError,
-    hookimpl,
-)
+from deckwright import MediaProvider, MediaRequest, ProviderInfo, errors, hookimpl
 from deckwright.toolkit.install_hints import OFFLINE_EXTRA, missing_dependency
 from deckwright.toolkit.speech import Pcm, SpeechProvider
 from deckwright_builtins.espeak.process import Worker, WorkerDiedError, WorkerTimeoutError
@@ -79,13 +71,13 @@ class Espeak(SpeechProvider):
             except WorkerDiedError:
                 self.logger.info("espeak-ng crashed and is started again.")
             except WorkerTimeoutError as error:
-                raise TransientError(
+                raise errors.TransientError(
                     f"espeak-ng took more than {self.settings.timeout:g} seconds for {text[:40]!r}."
                 ) from error
             try:
                 return self._speak(text, language)
             except (WorkerDiedError, WorkerTimeoutError) as error:
-                raise ProviderError(f"espeak-ng crashes at {text[:40]!r} ({error}).") from error
+                raise errors.ProviderError(f"espeak-ng crashes at {text[:40]!r} ({error}).") from error
 
     def close(self) -> None:
         """End the process; the next word starts it again."""
@@ -108,13 +100,13 @@ class Espeak(SpeechProvider):
                     "volume": self.settings.volume,
                 }
             )
-        except ProviderError:
+        except errors.ProviderError:
             raise
         except BaseException:  # an interrupt may leave half an answer in the pipe, too
             self._stop()
             raise
         if "error" in answer:
-            raise NotFoundError(f"espeak-ng cannot speak {text[:40]!r}: {answer['error']}.")
+            raise errors.NotFoundError(f"espeak-ng cannot speak {text[:40]!r}: {answer['error']}.")
         return Pcm(samples, answer["rate"])
 
     def _voice_for(self, language: str, voices: dict[str, str]) -> str:
@@ -128,7 +120,7 @@ class Espeak(SpeechProvider):
             if voice:
                 return voice
             tag = tag.rpartition("-")[0]
-        raise NotFoundError(f"espeak-ng has no voice for the language {language!r}.")
+        raise errors.NotFoundError(f"espeak-ng has no voice for the language {language!r}.")
 
     def _start(self) -> Worker:
         try:
@@ -166,7 +158,7 @@ def _primary(language: str) -> str:
 def _require_readable(text: str, language: str) -> None:
     """Refuse Chinese characters in other languages: espeak-ng says "Chinese letter" for each of them."""
     if CHINESE_CHARACTER.search(text) and _primary(language) not in READS_CHINESE_CHARACTERS:
-        raise NotFoundError(
+        raise errors.NotFoundError(
             f"espeak-ng cannot read the Chinese characters in {text[:40]!r} in the language {language!r}.",
             hint="Add a column `reading` with the word in kana." if _primary(language) == "ja" else None,
         )
@@ -175,15 +167,8 @@ def _require_readable(text: str, language: str) -> None:
 @hookimpl
 def describe_media_providers() -> list[ProviderInfo]:
     """Offer `espeak`."""
-    return [
-        ProviderInfo(
-            "audio",
-            "espeak",
-            "Speaks more than a hundred languages with a robotic voice; works offline, without an account",
-            config_class=EspeakSettings,
-            extra=OFFLINE_EXTRA,
-        )
-    ]
+    summary = "Speaks more than a hundred languages with a robotic voice; works offline, without an account"
+    return [ProviderInfo("audio", "espeak", summary, config_class=EspeakSettings, extra=OFFLINE_EXTRA)]
 
 
 @hookimpl

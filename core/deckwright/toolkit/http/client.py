@@ -21,13 +21,7 @@ from weakref import WeakSet
 import httpx
 import tenacity
 
-from deckwright.errors import (
-    BadMediaError,
-    InvalidRequestError,
-    ProviderError,
-    RateLimitedError,
-    TransientError,
-)
+from deckwright import errors
 from deckwright.secrets import redact
 from deckwright.toolkit.http.body import iter_body, read_body, read_start
 from deckwright.toolkit.http.download_guard import DownloadGuard, Trace
@@ -37,7 +31,7 @@ from deckwright.toolkit.http.settings import HttpSettings
 from deckwright.toolkit.media_format import move_media, temporary_beside
 
 T = TypeVar("T")
-ErrorFor = Callable[[Response], "ProviderError | None"]
+ErrorFor = Callable[[Response], "errors.ProviderError | None"]
 
 # The largest response with ten pictures of some megabytes each, as base64, is well below this.
 MAX_RESPONSE_BYTES = 100_000_000
@@ -194,12 +188,12 @@ class HttpClient:
                         file.write(chunk)
                 try:
                     return move_media(temporary, target, type)
-                except BadMediaError as error:
+                except errors.BadMediaError as error:
                     with temporary.open("rb") as file:
                         response = _response(raw, file.read(_ERROR_BYTES))
                     # Some services send errors with a status of success.
                     known = self._known_error(response)
-                    raise known or BadMediaError(f"From {response.host}: {error.message}") from None
+                    raise known or errors.BadMediaError(f"From {response.host}: {error.message}") from None
 
         return self._with_retries(download_once)
 
@@ -238,13 +232,15 @@ class HttpClient:
             except (httpx.LocalProtocolError, httpx.UnsupportedProtocol) as error:
                 raise _unsendable(error) from None
             except httpx.InvalidURL:  # the target of a redirect, which httpx parses by itself
-                raise ProviderError(f"{host} redirects to something that is not a valid address.") from None
+                raise errors.ProviderError(
+                    f"{host} redirects to something that is not a valid address."
+                ) from None
             except httpx.HTTPError as error:
                 raise _transient_error(host, error) from None
             except RuntimeError as error:  # httpx raises it too if the client was closed
                 if not self._closed.is_set():
                     raise
-                raise TransientError(f"The request to {host} was cancelled ({error}).") from None
+                raise errors.TransientError(f"The request to {host} was cancelled ({error}).") from None
 
     def _remember_socket(self, event: str, info: dict[str, Any]) -> None:
         """Keep every new connection for `close`; an httpx `trace` extension."""
@@ -270,7 +266,7 @@ class HttpClient:
                 return response
             link = response.headers["location"]
             hop.close()
-        raise BadMediaError(f"{url.host} redirects too many times.")
+        raise errors.BadMediaError(f"{url.host} redirects too many times.")
 
     def _wait_for_turn(self, host: str) -> None:
         """Wait until the service and the rate limit allow one more request.
@@ -281,7 +277,7 @@ class HttpClient:
         while not self._closed.is_set():
             pause = self._not_before - time.monotonic()
             if pause > self._settings.longest_wait:
-                raise RateLimitedError(
+                raise errors.RateLimitedError(
                     f"{host} does not accept requests for another {pause:.0f} s.", retry_after=pause
                 )
             if pause <= 0:
@@ -290,16 +286,18 @@ class HttpClient:
                 pause = 0.01
             self._closed.wait(pause)
 
-    def _download_error(self, response: Response) -> ProviderError:
+    def _download_error(self, response: Response) -> errors.ProviderError:
         """Return the error of a download. A server of files may need another key, or none."""
         error = self._known_error(response)
         if error is None:
             error = error_for(response)
-            if not isinstance(error, TransientError | RateLimitedError):
-                error = BadMediaError(f"{response.host} does not send the file (status {response.status}).")
+            if not isinstance(error, errors.TransientError | errors.RateLimitedError):
+                error = errors.BadMediaError(
+                    f"{response.host} does not send the file (status {response.status})."
+                )
         return error
 
-    def _known_error(self, response: Response) -> ProviderError | None:
+    def _known_error(self, response: Response) -> errors.ProviderError | None:
         """Return the error that the provider sees in a response in place of a file, if it looks like JSON."""
         return self._error_for(response) if response.content.lstrip()[:1] in (b"[", b"{") else None
 
@@ -316,7 +314,7 @@ class HttpClient:
         )
         try:
             return retrying(once)
-        except ProviderError as error:
+        except errors.ProviderError as error:
             error.redact(self._secrets)
             raise
 
@@ -324,15 +322,15 @@ class HttpClient:
         error = _error_of(state)
         if self._closed.is_set():
             return False
-        if isinstance(error, RateLimitedError):
+        if isinstance(error, errors.RateLimitedError):
             wait = error.retry_after or 0.0
             # All requests of this provider wait, not only this one.
             with self._lock:
                 self._not_before = max(self._not_before, time.monotonic() + wait)
             return wait <= self._settings.longest_wait
-        if isinstance(error, BadMediaError):
+        if isinstance(error, errors.BadMediaError):
             return idempotent and state.attempt_number == 1
-        return isinstance(error, TransientError) and (idempotent or not error.reply_lost)
+        return isinstance(error, errors.TransientError) and (idempotent or not error.reply_lost)
 
     def _log_retry(self, state: tenacity.RetryCallState) -> None:
         message = redact(str(_error_of(state)), self._secrets)
@@ -362,25 +360,25 @@ def _response(raw: httpx.Response, content: bytes) -> Response:
     return Response(raw.status_code, headers, content, raw.url.host)
 
 
-def _unsendable(error: Exception) -> InvalidRequestError:
-    return InvalidRequestError(f"The request cannot be sent ({type(error).__name__}: {error}).")
+def _unsendable(error: Exception) -> errors.InvalidRequestError:
+    return errors.InvalidRequestError(f"The request cannot be sent ({type(error).__name__}: {error}).")
 
 
-def _transient_error(host: str, error: httpx.HTTPError) -> TransientError:
+def _transient_error(host: str, error: httpx.HTTPError) -> errors.TransientError:
     """Return the error of a request that did not arrive, or of one whose response was lost."""
     reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)):
-        return TransientError(
+        return errors.TransientError(
             f"{host} cannot be reached ({reason}).", hint="Check the network connection and the address."
         )
     if isinstance(error, httpx.TimeoutException):
-        return TransientError(f"{host} did not answer in time ({reason}).", reply_lost=True)
-    return TransientError(f"The connection to {host} was lost ({reason}).", reply_lost=True)
+        return errors.TransientError(f"{host} did not answer in time ({reason}).", reply_lost=True)
+    return errors.TransientError(f"The connection to {host} was lost ({reason}).", reply_lost=True)
 
 
 def _pause(state: tenacity.RetryCallState) -> float:
     error = _error_of(state)
-    if isinstance(error, RateLimitedError) and error.retry_after is not None:
+    if isinstance(error, errors.RateLimitedError) and error.retry_after is not None:
         return error.retry_after
     return _DEFAULT_BACKOFF(state)
 

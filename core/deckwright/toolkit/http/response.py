@@ -10,15 +10,7 @@ from typing import Any
 
 import attrs
 
-from deckwright.errors import (
-    AuthenticationError,
-    InvalidRequestError,
-    NotFoundError,
-    ProviderError,
-    QuotaError,
-    RateLimitedError,
-    TransientError,
-)
+from deckwright import errors
 
 # With these, the server has certainly not done its work; 521 to 526 are Cloudflare's. With any other status from 500
 # on, such as that of a gateway which waited for a server behind it, nobody knows.
@@ -51,7 +43,9 @@ class Response:
         try:
             return json.loads(self.content)
         except (ValueError, RecursionError):  # the latter if it is nested too deeply
-            raise TransientError(f"{self.host} sent something that is not JSON: {self.excerpt()}") from None
+            raise errors.TransientError(
+                f"{self.host} sent something that is not JSON: {self.excerpt()}"
+            ) from None
 
     def excerpt(self) -> str:
         """Return the beginning of the body in one line, for messages."""
@@ -74,7 +68,7 @@ class Response:
             return None
 
 
-def error_for(response: Response, message: str | None = None) -> ProviderError | None:
+def error_for(response: Response, message: str | None = None) -> errors.ProviderError | None:
     """Return the error that a status stands for, or None if the request succeeded.
 
     Args:
@@ -86,18 +80,20 @@ def error_for(response: Response, message: str | None = None) -> ProviderError |
         return None
     if status < 400:
         target = response.headers.get("location", "another address")
-        return ProviderError(f"{response.host} redirects requests to {target}.", hint="Check base_url.")
+        return errors.ProviderError(
+            f"{response.host} redirects requests to {target}.", hint="Check base_url."
+        )
     phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "an unknown status"
     reason = message or response.excerpt() or "no reason given"
     message = f"{response.host} answered {status} ({phrase}): {reason}"
     if status in (401, 403):
-        return AuthenticationError(message, hint="Check the key, and what it may be used for.")
+        return errors.AuthenticationError(message, hint="Check the key, and what it may be used for.")
     if status == 402:
-        return QuotaError(message, hint="Add money to the account.")
+        return errors.QuotaError(message, hint="Add money to the account.")
     if status in (404, 410):
-        return NotFoundError(message)
+        return errors.NotFoundError(message)
     if status == 429 or (status == 503 and response.retry_after is not None):
-        return RateLimitedError(message, retry_after=response.retry_after)
+        return errors.RateLimitedError(message, retry_after=response.retry_after)
     if status in (408, 425) or status >= 500:
-        return TransientError(message, reply_lost=status >= 500 and status not in _NOT_DONE)
-    return InvalidRequestError(message)
+        return errors.TransientError(message, reply_lost=status >= 500 and status not in _NOT_DONE)
+    return errors.InvalidRequestError(message)
