@@ -1,4 +1,4 @@
-"""A plugin whose provider does as the word says, in whatever process it is."""
+"""A plugin whose provider does what the word says, in any process."""
 
 from __future__ import annotations
 

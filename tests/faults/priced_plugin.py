@@ -22,8 +22,8 @@ class PricedProvider(HttpMediaProvider):
     supported_types = ("image",)
 
     def get_cost_estimate(self, requests: Any) -> dict[str, float]:
-        told = super().get_cost_estimate(requests)
-        return told if self.settings.price is None else {**told, "per_request": self.settings.price}
+        estimate = super().get_cost_estimate(requests)
+        return estimate if self.settings.price is None else {**estimate, "per_request": self.settings.price}
 
     def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
         reply = self.http.request("POST", self.base_url, json={"word": request.content}, idempotent=False)

@@ -61,7 +61,7 @@ def watch(folder: BuildFolder) -> Callable[[], list[Step]]:
             "CREATE TABLE steps (id, state, cost);"
             "CREATE TRIGGER asked AFTER INSERT ON requests"
             " BEGIN INSERT INTO steps VALUES (new.id, new.state, new.cost); END;"
-            "CREATE TRIGGER told AFTER UPDATE ON requests"
+            "CREATE TRIGGER settled AFTER UPDATE ON requests"
             " BEGIN INSERT INTO steps VALUES (new.id, new.state, new.cost); END;"
         )
     return lambda: [Step(*row) for row in folder.query("SELECT id, state, cost FROM steps ORDER BY rowid")]
@@ -100,14 +100,14 @@ def test_prices_that_differ_exceed_a_budget_by_no_more_than_the_rule_allows(
     assert len(server.charges) < len(WORDS)
 
     reserved: dict[str, float] = {}
-    settled = dearest = 0.0
+    settled = max_cost = 0.0
     allowed = budget
     taken = {step.id: step.cost for step in steps() if step.state != "asked"}
     for place, step in enumerate(steps()):
         if step.state != "asked":
             settled += step.cost
             del reserved[step.id]
-            dearest = max(dearest, step.cost)
+            max_cost = max(max_cost, step.cost)
             continue
         # The first is alone, with all the money; of the others, each is reserved what one before has cost.
         assert step.cost == budget if place == 0 else step.cost in taken.values()
@@ -121,7 +121,7 @@ def test_prices_that_differ_exceed_a_budget_by_no_more_than_the_rule_allows(
         f"\n{len(server.charges)} sold for ${server.charged:.4f} of ${budget}; the rule allows ${allowed:.4f}"
     )
     # What was left was too little for one more.
-    assert server.charged > budget - dearest
+    assert server.charged > budget - max_cost
     folder.require_consistent()
 
 
@@ -178,7 +178,7 @@ def test_a_provider_has_a_limit_for_the_day_over_all_builds(
     assert [report["pictures"] for report in reports] == [30, 20, 0]
     assert len(server.charges) == 50
     assert "daily_limit_usd of priced, $0.50" in reports[2]["missing"][0]["reasons"]["priced"]
-    assert [any("warn_threshold_usd" in told for told in report["warnings"]) for report in reports] == [
+    assert [any("warn_threshold_usd" in text for text in report["warnings"]) for report in reports] == [
         False,
         True,
         True,
@@ -196,7 +196,7 @@ def test_when_the_money_is_spent_the_next_provider_takes_over(
     assert done.report["sources"]["pictures"] == {"priced": 100, "spare": 200}
     assert done.report["missing"] == []
     assert done.code == 3
-    assert any("image.priced" in told and "budget of this build" in told for told in done.report["problems"])
+    assert any("image.priced" in text and "budget of this build" in text for text in done.report["problems"])
     require_whole(folder.deck(words), WORDS, sounds=False)
 
 

@@ -126,11 +126,11 @@ def fill(disk: Path, free: int = 0) -> Path:
 
 
 def require_error(done: Done, *words: str) -> None:
-    """Make sure that a build said what is wrong, and how to mend it."""
+    """Make sure that a build said what is wrong, and how to fix it."""
     assert done.code == 1, done
     assert done.err.startswith("Error: "), done.err
     _, *hints = done.err.strip().splitlines()
-    assert hints, f"no mend: {done.err}"
+    assert hints, f"no hint: {done.err}"
     for word in words:
         assert word in done.err, done.err
 
@@ -258,7 +258,7 @@ def test_a_folder_for_decks_that_cannot_be_written_costs_nothing(
 
 
 @pytest.mark.parametrize("days", [-365, -1])
-def test_a_clock_that_is_put_back_grants_no_budget_anew_and_pays_for_nothing_twice(
+def test_a_clock_that_is_put_back_grants_no_budget_again_and_pays_for_nothing_twice(
     folder: BuildFolder, server: PriceServer, days: int
 ) -> None:
     folder.configure(PRICED.format(server=server), build="daily_budget = 0.20", plugins=[PRICED_PLUGIN])
@@ -293,7 +293,7 @@ def require_whole_so_far(folder: BuildFolder, words: Path, server: PriceServer) 
 
 
 @pytest.mark.parametrize("days", [-365, -1, 40])
-def test_a_task_in_flight_at_a_kill_is_paid_once_whatever_the_clock_says(
+def test_a_task_in_flight_at_a_kill_is_paid_once_at_any_clock(
     folder: BuildFolder, runware: RunwareServer, days: int
 ) -> None:
     words = folder.words("deck", WORDS)
@@ -375,7 +375,7 @@ def test_a_build_that_waits_for_one_that_is_killed_takes_over_its_tasks(
     folder: BuildFolder, runware: RunwareServer
 ) -> None:
     words = folder.words("deck", WORDS[:4])
-    # Charged at once, and told never.
+    # Charged at once, and never answered.
     runware.fail(Charged(Slow(30)), times=4, when=lambda received: received.method == "POST")
     first = folder.start(words)
     wait_until(lambda: len(runware.charged) == 4)
@@ -412,7 +412,7 @@ def test_a_ledger_that_is_none_is_left_alone(folder: BuildFolder, server: PriceS
     assert ledger.read_bytes() == b"no database, and of no use\n" * 100
 
 
-def test_a_ledger_that_is_cut_off_is_told(folder: BuildFolder, server: PriceServer) -> None:
+def test_a_ledger_that_is_cut_off_is_reported(folder: BuildFolder, server: PriceServer) -> None:
     words = folder.words("deck", WORDS)
     assert folder.build(words).code == 0
     ledger = folder.store / "ledger.sqlite"
@@ -431,7 +431,7 @@ def test_a_ledger_of_a_later_version_is_left_alone(folder: BuildFolder, server: 
     require_once(server)
 
 
-def test_without_its_ledger_a_store_begins_anew(folder: BuildFolder, server: PriceServer) -> None:
+def test_without_its_ledger_a_store_begins_again(folder: BuildFolder, server: PriceServer) -> None:
     words = folder.words("deck", WORDS)
     assert folder.build(words).code == 0
     for file in folder.store.glob("ledger.sqlite*"):
@@ -462,7 +462,7 @@ def test_of_media_that_were_deleted_only_those_are_paid_for_again(
     folder.require_consistent()
 
 
-def test_a_store_that_is_deleted_under_a_build_is_told(folder: BuildFolder, server: PriceServer) -> None:
+def test_a_store_that_is_deleted_under_a_build_is_reported(folder: BuildFolder, server: PriceServer) -> None:
     words = folder.words("deck", WORDS)
     building = folder.start(words)
     wait_until(lambda: len(server.charges) >= 10)

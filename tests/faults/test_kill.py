@@ -153,7 +153,7 @@ class Hammer:
         wait_until(lambda: process.poll() is not None or set(self.folder.decks.iterdir()) - before)
 
 
-def test_whatever_is_killed_nothing_is_lost_and_nothing_is_paid_twice(
+def test_after_kills_nothing_is_lost_and_nothing_is_paid_twice(
     folder: BuildFolder, services: Services
 ) -> None:
     print(f"\nDECKWRIGHT_SEED={SEED} DECKWRIGHT_KILLS={KILLS}")
@@ -220,7 +220,7 @@ def _require_sums(folder: BuildFolder, services: Services) -> None:
         assert sum(amounts) <= sum(costs["openai", word]) + 1e-9, word
     assert {word for provider, word in answered if provider == "openai"} == set(charges)
 
-    # Forvo: once for each deck, whatever was in flight aside.
+    # Forvo: once for each deck, apart from what was in flight.
     for word, searches in speakers.searches.items():
         assert answered["forvo", word] <= searches <= answered["forvo", word] + lost["forvo", word], word
     decks_with = Counter(word for word, provider in kept.values() if provider == "forvo")

@@ -178,8 +178,8 @@ def build_limits(plan: Plan, run: str) -> tuple[Limit, ...]:
 
 def _budget_error(limit: Limit) -> BudgetError:
     amount = f"${limit.dollars:,.2f}" if limit.dollars >= 0.1 else f"${limit.dollars:.4g}"
-    when = " or go on another day," if limit.since else ""
+    when = ", or wait for another day" if limit.since else ""
     return BudgetError(
-        f"One more might exceed the {limit.name}, {amount}.",
-        hint=f"Raise it ({limit.hint}),{when} and run the same command again: it asks for what is missing only.",
+        f"Another request might exceed the {limit.name}, {amount}.",
+        hint=f"Raise it ({limit.hint}){when}, and run the same command again. It only asks for what is missing.",
     )

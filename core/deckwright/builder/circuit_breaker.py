@@ -25,7 +25,7 @@ class CircuitBreaker:
 
     Attributes:
         disabled: Why the provider is not asked any more; None while it is.
-        defects: Errors that no provider should make, whatever it is asked for.
+        defects: Errors that no request should cause.
     """
 
     def __init__(self) -> None:

@@ -113,7 +113,7 @@ def _deliver_to(provider: SyncProvider, deck: Deck) -> SyncResult:
         if not isinstance(result, SyncResult):
             message = f"it returned {type(result).__name__}, not a SyncResult"
         elif result.success and (path := result.metadata.get("path")) and not Path(path).exists():
-            message = f"it says that it wrote {path}, and there is no such file"
+            message = f"it reported writing {path}, but there is no such file"
         else:
             message = redact(str(result.error_message), _secrets_of(provider))
             return attrs.evolve(result, error_message=message)

@@ -10,7 +10,7 @@ from deckwright import errors
 from deckwright.builder.media import MissingMedium
 from deckwright.errors import NotFoundError, ProviderError
 
-_AGAIN = "Run the same command again: it asks for what is missing only."
+_AGAIN = "Run the same command again. It only asks for what is missing."
 # The kinds of failure: what people call it, and what to do where the provider says nothing better.
 _KINDS: dict[type[ProviderError], tuple[str, str]] = {
     errors.BudgetError: ("budget spent", _AGAIN),

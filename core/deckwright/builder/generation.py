@@ -1,4 +1,4 @@
-"""Generation: one request to one provider, whose outcome is a complete file or an error, whatever the provider does."""
+"""Generation: one request to one provider, which always ends with a complete file or an error."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def generate_file(
                 error = result.failure
             cost = result.metadata.get("cost") if isinstance(result.metadata, Mapping) else None
         elif result.file_path is None or not result.file_path.is_file():
-            error = BadMediaError("it says that it made a file, and there is none")
+            error = BadMediaError("it reported a file, but there is none")
         else:
             return Generated(result.file_path, media_ending(result.file_path, request.type), result)
     except BuildError:

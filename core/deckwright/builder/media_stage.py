@@ -117,8 +117,8 @@ def generate_media(
     except KeyboardInterrupt:
         ready = sum(len(stage.media) - stage.media.count(None) for stage in stages.values())
         raise KeyboardInterrupt(
-            f"The build was stopped. {ready:,} of {len(stages) * len(plan.words):,} sounds and pictures are"
-            " saved: the same command goes on from there."
+            f"The build was stopped. {ready:,} of {len(stages) * len(plan.words):,} sounds and pictures are saved."
+            " Run the same command again to continue."
         ) from None
     missing = (item for kind in KINDS for item in _missing(kind, stages.get(kind.type), plan, registry))
     return MediaSet(stages, tuple(missing))

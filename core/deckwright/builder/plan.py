@@ -66,7 +66,7 @@ def make_plan(
             message = f"{target} is not written: {', '.join(providers['sync'])} writes no file."
             warnings.append(Diagnostic("warning", "", message))
     if budget is not None and not budget >= 0:
-        raise BuildError(f"A budget is an amount of US dollars, not {budget}.")
+        raise BuildError(f"A budget must be an amount of US dollars, not {budget}.")
     warnings += _check_cost_limits(providers)
     return Plan(
         deck=name,

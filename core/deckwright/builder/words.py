@@ -61,7 +61,7 @@ def load_words(
         DataError: The file cannot be read, or its words are wrong.
     """
     if isinstance(source, Mapping):
-        raise DataError("The words are a table; a word list is a list, of text or of tables.")
+        raise DataError("The words must be a list of texts or tables, not one table.")
     rows = _read_rows(source, registry, pipeline) if isinstance(source, Path) else source
     if language:
         language = language_tag(language)
@@ -85,7 +85,7 @@ def _read_rows(path: Path, registry: ProviderRegistry, pipeline: str) -> Iterato
             rows = _read_with(registry, instance, settings, path)
             if not isinstance(rows, list):
                 raise DataError(
-                    f"{path}: a word list is a list; this is a {type(rows).__name__}.",
+                    f"{path}: a word list must be a list, not a {type(rows).__name__}.",
                     hint='Write ["one", "two"], or [{"word": "one", "translation": "..."}].',
                 )
             return _consume(rows)
@@ -94,7 +94,7 @@ def _read_rows(path: Path, registry: ProviderRegistry, pipeline: str) -> Iterato
     if readers := [info.name for info in on_offer if suffix in info.traits.reads]:
         hint = f'Add [providers.data.{readers[0]}] with pipelines = ["{pipeline}"] to the configuration.'
     else:
-        hint = f"Save it as one of those that can be read: {', '.join(sorted(readable)) or 'none'}."
+        hint = f"Save it in a format that can be read: {', '.join(sorted(readable)) or 'none'}."
     raise DataError(
         f"{path}: no data provider of the pipeline {pipeline!r} reads {suffix or 'such'} files.", hint=hint
     )
@@ -138,7 +138,7 @@ def make_words(rows: Iterable[Any], language: str | None, source: str) -> tuple[
         word = _make_word(row, language, source, count)
         words.setdefault((word.language, word.text, word.reading, word.translation), word)
     if not words:
-        raise DataError(f"{source}: there is no word in it.")
+        raise DataError(f"{source}: it contains no words.")
     return list(words.values()), count - len(words)
 
 
@@ -153,7 +153,7 @@ def _make_word(row: Any, language: str | None, source: str, number: int) -> Word
     if not own_language and not language:
         raise DataError(
             f"{source}: item {number}, {_text(columns['word'])!r:.40}, has no language.",
-            hint="Give the language of all, such as --language es, or fill a column `language` in the list.",
+            hint="Set one for all words, such as --language es, or add a column `language` to the list.",
         )
     try:
         tag = language_tag(own_language or language or "")

@@ -31,7 +31,7 @@ CREATE TABLE requests (
     id TEXT PRIMARY KEY, key TEXT NOT NULL, run TEXT NOT NULL, type TEXT NOT NULL, instance TEXT NOT NULL,
     provider TEXT NOT NULL, state TEXT NOT NULL, cost REAL NOT NULL, day TEXT NOT NULL, asked_at REAL NOT NULL
 ) WITHOUT ROWID;
--- One request at a time for what is the same, whichever process makes it.
+-- One request at a time for what is the same, in all processes.
 CREATE UNIQUE INDEX requests_in_flight ON requests (key) WHERE state = 'asked';
 CREATE INDEX requests_lost ON requests (key) WHERE state = 'lost';
 CREATE INDEX requests_by_run ON requests (run) WHERE state = 'asked';

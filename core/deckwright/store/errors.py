@@ -23,5 +23,5 @@ def wrap_errors(folder: Path) -> Iterator[None]:
         reason = getattr(error, "strerror", None) or str(error)
         hint = "Choose another folder: `store` in [build], or the variable DECKWRIGHT_STORE."
         if "full" in reason or "space" in reason:
-            hint = "Make room on that disk and run the same command again: it goes on from here."
+            hint = "Make room on that disk and run the same command again: it continues from here."
         raise StoreError(f"The store {folder} cannot be used: {reason}.", hint=hint) from None

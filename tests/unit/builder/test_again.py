@@ -1,4 +1,4 @@
-"""A build made again: what it asks for anew, and what it takes as it was kept."""
+"""A build made again: what it requests again, and what it takes from the cache."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_nobody_is_asked_twice(builder: DeckBuilder) -> None:
     assert (first.sources, first.delivered) == (again.sources, again.delivered)
 
 
-def test_what_is_kept_serves_another_deck(builder: DeckBuilder) -> None:
+def test_what_is_cached_serves_another_deck(builder: DeckBuilder) -> None:
     voice = builder.add_voice()
     builder.build(WORDS, deck="One")
     assert builder.build(WORDS, deck="Other").cached == {"sounds": 2}
@@ -55,7 +55,7 @@ def test_a_new_word_is_asked_for_alone(builder: DeckBuilder) -> None:
     assert report.cached == {"sounds": 2}
 
 
-def test_a_setting_that_changes_what_is_made_has_it_made_anew_and_only_there(builder: DeckBuilder) -> None:
+def test_a_setting_that_changes_what_is_made_has_it_made_again_and_only_there(builder: DeckBuilder) -> None:
     voice, artist = builder.add_voice(), builder.add_artist()
     builder.build(WORDS)
     voice.settings["voice"] = "bob"
@@ -262,8 +262,8 @@ def test_an_updated_package_is_asked_again_only_if_it_asks_no_service(
     assert voice.requested() == asked
 
 
-def test_what_a_programs_own_objects_make_is_never_kept(builder: DeckBuilder) -> None:
-    """Nobody can tell whether their code is still the same."""
+def test_what_a_programs_own_objects_make_is_never_cached(builder: DeckBuilder) -> None:
+    """Nobody knows whether their code is still the same."""
     voice = builder.add_voice()
     plugin = builder.plugin.read_text(encoding="utf-8")
     builder.plugin.write_text("", encoding="utf-8")
@@ -277,7 +277,7 @@ def test_what_a_programs_own_objects_make_is_never_kept(builder: DeckBuilder) ->
 
 
 @pytest.mark.parametrize("name", ["by hand", "voice"], ids=["beside the configured", "in place of it"])
-def test_what_is_registered_by_hand_is_never_kept(builder: DeckBuilder, name: str) -> None:
+def test_what_is_registered_by_hand_is_never_cached(builder: DeckBuilder, name: str) -> None:
     voice = builder.add_voice()
     config = builder.config()
     if name != "voice":
@@ -293,7 +293,9 @@ def test_what_is_registered_by_hand_is_never_kept(builder: DeckBuilder, name: st
 # What may be used for one deck only
 
 
-def test_what_is_for_one_deck_is_kept_for_that_and_asked_for_anew_for_another(builder: DeckBuilder) -> None:
+def test_what_is_for_one_deck_is_cached_for_that_and_requested_again_for_another(
+    builder: DeckBuilder,
+) -> None:
     voice = builder.add_voice(traits=Traits(cacheable=False))
     builder.build(WORDS, deck="One")
     builder.build(WORDS, deck="One")
@@ -399,7 +401,7 @@ class TestRetryFailed:
         assert (first.requested(), second.requested()) == ([], [])
 
 
-def test_what_is_kept_is_used_also_where_its_provider_is_asked_no_more(builder: DeckBuilder) -> None:
+def test_what_is_cached_is_used_also_where_its_provider_is_asked_no_more(builder: DeckBuilder) -> None:
     artist = builder.add_artist(make=picture)
     builder.build(WORDS)
     artist.make = raising(QuotaError("spent"))

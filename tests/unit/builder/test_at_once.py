@@ -1,4 +1,4 @@
-"""Many at once: as many as each provider allows, and no more; and what onlookers are told meanwhile."""
+"""Many at once: as many as each provider allows, and no more; and what observers see meanwhile."""
 
 from __future__ import annotations
 
@@ -164,10 +164,10 @@ def test_one_that_is_out_is_asked_for_little_more_than_was_in_flight(
     assert tuple(map(str, report.problems)) == (f"audio.out: was disabled: {error}",)
 
 
-# What onlookers are told
+# What observers see
 
 
-def test_plugins_are_told_of_each_new_item_once_and_of_one_at_a_time(builder: DeckBuilder) -> None:
+def test_plugins_observe_each_new_item_once_and_of_one_at_a_time(builder: DeckBuilder) -> None:
     alone = threading.Lock()
     heard: list[tuple[str, str, bool]] = []
 
@@ -193,37 +193,37 @@ def test_plugins_are_told_of_each_new_item_once_and_of_one_at_a_time(builder: De
     assert {item for item in heard if item[2]} == {("audio", "nueva", True), ("image", "nueva", True)}
 
 
-def test_progress_goes_up_to_the_total_and_tells_the_cost(builder: DeckBuilder) -> None:
-    told: dict[str, list[Progress]] = {"sounds": [], "pictures": [], "deck": []}
-    inside = {stage: threading.Lock() for stage in told}
+def test_progress_goes_up_to_the_total_and_reports_the_cost(builder: DeckBuilder) -> None:
+    reported: dict[str, list[Progress]] = {"sounds": [], "pictures": [], "deck": []}
+    inside = {stage: threading.Lock() for stage in reported}
 
-    def tell(progress: Progress) -> None:
+    def on_progress(progress: Progress) -> None:
         with_nobody_else = inside[progress.stage].acquire(blocking=False)
         assert with_nobody_else, "two at once for one stage"
-        told[progress.stage].append(progress)
+        reported[progress.stage].append(progress)
         inside[progress.stage].release()
 
     builder.add_voice(at_once=4)
     builder.add_artist(make=raising(NotFoundError("nothing fits"), WORDS[0]), at_once=4, price=0.25)
-    builder.build(WORDS, progress=tell)
+    builder.build(WORDS, progress=on_progress)
     for stage in ("sounds", "pictures"):
-        assert [(step.done, step.total) for step in told[stage]] == [(done, 24) for done in range(25)]
-        costs = [step.cost for step in told[stage]]
+        assert [(step.done, step.total) for step in reported[stage]] == [(done, 24) for done in range(25)]
+        costs = [step.cost for step in reported[stage]]
         assert costs == sorted(costs)
-    assert told["pictures"][-1].cost == pytest.approx(23 * 0.25)
-    assert told["deck"][-1] == Progress("deck", 1, 1, pytest.approx(23 * 0.25))
-    assert not any(step.is_stopping for steps in told.values() for step in steps)
+    assert reported["pictures"][-1].cost == pytest.approx(23 * 0.25)
+    assert reported["deck"][-1] == Progress("deck", 1, 1, pytest.approx(23 * 0.25))
+    assert not any(step.is_stopping for steps in reported.values() for step in steps)
 
 
-def test_a_fault_of_an_onlooker_of_the_programs_own_is_raised_and_what_was_made_is_kept(
+def test_an_error_of_the_programs_own_observer_is_raised_and_what_was_made_is_cached(
     builder: DeckBuilder,
 ) -> None:
-    def tell(progress: Progress) -> None:
+    def on_progress(progress: Progress) -> None:
         if progress.done == 2:
             raise ZeroDivisionError("in the program")
 
     voice = builder.add_voice()
     with pytest.raises(ZeroDivisionError, match="in the program"):
-        builder.build(WORDS, progress=tell)
+        builder.build(WORDS, progress=on_progress)
     assert voice.requested() == sorted(WORDS[:2])
     assert builder.build(WORDS).cached == {"sounds": 2}

@@ -158,7 +158,7 @@ def test_an_answer_has_no_trace_of_what_is_not_known(collection: Callable[..., A
         "\\(x\\)",
     ],
 )
-def test_whatever_a_word_is_made_of_it_is_shown_as_text(collection: Callable[..., Any], word: str) -> None:
+def test_any_word_is_shown_as_text(collection: Callable[..., Any], word: str) -> None:
     anki = collection({"Word": escape(word), "Translation": escape(word)})
     [note] = anki.notes()
     for card in note.cards():

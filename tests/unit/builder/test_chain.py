@@ -141,11 +141,11 @@ def test_what_is_no_sound_is_asked_of_the_next_one(builder: DeckBuilder) -> None
 
 
 def test_one_beyond_the_budget_is_out(builder: DeckBuilder) -> None:
-    dear, free = builder.add_voice("dear", price=0.4), builder.add_voice("free")
+    expensive, free = builder.add_voice("expensive", price=0.4), builder.add_voice("free")
     report = builder.build(WORDS, budget=1.0)
-    assert (len(dear.requested()), len(free.requested())) == (2, 4)
+    assert (len(expensive.requested()), len(free.requested())) == (2, 4)
     [problem] = map(str, report.problems)
-    assert problem.startswith("audio.dear: was disabled: One more might exceed the budget")
+    assert problem.startswith("audio.expensive: was disabled: Another request might exceed the budget")
 
 
 def test_one_that_takes_longer_than_its_time_limit_is_out(builder: DeckBuilder) -> None:
@@ -165,7 +165,7 @@ def test_one_that_takes_longer_than_its_time_limit_is_out(builder: DeckBuilder) 
     assert b"ID3 too late" not in builder.files.values()
 
 
-def test_each_type_and_each_build_begins_anew(builder: DeckBuilder) -> None:
+def test_each_type_and_each_build_begins_again(builder: DeckBuilder) -> None:
     voice = builder.add_voice(make=raising(QuotaError("spent")))
     artist = builder.add_artist()
     assert builder.build(WORDS).delivered == {"sounds": (0, 6), "pictures": (6, 6)}
@@ -181,7 +181,7 @@ def test_the_order_is_that_of_the_configuration(builder: DeckBuilder) -> None:
     assert list(missing.reasons) == ["b", "a", "c"]
 
 
-def test_what_the_second_has_kept_does_not_spare_the_first_that_may_have_it_by_now(
+def test_a_file_of_the_second_in_the_cache_does_not_spare_the_first_that_may_have_it_by_now(
     builder: DeckBuilder,
 ) -> None:
     first, second = (
@@ -294,7 +294,7 @@ def test_one_that_fails_for_ten_words_in_a_row_is_out(builder: DeckBuilder, erro
 
 
 def test_the_table_has_these_rows() -> None:
-    """Whoever adds one adds a test above."""
+    """Each row has a test above."""
     docs = Path(__file__).parents[3] / "docs" / "builds.md"
     table = docs.read_text(encoding="utf-8").partition("| the provider |")[2].partition("\n\n")[0]
     assert len(table.splitlines()[2:]) == 10

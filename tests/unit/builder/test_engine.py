@@ -78,7 +78,9 @@ def test_a_configured_one_has_its_settings(builder: DeckBuilder, build: Callable
     assert "audio.voice dos" in shared.NOTES
 
 
-def test_what_is_kept_does_not_depend_on_it(builder: DeckBuilder, build: Callable[..., BuildReport]) -> None:
+def test_what_is_cached_does_not_depend_on_it(
+    builder: DeckBuilder, build: Callable[..., BuildReport]
+) -> None:
     voice = builder.add_voice()
     builder.build(WORDS)
     voice.requested()
@@ -110,7 +112,7 @@ def test_work_that_it_loses_is_a_failure_of_that_moment(
     assert report.cost == pytest.approx(2.0)
 
 
-def test_an_engine_that_can_do_nothing_any_more_ends_the_build_and_what_was_made_is_kept(
+def test_an_engine_that_can_do_nothing_any_more_ends_the_build_and_what_was_made_is_cached(
     builder: DeckBuilder, build: Callable[..., BuildReport]
 ) -> None:
     voice = builder.add_voice()
@@ -132,7 +134,7 @@ def test_one_that_cannot_start_asks_nobody(builder: DeckBuilder, build: Callable
     assert (voice.requested(), shared.NOTES[:2]) == ([], ["start", "close"])
 
 
-def test_an_unknown_one_is_told_with_those_that_are_alike(
+def test_an_unknown_one_is_reported_with_those_that_are_alike(
     builder: DeckBuilder, build: Callable[..., BuildReport]
 ) -> None:
     voice = builder.add_voice()

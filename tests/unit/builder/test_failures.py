@@ -1,4 +1,4 @@
-"""What failed: grouped by kind, each with its mend; and a report whose numbers add up."""
+"""What failed: grouped by kind, each with its hint; and a report whose numbers add up."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _OfAPluginError(RateLimitedError):
 
 
 @pytest.mark.parametrize(
-    ("error", "kind", "mend"),
+    ("error", "kind", "hint"),
     [
         (QuotaError("x"), "quota spent", "Wait until it is renewed."),
         (AuthenticationError("x"), "key refused", "`deckwright check --online`"),
@@ -48,8 +48,8 @@ class _OfAPluginError(RateLimitedError):
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
-def test_each_kind_has_a_name_and_a_mend(
-    builder: DeckBuilder, error: Exception, kind: str, mend: str
+def test_each_kind_has_a_name_and_a_hint(
+    builder: DeckBuilder, error: Exception, kind: str, hint: str
 ) -> None:
     builder.add_voice(make=raising(error))
     [failure] = failures_of(builder.build(WORDS).missing)
@@ -60,7 +60,7 @@ def test_each_kind_has_a_name_and_a_mend(
         tuple(WORDS),
     )
     assert "x" in failure.message
-    assert mend in failure.hint
+    assert hint in failure.hint
 
 
 def test_a_spent_budget_is_a_kind_of_its_own(builder: DeckBuilder) -> None:
@@ -71,7 +71,7 @@ def test_a_spent_budget_is_a_kind_of_its_own(builder: DeckBuilder) -> None:
     assert failure.hint.startswith("Raise it")
 
 
-def test_the_mend_of_the_provider_comes_before_the_usual_one(builder: DeckBuilder) -> None:
+def test_the_hint_of_the_provider_comes_before_the_usual_one(builder: DeckBuilder) -> None:
     builder.add_voice(make=raising(QuotaError("spent", hint="Buy more of it.")))
     [failure] = failures_of(builder.build(WORDS).missing)
     assert (failure.message, failure.hint) == ("spent", "Buy more of it.")
@@ -115,11 +115,13 @@ def test_where_no_provider_could_be_set_up_that_is_the_failure(builder: DeckBuil
 
 
 def test_the_numbers_of_a_report_add_up(builder: DeckBuilder) -> None:
-    dear = builder.add_artist("dear", make=raising(NotFoundError("no"), "uno"), price=0.25, at_once=2)
+    expensive = builder.add_artist(
+        "expensive", make=raising(NotFoundError("no"), "uno"), price=0.25, at_once=2
+    )
     builder.add_artist("cheap", make=raising(NotFoundError("no"), "uno"), price=0.01)
     builder.add_voice(make=raising(NotFoundError("no"), "dos"))
     builder.build(WORDS[:3], budget=0.25)
-    dear.requested()
+    expensive.requested()
     report = builder.build(WORDS, budget=0.8)
     for label, (count, total) in report.delivered.items():
         assert total == report.words == len(WORDS)
@@ -128,7 +130,7 @@ def test_the_numbers_of_a_report_add_up(builder: DeckBuilder) -> None:
         assert sum(item.kind.label == label for item in report.missing) == total - count
     assert report.delivered == {"sounds": (3, 4), "pictures": (3, 4)}
     assert report.cached == {"sounds": 2, "pictures": 1}
-    assert report.sources["pictures"] == {"dear": 3}
+    assert report.sources["pictures"] == {"expensive": 3}
     assert report.cost == sum(report.costs.values()) == pytest.approx(0.5)
     assert set(report.seconds) == {"sounds", "pictures", "deck"}
     assert [item.word.text for item in report.failed] == ["dos"]
@@ -145,7 +147,7 @@ def test_what_is_missing_is_in_the_order_of_the_words(builder: DeckBuilder) -> N
 
 
 @pytest.mark.parametrize("content", ["a file", "no ledger"])
-def test_a_store_that_cannot_be_used_is_told_with_the_mend_and_nobody_is_asked(
+def test_a_store_that_cannot_be_used_is_reported_with_the_hint_and_nobody_is_asked(
     builder: DeckBuilder, content: str
 ) -> None:
     voice = builder.add_voice()

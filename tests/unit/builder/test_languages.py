@@ -1,4 +1,4 @@
-"""Languages: told by tag, by English name, or by a file's name."""
+"""Languages: given by tag, by English name, or by a file's name."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_tag_is_its_own_tag(text: str) -> None:
         ("1000_japanese_words.tsv", "ja"),
         ("es.txt", "es"),
         ("words.fr.csv", "fr"),
-        # None of these tells.
+        # None of these names a language.
         ("words.csv", None),
         ("chinese-english.csv", None),
         ("to-do-it.csv", None),
@@ -72,7 +72,7 @@ def test_a_tag_is_its_own_tag(text: str) -> None:
         (".csv", None),
     ],
 )
-def test_a_files_name_tells_the_language_when_it_names_just_one(name: str, language: str | None) -> None:
+def test_a_files_name_gives_the_language_when_it_names_just_one(name: str, language: str | None) -> None:
     assert language_in_name(Path("german", name)) == language
 
 

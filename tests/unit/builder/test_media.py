@@ -64,7 +64,7 @@ def test_each_word_has_its_own_sound_and_picture(build: Build, maker: Any) -> No
     assert built.report.missing == ()
 
 
-def test_a_provider_is_told_what_is_known_of_the_word(build: Build, maker: Any) -> None:
+def test_a_provider_gets_what_is_known_of_the_word(build: Build, maker: Any) -> None:
     voice = maker(sound_of)
     build([{"word": "犬", "reading": "いぬ", "translation": "dog"}, "猫"], audio={"v": voice}, language="ja")
     first, second = voice.requests
@@ -219,7 +219,7 @@ class TestWhenAProviderFails:
         assert "the disk is full" in str(built.report.missing[0].reasons["rude"])
 
 
-def test_what_a_providers_code_does_wrong_is_told_even_where_another_steps_in(
+def test_what_a_providers_code_does_wrong_is_reported_even_where_another_steps_in(
     build: Build, maker: Any
 ) -> None:
     def crash(request: MediaRequest) -> bytes:
@@ -229,7 +229,7 @@ def test_what_a_providers_code_does_wrong_is_told_even_where_another_steps_in(
     built = build(["gato", "perro"], providers)
     [problem] = map(str, built.report.problems)
     assert problem.startswith("audio.odd: failed 2 times, first: LookupError: lost gato\n  Raised at ")
-    # Where it shows by what is missing, it is told there.
+    # Where a missing file shows it, it is reported there.
     assert build(["gato"], {"odd": maker(crash)}).report.problems == ()
 
 
@@ -310,7 +310,7 @@ def test_only_the_providers_of_the_pipeline_are_asked(build: Build, maker: Any) 
     assert asked(config={**config, "build": {"pipeline": "conjugation"}}) == [0, 1]
 
 
-def test_onlookers_see_the_outcome_of_each_request(build: Build, maker: Any) -> None:
+def test_observers_see_the_outcome_of_each_request(build: Build, maker: Any) -> None:
     def only_one(request: MediaRequest) -> bytes:
         if request.content != "uno":
             raise NotFoundError("only one")
@@ -324,13 +324,13 @@ def test_onlookers_see_the_outcome_of_each_request(build: Build, maker: Any) -> 
     ]
 
 
-def test_progress_is_told_from_nothing_to_all(build: Build, maker: Any) -> None:
-    told: list[Progress] = []
-    built = build(["uno", "dos"], audio={"voice": maker(sound_of)}, progress=told.append)
-    assert [step for step in told if step.stage == "sounds"] == [
+def test_progress_is_reported_from_nothing_to_all(build: Build, maker: Any) -> None:
+    steps: list[Progress] = []
+    built = build(["uno", "dos"], audio={"voice": maker(sound_of)}, progress=steps.append)
+    assert [step for step in steps if step.stage == "sounds"] == [
         Progress("sounds", done, 2) for done in range(3)
     ]
-    assert told[-1] == Progress("deck", 1, 1)
+    assert steps[-1] == Progress("deck", 1, 1)
     assert set(built.report.seconds) == {"sounds", "deck"}
 
 
@@ -419,11 +419,11 @@ class TestWhereTheDeckGoes:
         liar = Place()
         liar.sync_deck = lambda deck: SyncResult(True, 1, {"path": "nowhere.txt"})  # type: ignore[method-assign]
         _, build = self.building({"liar": liar}, maker)
-        with pytest.raises(BuildError, match=r"\(liar\): it says that it wrote nowhere.txt, and"):
+        with pytest.raises(BuildError, match=r"\(liar\): it reported writing nowhere.txt, but"):
             build()
         assert list(tmp_path.glob("deckwright-*.apkg"))
 
-    def test_where_its_code_failed_is_told(
+    def test_where_its_code_failed_is_reported(
         self, maker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
@@ -471,7 +471,7 @@ class TestWhereTheDeckGoes:
         assert list(report.outputs) == ["small"]
         assert tuple(map(str, report.problems)) == ("The deck could only be written in part (small): full",)
 
-    def test_without_a_way_to_write_it_its_media_are_kept(
+    def test_without_a_way_to_write_it_its_media_are_saved(
         self, maker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
@@ -484,7 +484,7 @@ class TestWhereTheDeckGoes:
         assert kept.read_bytes() == b"ID3 uno spoken"
         assert str(kept.parent) in str(caught.value.hint)
 
-    def test_where_nothing_can_be_kept_both_faults_are_told(
+    def test_where_nothing_can_be_saved_both_errors_are_reported(
         self, maker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def full(*files: Any) -> None:
@@ -511,7 +511,7 @@ class TestWhereTheDeckGoes:
         built = build(["uno"], audio={"voice": maker(paint)})
         assert (built.report.delivered["sounds"], built.report.cost) == ((1, 1), 0.0)
 
-    def test_a_deck_that_nobody_takes_is_kept(
+    def test_a_deck_that_nobody_takes_is_saved(
         self, maker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)

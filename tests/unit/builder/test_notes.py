@@ -1,4 +1,4 @@
-"""Notes: text is text whatever it looks like, and a note is the same note in the next build."""
+"""Notes: text stays text, also where it looks like markup, and a note is the same note in the next build."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ NASTY = [
 
 
 class Shown(HTMLParser):
-    """The lines of text that a browser shows of a card, its style left out, and the elements in it."""
+    """The lines of text that a browser shows of a card, without its style, and the elements in it."""
 
     def __init__(self, source: str) -> None:
         super().__init__()

@@ -30,16 +30,16 @@ class Stopping:
     """Listens until a build says that it is stopping."""
 
     def __init__(self) -> None:
-        self.told = threading.Event()
+        self.reported = threading.Event()
         self.stages: list[str] = []
 
     def __call__(self, progress: Progress) -> None:
         if progress.is_stopping:
             self.stages.append(progress.stage)
-            self.told.set()
+            self.reported.set()
 
 
-def test_what_is_in_flight_is_finished_and_kept_and_no_more_is_begun(builder: DeckBuilder) -> None:
+def test_what_is_in_flight_is_finished_and_cached_and_no_more_is_begun(builder: DeckBuilder) -> None:
     stopping = Stopping()
     all_at_work = threading.Barrier(4, action=interrupt)
     numbers = itertools.count()
@@ -47,11 +47,11 @@ def test_what_is_in_flight_is_finished_and_kept_and_no_more_is_begun(builder: De
     def work(request: Any, settings: Any) -> bytes:
         if next(numbers) >= 4:
             all_at_work.wait(DEADLINE)
-            assert stopping.told.wait(DEADLINE)
+            assert stopping.reported.wait(DEADLINE)
         return sound(request, settings)
 
     voice = builder.add_voice(make=work, at_once=4)
-    with pytest.raises(KeyboardInterrupt, match=r"8 of 12 sounds and pictures are saved: the same command"):
+    with pytest.raises(KeyboardInterrupt, match=r"8 of 12 sounds and pictures are saved"):
         builder.build(WORDS, progress=stopping)
     assert len(voice.requested()) == 8
     assert list((builder.store / "runs").iterdir()) == []
@@ -63,27 +63,27 @@ def test_what_is_in_flight_is_finished_and_kept_and_no_more_is_begun(builder: De
 def test_so_it_is_when_it_has_hardly_begun(builder: DeckBuilder) -> None:
     stopping = Stopping()
 
-    def tell(progress: Progress) -> None:
+    def on_progress(progress: Progress) -> None:
         stopping(progress)
         if progress == Progress("sounds", 0, 12):  # when the first of the threads has started
             interrupt()
-            assert stopping.told.wait(DEADLINE)
+            assert stopping.reported.wait(DEADLINE)
 
     voice = builder.add_voice(at_once=64)
-    with pytest.raises(KeyboardInterrupt, match="of 12 sounds and pictures are saved: the same command"):
-        builder.build(WORDS, progress=tell)
+    with pytest.raises(KeyboardInterrupt, match="of 12 sounds and pictures are saved"):
+        builder.build(WORDS, progress=on_progress)
     made = len(voice.requested())
     assert builder.build(WORDS).cached == {"sounds": made}
 
 
-def test_each_stage_is_told_once_that_it_stops(builder: DeckBuilder) -> None:
+def test_each_stage_reports_once_that_it_stops(builder: DeckBuilder) -> None:
     stopping = Stopping()
     both = threading.Barrier(2, action=interrupt)
 
     def waiting(make: Any) -> Any:
         def work(request: Any, settings: Any) -> bytes:
             both.wait(DEADLINE)
-            assert stopping.told.wait(DEADLINE)
+            assert stopping.reported.wait(DEADLINE)
             return make(request, settings)  # type: ignore[no-any-return]
 
         return work
@@ -101,7 +101,7 @@ def test_those_that_wait_for_money_wait_no_longer(builder: DeckBuilder) -> None:
     def work(request: Any, settings: Any) -> bytes:
         if len(artist.requests) == 3:
             interrupt()
-            assert stopping.told.wait(DEADLINE)
+            assert stopping.reported.wait(DEADLINE)
         return picture(request, settings)
 
     # There is money for three, and for one more only if one of them should cost less than it says.
@@ -117,7 +117,7 @@ def test_the_next_provider_is_not_asked_any_more(builder: DeckBuilder) -> None:
     def work(request: Any, settings: Any) -> bytes:
         if len(first.requests) == 5:
             interrupt()
-            assert stopping.told.wait(DEADLINE)
+            assert stopping.reported.wait(DEADLINE)
             raise OSError("it failed in the meantime")
         return sound(request, settings)
 

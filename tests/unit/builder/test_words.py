@@ -87,11 +87,11 @@ def test_what_is_not_a_word_is_named_by_its_place(build: Build, row: object) -> 
 
 
 def test_no_words_are_no_deck(build: Build) -> None:
-    with pytest.raises(DataError, match="there is no word in it"):
+    with pytest.raises(DataError, match="it contains no words"):
         build([])
 
 
-def test_words_without_a_language_are_refused_with_a_way_to_tell_it(build: Build) -> None:
+def test_words_without_a_language_are_refused_with_a_way_to_set_it(build: Build) -> None:
     with pytest.raises(DataError, match="has no language") as caught:
         build(["uno"], language=None)
     assert "--language" in (caught.value.hint or "")
@@ -136,10 +136,10 @@ def test_a_word_list_may_lie_anywhere(build: Build, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"hola": "hello"}', "a word list is a list; this is a dict"),
+        ('{"hola": "hello"}', "a word list must be a list, not a dict"),
         ('["hola", 3]', "item 2 is not a word: 3"),
         ('["hola"', "line 1"),
-        ("[]", "there is no word in it"),
+        ("[]", "it contains no words"),
     ],
 )
 def test_json_that_is_no_word_list_is_refused(
@@ -167,7 +167,7 @@ def test_a_file_of_a_kind_that_nobody_reads_is_refused_with_those_that_are(
     assert ".csv" in (caught.value.hint or "")
 
 
-def test_a_pipeline_without_a_reader_for_the_file_is_told_which_one_to_add(
+def test_a_pipeline_without_a_reader_for_the_file_is_refused_with_the_one_to_add(
     build: Build, tmp_path: Path
 ) -> None:
     path = tmp_path / "words.csv"

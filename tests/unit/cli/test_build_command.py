@@ -248,7 +248,7 @@ def test_an_interrupt_ends_it_with_a_word_and_leaves_nothing_half_made(run: Run,
     Path("words.apkg").write_bytes(b"the deck of yesterday")
     done = run("build", "words.txt", "-c", "bell.toml")
     assert (done.code, done.out) == (130, "")
-    assert "1 of 3 sounds and pictures are saved: the same command goes on from there." in done.err
+    assert "1 of 3 sounds and pictures are saved. Run the same command again to continue." in done.err
     assert Path("words.apkg").read_bytes() == b"the deck of yesterday"
     assert {path.name for path in folder.iterdir()} - {"__pycache__"} == {
         "bell.py",
@@ -276,7 +276,7 @@ def test_an_interrupt_ends_it_with_a_word_and_leaves_nothing_half_made(run: Run,
         ("es.csv", 'word\n"hola\n', [], ["es.csv, line 2", "quotation mark"]),
         ("es.csv", "foo,bar,baz\n1,2,3\n", [], ["es.csv, line 1", "word"]),
         ("es.csv", "word,language\nhola,es\nhallo,deutch!\n", [], ["item 2", "'deutch!' is not a language"]),
-        ("es.json", '{"a": 1}', [], ["es.json", "a word list is a list"]),
+        ("es.json", '{"a": 1}', [], ["es.json", "a word list must be a list"]),
         ("es.json", '["hola",\n]', [], ["es.json, line"]),
         ("es.json", '["hola", 1]', [], ["es.json: item 2 is not a word: 1"]),
     ],
@@ -475,7 +475,7 @@ def test_ctrl_c_ends_a_real_process_with_a_word(folder: Path) -> None:
         out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (130, "")
     assert err.startswith("Stopping: what is in flight is finished first.")
-    assert "1 of 2 sounds and pictures are saved: the same command goes on from there." in err
+    assert "1 of 2 sounds and pictures are saved. Run the same command again to continue." in err
     assert not Path("words.apkg").exists()
 
 

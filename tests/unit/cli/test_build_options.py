@@ -89,7 +89,7 @@ def test_a_budget_is_kept_and_the_same_command_goes_on(run: Run, shop: Path) -> 
     done = run("build", "words.txt", "--budget", "1")
     assert (done.code, asked(shop)) == (3, ["hola", "agua"])
     assert re.search(r"^1 +pictures +painter +budget spent +sol *$", done.out, re.MULTILINE)
-    assert "One more might exceed the budget of this build, $1.00.\n    Raise it" in done.out
+    assert "Another request might exceed the budget of this build, $1.00.\n    Raise it" in done.out
     assert "$1.00 (painter $1.00)" in done.out
     done = run("build", "words.txt", "--budget", "1")
     assert (done.code, asked(shop)) == (0, ["sol"])
@@ -276,7 +276,7 @@ def test_a_request_to_end_stops_a_build_as_ctrl_c_does_and_the_next_one_goes_on(
         out, err = process.communicate("go on\n", timeout=DEADLINE)
     assert (process.returncode, out) == (130, "")
     # The bell rang when it had read a line.
-    assert "2 of 3 sounds and pictures are saved: the same command goes on from there." in err
+    assert "2 of 3 sounds and pictures are saved. Run the same command again to continue." in err
     assert not Path("words.apkg").exists()
     shown = json.loads(run("build", "words.txt", "-c", "bell.toml", "--dry-run", "--json").out)
     assert shown["kept"] == {"sounds": 2, "pictures": 0}
@@ -291,6 +291,6 @@ def test_ctrl_c_twice_ends_at_once_a_build_whose_provider_hangs(folder: Path, st
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=DEADLINE)
     assert (process.returncode, out) == (130, "")
-    assert "1 of 3 sounds and pictures are saved: the same command goes on from there." in err
+    assert "1 of 3 sounds and pictures are saved. Run the same command again to continue." in err
     assert "Traceback" not in err
     assert list((store / "runs").iterdir()) == []

@@ -61,7 +61,7 @@ def table(text: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("command", [["cache"], ["cache", "prune"], ["cache", "prune", "--all", "--yes"]])
-def test_a_store_that_is_not_there_yet_is_told_and_not_made(
+def test_a_store_that_is_not_there_yet_is_reported_and_not_made(
     run: Command, store: Path, command: list[str]
 ) -> None:
     done = run(*command)
@@ -71,7 +71,7 @@ def test_a_store_that_is_not_there_yet_is_told_and_not_made(
     assert not store.exists()
 
 
-def test_what_is_kept_is_shown_by_provider_and_deck(run: Command, store: Path, filled: Store) -> None:
+def test_what_is_cached_is_shown_by_provider_and_deck(run: Command, store: Path, filled: Store) -> None:
     done = run("cache")
     assert (done.code, done.err) == (0, "")
     rows = table(done.out)
@@ -158,7 +158,7 @@ def test_the_store_is_the_one_of_the_configuration(
         assert json.loads(done.out)["folder"] == str(folder / "kept")
 
 
-def test_a_store_that_cannot_be_read_is_told(run: Command, store: Path) -> None:
+def test_a_store_that_cannot_be_read_is_reported(run: Command, store: Path) -> None:
     store.mkdir()
     (store / "ledger.sqlite").write_bytes(b"not a database, but what somebody needs" * 100)
     for command in (["cache"], ["cache", "prune"]):
@@ -237,7 +237,7 @@ def test_what_was_paid_for_goes_only_when_that_is_said(
     assert openai["charged_today"] == 0.25
 
 
-def test_what_a_service_told_no_price_for_goes_only_when_that_is_said(run: Command, store: Path) -> None:
+def test_what_a_service_gave_no_price_for_goes_only_when_that_is_said(run: Command, store: Path) -> None:
     with Store(store) as opened, Run(opened, "Fruit") as at_work:
         record(
             at_work,
@@ -264,7 +264,7 @@ def test_what_a_service_told_no_price_for_goes_only_when_that_is_said(run: Comma
         (["--deck", "fruit"], "Nothing is cached for a deck 'fruit' alone, only for a deck 'Fruit' alone."),
     ],
 )
-def test_a_name_that_is_not_known_is_told(
+def test_a_name_that_is_not_known_is_reported(
     run: Command, store: Path, filled: Store, options: list[str], said: str
 ) -> None:
     done = run("cache", "prune", *options)
@@ -292,7 +292,7 @@ def test_a_selection_that_may_be_a_slip_is_wrong_input(
     assert kept(store) == {"paid", "free", "own"}
 
 
-def test_a_file_that_cannot_be_removed_is_told(run: Command, store: Path, filled: Store) -> None:
+def test_a_file_that_cannot_be_removed_is_reported(run: Command, store: Path, filled: Store) -> None:
     with Store(store) as opened:
         found = opened.entries.find("free")
         assert found is not None

@@ -69,7 +69,9 @@ def steps_of_a_build(folder: Path) -> Iterator[tuple[str, int, float, int]]:
     yield "the store is closed", 2, 0.7, 1
 
 
-def test_a_kill_at_any_step_loses_nothing_that_was_kept_and_accounts_for_every_dollar(tmp_path: Path) -> None:
+def test_a_kill_at_any_step_loses_nothing_that_was_recorded_and_accounts_for_every_dollar(
+    tmp_path: Path,
+) -> None:
     for number, (step, kept, cost, in_flight) in enumerate(steps_of_a_build(tmp_path / "store")):
         left = tmp_path / f"left {number}"
         # As a kill would leave it: nobody has closed anything.
@@ -89,7 +91,7 @@ def test_a_kill_at_any_step_loses_nothing_that_was_kept_and_accounts_for_every_d
             assert not [path for path in left.rglob("*") if path.name.endswith(".part")], step
 
 
-def test_of_two_that_keep_the_same_the_second_gets_what_the_first_has_kept(open_store: Open) -> None:
+def test_of_two_that_record_the_same_the_second_gets_what_the_first_has_recorded(open_store: Open) -> None:
     with Run(open_store(), "Fruit") as first, Run(open_store(), "Trees") as second:
         one = record(first, "k")
         first.store.finish(first.id)  # so that it is known to be in its place
@@ -99,7 +101,7 @@ def test_of_two_that_keep_the_same_the_second_gets_what_the_first_has_kept(open_
     assert path_of(first.store, one).read_bytes() == SOUND
 
 
-def test_a_request_that_is_resumed_tells_when_it_was_last_made(opened: Store) -> None:
+def test_a_request_that_is_resumed_says_when_it_was_last_made(opened: Store) -> None:
     began = datetime.now(timezone.utc)
     for number, before in enumerate([None, 0, 1, 2]):
         run = f"run {number}"
@@ -123,7 +125,7 @@ def test_a_request_that_is_resumed_tells_when_it_was_last_made(opened: Store) ->
     assert opened.ledger.usage().settled == pytest.approx(0.5)
 
 
-def test_a_clock_that_is_put_back_grants_no_money_anew(opened: Store) -> None:
+def test_a_clock_that_is_put_back_grants_no_money_again(opened: Store) -> None:
     now = datetime.now(timezone.utc)
     opened.begin(RunRecord("run", "Fruit", time.time()))
     opened.ledger.reserve("id", "k", "run", VOICE, 0.5, [], now, is_resumable=False)
@@ -155,7 +157,9 @@ def test_what_somebody_deletes_of_a_killed_build_breaks_nothing_else(tmp_path: P
             assert ledger.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
-def test_no_room_is_told_before_anything_is_asked_for(opened: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_before_anything_is_asked_for(
+    opened: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     usage = attrs.make_class("Usage", ["total", "used", "free"])
     with Run(opened, "Fruit") as run:
         monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(100_000_000, 99_000_000, 1_000_000))

@@ -46,7 +46,7 @@ def filled(opened: Store) -> dict[str, CacheEntry]:
             "paid": record(run, "paid", b"ID3 1", reservation=reserved(run, "paid"), cost=0.25),
             "free": record(run, "free", b"ID3 2", provider=LOCAL),
             "own": record(run, "own", b"ID3 3", deck="Fruit", provider=FORVO, cost=0.5),
-            "untold": record(run, "untold", b"ID3 4", reservation=reserved(run, "untold", 0.125)),
+            "unpriced": record(run, "unpriced", b"ID3 4", reservation=reserved(run, "unpriced", 0.125)),
         }
         run.store.entries.insert_negative("no", NegativeEntry("NotFoundError", "None.", ""), "openai", "")
         run.store.entries.insert_negative(
@@ -60,14 +60,14 @@ def filled(opened: Store) -> dict[str, CacheEntry]:
     [
         (Choice(files=True, negative=True, provider="openai"), {"free", "own"}, 1),
         (Choice(files=True, provider="openai"), {"free", "own"}, 2),
-        (Choice(files=True, negative=True, deck="Fruit"), {"paid", "free", "untold"}, 1),
+        (Choice(files=True, negative=True, deck="Fruit"), {"paid", "free", "unpriced"}, 1),
         (
             Choice(files=True, negative=True, provider="openai", deck="Fruit"),
-            {"paid", "free", "own", "untold"},
+            {"paid", "free", "own", "unpriced"},
             2,
         ),
-        (Choice(negative=True), {"paid", "free", "own", "untold"}, 0),
-        (Choice(leftovers=True), {"paid", "free", "own", "untold"}, 2),
+        (Choice(negative=True), {"paid", "free", "own", "unpriced"}, 0),
+        (Choice(leftovers=True), {"paid", "free", "own", "unpriced"}, 2),
         (EVERYTHING, set(), 0),
     ],
 )
@@ -143,7 +143,7 @@ def test_a_file_that_nothing_refers_to_is_found_and_removed(
     remove(opened, Choice(leftovers=True))
     assert not orphan.exists()
     assert not own.parent.exists()
-    assert all(path_of(opened, filled[key]).exists() for key in ("paid", "free", "untold"))
+    assert all(path_of(opened, filled[key]).exists() for key in ("paid", "free", "unpriced"))
 
 
 def test_records_of_files_that_somebody_deleted_are_removed(
@@ -153,11 +153,11 @@ def test_records_of_files_that_somebody_deleted_are_removed(
         path_of(opened, filled[key]).unlink()
     found = find_prunable(opened, Choice(leftovers=True))
     assert (set(found.leftovers.gone), found.files, found.cost) == ({"paid", "free"}, 0, 0)
-    # A build makes one of them anew before the others are removed.
+    # A build generates one of them again before the others are removed.
     path_of(opened, filled["free"]).parent.mkdir(exist_ok=True)
     path_of(opened, filled["free"]).write_bytes(b"ID3 2")
     prune(opened, found)
-    assert keys(opened) == {"free", "own", "untold"}
+    assert keys(opened) == {"free", "own", "unpriced"}
 
 
 def test_what_others_have_put_there_is_let_alone(opened: Store) -> None:
@@ -174,7 +174,7 @@ def test_what_others_have_put_there_is_let_alone(opened: Store) -> None:
     assert all((opened.folder / name).read_bytes() == b"mine" for name in others)
 
 
-def test_a_file_that_cannot_be_removed_is_told_and_found_again(
+def test_a_file_that_cannot_be_removed_is_reported_and_found_again(
     opened: Store, filled: dict[str, CacheEntry]
 ) -> None:
     file = path_of(opened, filled["own"])
@@ -208,12 +208,12 @@ def test_nothing_is_removed_while_a_build_is_at_work(open_store: Open, filled: d
         assert [build.deck for build in running_builds(store)] == ["Trees: oak"]
         record(run, "new", b"ID3 5")
         assert not find_leftovers(store).orphans
-        with pytest.raises(StoreError, match="a build of 'Trees: oak' is using it") as told:
+        with pytest.raises(StoreError, match="a build of 'Trees: oak' is using it") as caught:
             prune(store, found)
-        assert "Wait" in (told.value.hint or "")
+        assert "Wait" in (caught.value.hint or "")
         assert keys(store) == {*filled, "new"}
     assert running_builds(store) == []
-    # What was made after it was found is not removed: nobody was told of it.
+    # What was made after it was found is not removed: nobody agreed to that.
     assert prune(store, found) == []
     assert keys(store) == {"new"}
     assert [file.name for file in store.folder.glob("media/*/*")] == [k.name for k in all_entries(store)]
@@ -228,7 +228,7 @@ def test_a_build_that_was_killed_does_not_stand_in_the_way(opened: Store, open_s
 
 
 def test_builds_that_begin_meanwhile_wait_and_lose_nothing(open_store: Open) -> None:
-    """Builds and prunings at the same time: whatever a build has kept is there for as long as it is using it."""
+    """Builds and prunings at the same time: what a build has recorded stays there for as long as it runs."""
     stop = threading.Event()
 
     def build(number: int) -> None:

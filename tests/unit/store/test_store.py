@@ -49,7 +49,7 @@ def spent(run: Run) -> tuple[float, float]:
 # What is kept
 
 
-def test_what_is_kept_is_found_by_the_next_build(open_store: Open) -> None:
+def test_what_is_cached_is_found_by_the_next_build(open_store: Open) -> None:
     with open_store() as store, Run(store, "Fruit") as run:
         assert run.store.find("k") is None
         made = record(run, "k", cost=0.25, reservation=reserved(run, "k"))
@@ -104,7 +104,7 @@ def test_a_file_of_the_providers_own_is_copied(opened: Store, tmp_path: Path) ->
     assert kept.name.endswith(".wav")
 
 
-def test_what_is_kept_for_now_is_gone_with_its_run(opened: Store) -> None:
+def test_what_is_kept_temporarily_is_gone_with_its_run(opened: Store) -> None:
     with Run(opened, "Fruit") as run:
         file = run.new_file(".mp3")
         file.write_bytes(SOUND)
@@ -134,7 +134,7 @@ def test_an_unfinished_move_of_another_build_is_finished_when_its_result_is_need
     assert not work.exists()
 
 
-def test_what_a_killed_build_has_kept_is_put_in_its_place(opened: Store, open_store: Open) -> None:
+def test_what_a_killed_build_has_recorded_is_moved(opened: Store, open_store: Open) -> None:
     work = kill_a_run(opened, "k", is_recorded=True)
     (work.parent / "new-2.mp3").write_bytes(b"half of")
     later = open_store()
@@ -293,7 +293,7 @@ def test_a_limit_counts_what_is_reserved_and_then_what_was_charged(opened: Store
         assert reserve(run, "d", 2.0, limits) == LimitReached(limits[0])
 
 
-def test_a_charge_that_nobody_tells_counts_as_expected(opened: Store) -> None:
+def test_a_charge_that_nobody_knows_counts_as_expected(opened: Store) -> None:
     with Run(opened, "Fruit") as run:
         run.settle(reserved(run, "a", 0.6), None, is_lost=False)
         assert spent(run) == (0.6, 0)
@@ -361,14 +361,14 @@ def test_a_ledger_of_another_version_is_not_touched(open_store: Open, tmp_path: 
     open_store().close()
     with closing(sqlite3.connect(tmp_path / "store" / "ledger.sqlite")) as database:
         database.execute("PRAGMA user_version = 99")
-    with pytest.raises(StoreError, match=r"version 99.* knows version 1") as told:
+    with pytest.raises(StoreError, match=r"version 99.* knows version 1") as caught:
         open_store()
-    assert told.value.hint
+    assert caught.value.hint
     with closing(sqlite3.connect(tmp_path / "store" / "ledger.sqlite")) as database:
         assert database.execute("PRAGMA user_version").fetchone() == (99,)
 
 
-def test_a_file_that_is_no_ledger_is_told_and_not_touched(open_store: Open, tmp_path: Path) -> None:
+def test_a_file_that_is_no_ledger_is_reported_and_not_touched(open_store: Open, tmp_path: Path) -> None:
     file = tmp_path / "store" / "ledger.sqlite"
     file.parent.mkdir()
     file.write_bytes(b"not a database, but what somebody needs" * 100)
@@ -378,11 +378,11 @@ def test_a_file_that_is_no_ledger_is_told_and_not_touched(open_store: Open, tmp_
     assert file.read_bytes() == before
 
 
-def test_a_file_in_place_of_the_folder_is_told(open_store: Open, tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_reported(open_store: Open, tmp_path: Path) -> None:
     (tmp_path / "store").write_text("mine")
-    with pytest.raises(StoreError, match="cannot be used") as told:
+    with pytest.raises(StoreError, match="cannot be used") as caught:
         open_store()
-    assert "[build]" in (told.value.hint or "")
+    assert "[build]" in (caught.value.hint or "")
 
 
 def test_a_store_is_there_once_it_was_opened(open_store: Open, tmp_path: Path) -> None:
