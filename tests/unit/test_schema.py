@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import enum
 import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -41,6 +42,11 @@ STAR = 'pipelines = ["*"]'
 KEYS = 'api_key = "abc"'
 
 
+class Mood(enum.Enum):
+    GLAD = "glad"
+    SAD = "sad"
+
+
 @attrs.define
 class EverySettings:
     """Settings of every kind."""
@@ -63,6 +69,7 @@ class EverySettings:
     name: Annotated[str, Meta(min_length=2)] = "ab"
     price: Annotated[float, Meta(ge=0)] | None = None
     level: int = attrs.field(default=0, converter=lambda value: 0)
+    prices: dict[str, float] = attrs.field(factory=dict)
     file: str | Path = ""
     api_key: str = ""
 
@@ -324,6 +331,11 @@ def test_limits_in_words(annotation: Any, words: str) -> None:
         (Literal["b", "a"], "one of 'b', 'a'"),
         (int | list[str] | None, "a whole number or a list of text"),
         (dict[str, Any], "a table"),
+        (dict, "a table"),
+        (EverySettings, "a table"),
+        (Mapping[str, float], "a table of a number"),
+        (set[str], "a list of text"),
+        (Mood, "one of 'glad', 'sad'"),
         (Any, "anything"),
         (object, "something else"),
     ],

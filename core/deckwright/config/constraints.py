@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import enum
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
+import attrs
 from msgspec import Meta
 
 _TYPES = {
@@ -16,7 +18,6 @@ _TYPES = {
     int: "a whole number",
     float: "a number",
     Path: "a path",
-    dict: "a table",
     Any: "anything",
     type(None): "nothing",
 }
@@ -38,9 +39,15 @@ def type_in_words(hint: Any) -> str:
         return "one of " + ", ".join(repr(argument) for argument in arguments)
     if is_union(hint):
         return " or ".join(type_in_words(argument) for argument in arguments if argument is not type(None))
-    if origin in (list, tuple):
-        return f"a list of {type_in_words(arguments[0])}"
-    return _TYPES.get(origin or hint, "something else")
+    kind = origin or hint
+    if kind in _TYPES or not isinstance(kind, type):
+        return _TYPES.get(kind, "something else")
+    if issubclass(kind, enum.Enum):
+        return "one of " + ", ".join(repr(member.value) for member in kind)
+    if issubclass(kind, Mapping) or attrs.has(kind):
+        is_any = arguments[1:] in ((), (Any,))
+        return "a table" if is_any else f"a table of {type_in_words(arguments[1])}"
+    return f"a list of {type_in_words(arguments[0])}" if arguments else "something else"
 
 
 def limits_in_words(annotation: Any) -> str:
