@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -118,10 +121,24 @@ def clean_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def fast_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for databases and temporary files, in memory if possible: a disk spends most of its time on syncing."""
+    tmp_path_factory.getbasetemp()  # The folders of failed tests stay on the disk.
+    memory = Path("/dev/shm")
+    parent = memory if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2**30 else None
+    with (
+        tempfile.TemporaryDirectory(prefix="deckwright-", dir=parent, ignore_cleanup_errors=True) as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
+
+
 @pytest.fixture(autouse=True)
-def store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def store(fast_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A store of each test's own, made when something is built."""
-    folder = tmp_path_factory.getbasetemp() / f"store-{uuid4().hex}"
+    folder = fast_folder / f"store-{uuid4().hex}"
     monkeypatch.setenv("DECKWRIGHT_STORE", str(folder))
     return folder
 

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import os
+import shutil
 import socket
 import time
 import urllib.request
@@ -857,7 +858,7 @@ class TestPackages:
         assert anki.server.note_types()["Word+"].id == 1_500_000_000
 
     def test_a_relative_path_begins_in_the_media_folder(self, anki: Client, tmp_path: Path) -> None:
-        package(tmp_path, {"g": ["a", "b", ""]}).rename(Path(anki("getMediaDirPath"), "deck.apkg"))
+        shutil.move(package(tmp_path, {"g": ["a", "b", ""]}), Path(anki("getMediaDirPath"), "deck.apkg"))
         assert anki("importPackage", path="deck.apkg") is True
         assert words(anki) == ["a"]
 
