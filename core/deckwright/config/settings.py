@@ -54,28 +54,27 @@ def read_settings(settings_class: type[T], values: Mapping[str, Any]) -> T:
         arguments = {name: getattr(read, name) for name in read.__struct_fields__ if name in values}
     except _MISFIT:
         names = [name for name in annotations_of(settings_class) if name in values]
-        arguments = {name: read_setting(settings_class, name, values[name]) for name in names}
+        arguments = {name: _read_setting(settings_class, name, values[name]) for name in names}
     try:
         return settings_class(**arguments)
     except (TypeError, ValueError) as error:
-        raise _setting_error(settings_class, arguments, values, error) from None
+        raise _setting_error(settings_class, values, error) from None
 
 
-def read_setting(settings_class: Any, name: str, value: Any) -> Any:
-    """Read one setting, without the validators of the class.
+def check_setting(settings_class: Any, name: str, value: Any) -> None:
+    """Check one setting, also by its own validator.
 
     Raises:
-        SettingError: The value is of the wrong type, or outside its limits.
+        SettingError: The value is not allowed.
     """
-    annotation = annotations_of(settings_class)[name]
-    with suppress(*_MISFIT):
-        return _convert(value, annotation)
-    shown, type_without_limits = _shown(name, value), typing.get_type_hints(settings_class)[name]
+    field = attrs.fields_dict(settings_class)[name]
+    read = _read_setting(settings_class, name, value)
     try:
-        _convert(value, type_without_limits)
-    except _MISFIT:
-        raise SettingError(name, f"should be {type_in_words(type_without_limits)}, not {shown}") from None
-    raise SettingError(name, f"{shown} is not allowed (must be {limits_in_words(annotation)})")
+        if field.validator is not None:
+            field.validator(None, field, read)
+    except (TypeError, ValueError) as error:
+        reason = redact(_limit(error, name), texts_in(value) if is_secret_key(name) else ())
+        raise SettingError(name, f"{_shown(name, value)} is not allowed ({reason})") from None
 
 
 def describe_settings(settings_class: Any) -> list[dict[str, Any]]:
@@ -166,6 +165,19 @@ def _is_readable(hint: Any) -> bool:
     return True
 
 
+def _read_setting(settings_class: Any, name: str, value: Any) -> Any:
+    """Read one setting by its annotation alone, or raise a `SettingError`."""
+    annotation = annotations_of(settings_class)[name]
+    with suppress(*_MISFIT):
+        return _convert(value, annotation)
+    shown, type_without_limits = _shown(name, value), typing.get_type_hints(settings_class)[name]
+    try:
+        _convert(value, type_without_limits)
+    except _MISFIT:
+        raise SettingError(name, f"should be {type_in_words(type_without_limits)}, not {shown}") from None
+    raise SettingError(name, f"{shown} is not allowed (must be {limits_in_words(annotation)})")
+
+
 def _convert(value: Any, annotation: Any) -> Any:
     with suppress(*_MISFIT):
         return msgspec.convert(value, annotation, dec_hook=_read_other)
@@ -199,27 +211,22 @@ def _from_text(value: Any) -> Any:
     return value
 
 
-def _setting_error(
-    settings_class: type[Any], arguments: Mapping[str, Any], values: Mapping[str, Any], error: Exception
-) -> SettingError:
+def _setting_error(settings_class: type[Any], values: Mapping[str, Any], error: Exception) -> SettingError:
     """Find the setting behind an error of an attrs class; called only when there was one."""
     for field in attrs.fields(settings_class):
-        name = field.name
-        if name not in arguments:
-            if field.init and field.default is attrs.NOTHING:
-                return SettingError(name, "is required and missing")
-        elif field.validator is not None:
+        if field.init and field.name in values:
             try:
-                field.validator(None, field, arguments[name])
-            except (TypeError, ValueError) as fault:
-                reason = redact(_limit(fault, name), texts_in(values[name]) if is_secret_key(name) else ())
-                return SettingError(name, f"{_shown(name, values[name])} is not allowed ({reason})")
+                check_setting(settings_class, field.name, values[field.name])
+            except SettingError as setting_error:
+                return setting_error
+        elif field.init and field.default is attrs.NOTHING:
+            return SettingError(field.name, "is required and missing")
     return SettingError(settings_class.__name__, str(error))
 
 
-def _limit(fault: Exception, name: str) -> str:
+def _limit(error: Exception, name: str) -> str:
     """Return the limit that a validator's message states, without the setting and the value that attrs repeats."""
-    message = str(fault.args[0]) if fault.args else type(fault).__name__
+    message = str(error.args[0]) if error.args else type(error).__name__
     before_value = message.rpartition(": ")[0] or message.partition(" (got")[0]
     return (before_value or message).removeprefix(f"'{name}' ")
 

@@ -14,7 +14,7 @@ import tomli
 
 from deckwright.config.loader import Config
 from deckwright.config.providers import EVERY_PIPELINE
-from deckwright.config.settings import describe_settings, read_setting
+from deckwright.config.settings import check_setting, describe_settings
 from deckwright.config.toml import toml_key, toml_value
 from deckwright.errors import CATCHABLE
 from deckwright.hooks import ProviderInfo
@@ -75,7 +75,7 @@ def starter_config(
     for section, (settings_class, values) in tables.items():
         lines += ["", f"[{section}]"]
         for setting in describe_settings(settings_class):
-            lines += _lines_of(setting, values)
+            lines += _lines_of(setting, values.get(setting["name"]))
     for type, infos in by_type.items():
         heading = f"{type}: {plugins.types[type].summary}." if plugins.types[type].summary else f"{type}."
         if not infos and type in NEEDED_TYPES:
@@ -130,27 +130,25 @@ def _provider_lines(info: ProviderInfo, starter: Starter) -> list[str]:
     for setting in described:
         name = setting["name"]
         variable = variable_for(info.name, name)
-        values = {}
+        value = None
         if setting["required"]:
             value = _needed(info, setting, f"${{{variable}}}")
             if value is None:
                 starter.unfilled[f"{section}.{toml_key(name)}"] = _help(setting)
-            else:
-                values[name] = value
-            if isinstance(value, str):
+            elif isinstance(value, str):
                 meaning = f"{info.type}/{info.name}: {setting['help'] or setting['type']}"
                 starter.variables.setdefault(variable, meaning)
         elif setting["secret"]:
             setting["default"] = f"${{{variable}}}"
-        lines += _lines_of(setting, values)
+        lines += _lines_of(setting, value)
     return lines
 
 
-def _lines_of(setting: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
+def _lines_of(setting: Mapping[str, Any], value: Any) -> list[str]:
     """Return the lines of one setting: what it is for, and its value, or its default in a comment."""
     assignment = f"{toml_key(setting['name'])} ="
-    if setting["name"] in values:
-        assignment = f"{assignment} {toml_value(values[setting['name']])}"
+    if value is not None:
+        assignment = f"{assignment} {toml_value(value)}"
     elif setting["required"]:
         assignment = f"#{assignment}  # required: fill it in"
     else:
@@ -173,11 +171,8 @@ def _needed(info: ProviderInfo, setting: Mapping[str, Any], variable: str) -> An
 
 
 def _is_allowed(settings_class: Any, name: str, value: Any) -> bool:
-    field = attrs.fields_dict(settings_class)[name]
     try:
-        read_setting(settings_class, name, value)
-        if field.validator is not None:
-            field.validator(None, field, value)
+        check_setting(settings_class, name, value)
     except CATCHABLE:  # it is refused, or the validator needs the other settings
         return False
     return True
