@@ -5,14 +5,8 @@ from __future__ import annotations
 import threading
 from datetime import datetime, timezone
 
-from deckwright.errors import (
-    BadMediaError,
-    ContentPolicyError,
-    NotFoundError,
-    ProviderError,
-    QuotaError,
-    TransientError,
-)
+from deckwright import errors
+from deckwright.errors import ProviderError
 
 # After so many passing errors in a row, each after all retries of the provider's own, a service counts as down.
 MAX_TRANSIENT_ERRORS = 3
@@ -43,7 +37,7 @@ class CircuitBreaker:
     def check(self) -> ProviderError | None:
         """Return why the provider is not asked; None when it is. A quota that was renewed enables it again."""
         with self._lock:
-            resets_at = self.disabled.resets_at if isinstance(self.disabled, QuotaError) else None
+            resets_at = self.disabled.resets_at if isinstance(self.disabled, errors.QuotaError) else None
             if resets_at and datetime.now(timezone.utc) >= resets_at.astimezone():
                 self.disabled = None
             return self.disabled
@@ -68,18 +62,17 @@ class CircuitBreaker:
                 not disable a provider.
         """
         with self._lock:
-            if isinstance(error, BadMediaError) or error.is_unexpected:
+            if isinstance(error, errors.BadMediaError) or error.is_unexpected:
                 self.defects.append(error)
-            is_transient = isinstance(error, TransientError)
-            if isinstance(error, (NotFoundError, ContentPolicyError)):  # it works, and refuses this one
+            is_refusal = isinstance(error, (errors.NotFoundError, errors.ContentPolicyError))
+            is_transient = isinstance(error, errors.TransientError)
+            if is_refusal:  # the provider works
                 self._transient_errors = self._other_errors = 0
             elif errors_before == self.errors_in_a_row:
                 self._transient_errors += is_transient
                 self._other_errors += not is_transient
-            is_down = (
-                self._transient_errors >= MAX_TRANSIENT_ERRORS
-                if is_transient
-                else self._other_errors >= MAX_OTHER_ERRORS
-            )
-            if self.disabled is None and (error.out_for_run or error.is_timeout or is_down):
+            count, maximum = self._other_errors, MAX_OTHER_ERRORS
+            if is_transient:
+                count, maximum = self._transient_errors, MAX_TRANSIENT_ERRORS
+            if self.disabled is None and (error.out_for_run or error.is_timeout or count >= maximum):
                 self.disabled = error

@@ -6,9 +6,8 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import attrs
 
@@ -59,7 +58,8 @@ def require_target(plan: Plan, registry: ProviderRegistry) -> None:
                     raise
                 logger.debug("%s", format_traceback(error))
         except CATCHABLE as error:
-            reasons.append(str(diagnostic_of(error, instance, secrets=_secrets_of(provider))))
+            secrets = secret_values(getattr(provider, "config", {}))
+            reasons.append(str(diagnostic_of(error, instance, secrets=secrets)))
         else:
             return
     raise BuildError("\n".join(["The deck cannot be written anywhere, so nothing was generated.", *reasons]))
@@ -108,6 +108,7 @@ def deliver(
 
 
 def _deliver_to(provider: SyncProvider, deck: Deck) -> SyncResult:
+    secrets = tuple(secret_values(getattr(provider, "config", {})))
     try:
         result = provider.sync_deck(deck)
         if not isinstance(result, SyncResult):
@@ -115,16 +116,11 @@ def _deliver_to(provider: SyncProvider, deck: Deck) -> SyncResult:
         elif result.success and (path := result.metadata.get("path")) and not Path(path).exists():
             message = f"it reported writing {path}, but there is no such file"
         else:
-            message = redact(str(result.error_message), _secrets_of(provider))
-            return attrs.evolve(result, error_message=message)
+            return attrs.evolve(result, error_message=redact(str(result.error_message), secrets))
     except CATCHABLE as error:
-        logger.debug("%s", format_traceback(error, _secrets_of(provider)))
-        message = str(diagnostic_of(error, "", secrets=_secrets_of(provider)))
-    return SyncResult(success=False, processed_count=0, error_message=redact(message, _secrets_of(provider)))
-
-
-def _secrets_of(provider: Any) -> Iterator[str]:
-    return secret_values(getattr(provider, "config", {}))
+        logger.debug("%s", format_traceback(error, secrets))
+        message = str(diagnostic_of(error, ""))
+    return SyncResult(success=False, processed_count=0, error_message=redact(message, secrets))
 
 
 def save_fallback(deck: Deck, problems: list[Diagnostic]) -> BuildError:
