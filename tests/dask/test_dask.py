@@ -238,14 +238,14 @@ class TestLimits:
     def test_so_is_a_number_of_requests_at_once(
         self, under_test: EngineUnderTest, server: OpenAIServer
     ) -> None:
-        server.most_at_once, server.latency = 0, 0.02
+        server.max_at_once, server.latency = 0, 0.02
         try:
             assert under_test.engine.at_once("image", "narrow", 2) == 2
             results = under_test.generate_all([f"word {number}" for number in range(20)], "narrow", "image")
         finally:
             server.latency = 0
         assert all(result.success for result in results)
-        assert server.most_at_once == 2
+        assert server.max_at_once == 2
 
     def test_what_is_local_may_be_asked_as_often_at_once_on_every_worker(
         self, under_test: EngineUnderTest

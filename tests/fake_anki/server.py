@@ -60,7 +60,7 @@ class AnkiRefusal:
 
     error: str
 
-    def meet(self, exchange: Exchange) -> None:
+    def apply(self, exchange: Exchange) -> None:
         """Answer so."""
         exchange.send(Reply.of_json({"result": None, "error": self.error}))
 
@@ -257,7 +257,7 @@ class AnkiServer(LocalServer):
             received = self._receive(connection)
             self.spend(self.anki.costs.body * (len(received.body) / 1e6) ** 2)
             exchange = _Exchange(self, received, connection)
-            self._deal_with(exchange)
+            self._handle(exchange)
             if not exchange.closing:
                 key.data.answered_at = time.monotonic()
                 key.data.expects_more = "transfer-encoding" in received.headers

@@ -301,7 +301,7 @@ def test_a_task_in_flight_at_a_kill_is_paid_once_at_any_clock(
     wait_until(lambda: len(runware.charged) >= 10)
     kill(building)
     building.communicate()
-    wait_until(lambda: runware.most_at_once and _is_quiet(runware))
+    wait_until(lambda: runware.max_at_once and _is_quiet(runware))
     done = folder.build(words, PYTHONPATH=CLOCK, CLOCK_SHIFT=str(days * DAY))
     assert (done.code, done.report["pictures"]) == (0, len(WORDS))
     assert list(runware.charged.values()) == [1] * len(WORDS)
@@ -395,9 +395,9 @@ class Charged:
     def __init__(self, then: Slow) -> None:
         self.then = then
 
-    def meet(self, exchange: object) -> None:
+    def apply(self, exchange: object) -> None:
         exchange.answer()  # type: ignore[attr-defined]
-        self.then.meet(exchange)  # type: ignore[arg-type]
+        self.then.apply(exchange)  # type: ignore[arg-type]
 
 
 # Stores that somebody has been at
@@ -516,7 +516,7 @@ def test_a_second_interrupt_stops_at_once_and_the_next_build_pays_again_for_what
     done = ended(building, patience=10)
     assert done.code == 130, done
     folder.require_consistent()
-    server.heal()
+    server.clear_faults()
     assert folder.build(words).code == 0
     assert len(server.charges) <= len(WORDS) + AT_ONCE
     assert sum(row.cost for row in folder.rows()) >= server.charged - 1e-6

@@ -75,7 +75,7 @@ OTHERS = [
 
 
 def named_faults(module: Any) -> list[Any]:
-    return [value for name, value in vars(module).items() if name.isupper() and hasattr(value, "meet")]
+    return [value for name, value in vars(module).items() if name.isupper() and hasattr(value, "apply")]
 
 
 def asks_for_a_file(received: Received) -> bool:
@@ -161,7 +161,7 @@ def test_the_key_is_nowhere(service: Service, fault: Any, hunt: Hunt, tmp_path: 
         config = service.config(server)
 
         def again() -> None:
-            server.heal()
+            server.clear_faults()
             if fault is not None:
                 server.fail(fault, times=None)
 
@@ -191,7 +191,7 @@ def test_the_key_is_nowhere(service: Service, fault: Any, hunt: Hunt, tmp_path: 
                 hunt.see(provider.test_connection())
             # The API itself goes well, and then the file does not.
             if fault is not None and service.type != "sync":
-                server.heal()
+                server.clear_faults()
                 server.fail(fault, times=None, when=asks_for_a_file)
                 hunt.see(provider.generate_media(request))
         again()

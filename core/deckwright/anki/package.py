@@ -129,21 +129,21 @@ def _write_collection(file: Path, decks: Sequence[Deck]) -> int:
     genanki = require_genanki()
     now = time.time()
     ids = itertools.count(int(now * 1000))
-    models = [_genanki_model(deck.note_type) for deck in decks]
-    genanki_decks = [genanki.Deck(stable_id(deck.name), deck.name, deck.description) for deck in decks]
-    for genanki_deck, model in zip(genanki_decks, models, strict=True):
-        genanki_deck.add_model(model)
     # genanki's own write_to_file leaves a temporary file behind, and needs all notes in memory.
     with closing(sqlite3.connect(file)) as database:
         # If the machine stops now, the file is useless in any case.
         database.execute("PRAGMA synchronous = OFF")
         database.execute("PRAGMA journal_mode = OFF")
         cursor = database.cursor()
-        genanki.Package(genanki_decks).write_to_db(cursor, now, ids)
-        for deck, model in zip(decks, models, strict=True):
+        genanki.Package([]).write_to_db(cursor, now, ids)  # the tables
+        for deck in decks:
+            model = _genanki_model(deck.note_type)
+            genanki_deck = genanki.Deck(stable_id(deck.name), deck.name, deck.description)
+            genanki_deck.add_model(model)
+            genanki_deck.write_to_db(cursor, now, ids)
             for note in deck.notes:
                 genanki_note = _genanki_note(note, deck.note_type, model)
-                genanki_note.write_to_db(cursor, now, stable_id(deck.name), ids)
+                genanki_note.write_to_db(cursor, now, genanki_deck.deck_id, ids)
         database.commit()
         return int(database.execute("SELECT count(*) FROM cards").fetchone()[0])
 

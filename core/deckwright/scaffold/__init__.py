@@ -1,7 +1,7 @@
-"""New plugins: a working example of each type, as a package of its own or as one file.
+"""New plugins: a working example of each type, as a package or as a single file.
 
-The files are in the folder `templates`, in the notation of `string.Template`. Each type has three of its own: the
-plugin, its tests, and what the README says of it. The rest of a package is the same for all.
+The files are in the folder `templates`, in the syntax of `string.Template`. Each type has three: the plugin, its
+tests, and a part of the README. The other files of a package are the same for all types.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from deckwright.errors import DeckwrightError
 SUMMARIES = {
     "audio": "A tone for each word",
     "image": "The first letter of each word, as a picture",
-    "sync": "The deck as a table, to read and study elsewhere",
+    "sync": "The deck as a table, to read in other programs",
     "data": "Word lists with a word and its translation on each line",
 }
 
-# Of a name. It is part of file names, which have limits of their own.
-LONGEST = 100
+# The name is part of file names, whose length is limited.
+MAX_LENGTH = 100
 
 
 @attrs.frozen
 class PluginNames:
-    """What a new plugin is called.
+    """The names of a new plugin.
 
     Attributes:
-        distribution: The name to install it by: `"acme-bells"`.
-        module: The name to import it by: `"acme_bells"`.
-        provider: The name that a configuration calls its provider by: the module's, without a leading `deckwright_`.
+        distribution: The name to install: `"acme-bells"`.
+        module: The name to import: `"acme_bells"`.
+        provider: The name of its provider in a configuration: the module's, without a leading `deckwright_`.
     """
 
     distribution: str
@@ -47,36 +47,36 @@ class PluginNames:
 
 
 def plugin_names(name: str) -> PluginNames:
-    """Make all names of a new plugin from one.
+    """Derive all names of a new plugin from one.
 
     Args:
-        name: The name of its distribution; how it is written (`Acme.Bells`, `acme_bells`) is all the same.
+        name: The name of its distribution; the spelling (`Acme.Bells`, `acme_bells`) does not matter.
 
     Raises:
-        DeckwrightError: No plugin can have this name.
+        DeckwrightError: A plugin cannot have this name.
     """
-    if len(name) > LONGEST:
+    if len(name) > MAX_LENGTH:
         raise DeckwrightError(
-            f"{name[:20]}... cannot be the name of a plugin: it has {len(name)} letters.",
-            hint=f"Take one of no more than {LONGEST}, such as my-bells.",
+            f"{name[:20]}... cannot be the name of a plugin: it is {len(name)} characters long.",
+            hint=f"Use at most {MAX_LENGTH} characters, such as my-bells.",
         )
     distribution = re.sub(r"[-_.]+", "-", name).lower()  # as package indexes compare names
     module = distribution.replace("-", "_")
     if not re.fullmatch(r"[a-z]([a-z0-9-]*[a-z0-9])?", distribution):
         raise DeckwrightError(
             f"{name!r} cannot be the name of a plugin.",
-            hint="A name is made of the letters a to z, digits and hyphens, begins with a letter, and does not "
-            "end with a hyphen: acme-bells.",
+            hint="Use the letters a to z, digits and hyphens. Start with a letter, and do not end with a hyphen: "
+            "acme-bells.",
         )
     if keyword.iskeyword(module):
-        raise _unfit(name, f"{module} is a word of the Python language")
+        raise _invalid(name, f"{module} is a keyword of Python")
     if module.startswith(("test_", "conftest")) or module in ("test", "tests"):
-        raise _unfit(name, f"{module} looks like tests, which a search for plugins passes by")
+        raise _invalid(name, f"{module} looks like a test module, and the search for plugins ignores those")
     if module in sys.stdlib_module_names:
-        raise _unfit(name, f"Python has a module {module} itself")
+        raise _invalid(name, f"{module} is a module of Python itself")
     found = importlib.util.find_spec(module)
     if found and found.origin:
-        raise _unfit(name, f"there is another module {module}, at {found.origin}")
+        raise _invalid(name, f"there is already a module {module} at {found.origin}")
     return PluginNames(distribution, module, module.removeprefix("deckwright_"))
 
 
@@ -84,7 +84,7 @@ def package_files(names: PluginNames, type: str) -> dict[str, str]:
     """Return the text of each file of a package, by its path within the package's folder.
 
     Args:
-        names: What the plugin is called.
+        names: The names of the plugin.
         type: What its provider delivers, one of `SUMMARIES`.
     """
     files = {
@@ -99,16 +99,16 @@ def package_files(names: PluginNames, type: str) -> dict[str, str]:
 
 
 def single_file(names: PluginNames, type: str) -> dict[str, str]:
-    """Return the same for a plugin of one file, which says at its top how it is used."""
+    """Return the same for a plugin in a single file, which explains at the top how to use it."""
     plugin = _filled("single_file_head.py", names, type) + _filled(f"{type}/plugin.py", names, type)
     return {f"{names.module}.py": plugin}
 
 
 def write_files(folder: Path, files: Mapping[str, str]) -> None:
-    """Write new files below `folder`, which is made if need be.
+    """Write new files below `folder`, which is made if necessary.
 
     Raises:
-        DeckwrightError: One of them cannot be written, or is there already.
+        DeckwrightError: A file cannot be written, or exists already.
     """
     for path, text in files.items():
         target = folder / path
@@ -120,9 +120,9 @@ def write_files(folder: Path, files: Mapping[str, str]) -> None:
             raise DeckwrightError(f"{target} cannot be written: {error.strerror or error}.") from error
 
 
-def _unfit(name: str, reason: str) -> DeckwrightError:
+def _invalid(name: str, reason: str) -> DeckwrightError:
     return DeckwrightError(
-        f"{name!r} cannot be the name of a plugin: {reason}.", hint="Take another one, such as my-bells."
+        f"{name!r} cannot be the name of a plugin: {reason}.", hint="Choose another name, such as my-bells."
     )
 
 

@@ -105,16 +105,16 @@ def test_a_dry_run_lists_the_files_and_writes_none(run: Run, folder: Path, optio
         ("bells!", "letters"),
         ("glöckchen", "letters"),
         ("../bells", "letters"),
-        ("2bells", "begins with a letter"),
-        ("_bells", "begins with a letter"),
-        ("bells-", "does not end with"),
-        ("class", "the Python language"),
-        ("json", "Python has a module json"),
-        ("attrs", "there is another module"),
-        ("deckwright", "there is another module"),
-        ("test-bells", "passes by"),
-        ("conftest", "passes by"),
-        ("tests", "passes by"),
+        ("2bells", "Start with a letter"),
+        ("_bells", "Start with a letter"),
+        ("bells-", "do not end with"),
+        ("class", "a keyword of Python"),
+        ("json", "json is a module of Python"),
+        ("attrs", "there is already a module"),
+        ("deckwright", "there is already a module"),
+        ("test-bells", "looks like a test module"),
+        ("conftest", "looks like a test module"),
+        ("tests", "looks like a test module"),
         ("deckwright-forvo", "built in"),
     ],
 )
@@ -133,7 +133,7 @@ def test_a_name_that_no_file_could_have_is_refused(run: Run, folder: Path, optio
     before = set(folder.iterdir())
     done = run("new-plugin", "b" * 300, "--type", "audio", *options)
     assert (done.code, done.out) == (2, "")
-    assert "it has 300 letters" in done.err
+    assert "it is 300 characters long" in done.err
     assert "no more than 100" in done.err
     assert set(folder.iterdir()) == before
 

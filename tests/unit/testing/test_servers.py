@@ -143,7 +143,7 @@ class TestLocalServer:
         echo.fail(Meeting(16), times=None)
         with ThreadPoolExecutor(16) as pool:
             assert {answer.status for answer in pool.map(fetch, [echo.url] * 16)} == {200}
-        assert echo.most_at_once == 16
+        assert echo.max_at_once == 16
 
     def test_latency(self) -> None:
         with Echo(latency=0.02) as server:
@@ -189,7 +189,7 @@ class Meeting:
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "barrier", threading.Barrier(self.size))
 
-    def meet(self, exchange: Exchange) -> None:
+    def apply(self, exchange: Exchange) -> None:
         self.barrier.wait(MINUTE)
         exchange.send(exchange.answer())
 
@@ -205,7 +205,7 @@ class TestFaults:
     def test_only_the_requests_that_are_meant_meet_them(self, echo: Echo) -> None:
         echo.fail(Reply(500), times=None, when=lambda received: received.path == "/bad")
         assert [fetch(echo.url + path).status for path in ("/good", "/bad", "/bad")] == [200, 500, 500]
-        echo.heal()
+        echo.clear_faults()
         assert fetch(f"{echo.url}/bad").status == 200
 
     def test_slow(self, echo: Echo) -> None:

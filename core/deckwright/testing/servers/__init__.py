@@ -1,6 +1,6 @@
-"""Local servers that speak the protocols of online services, and fail on demand.
+"""Local servers that imitate online services, and fail on demand.
 
-With them a provider is tested without an account, a key or a network:
+Use them to test a provider without an account, a key or a network:
 
     from deckwright.testing.servers import ForvoServer, forvo
 
@@ -10,8 +10,8 @@ With them a provider is tested without an account, a key or a network:
         ...
         assert server.used == 1
 
-Each server does what its service does, and keeps what it received in `requests`. What can go wrong with any of
-them is in `faults`; what each service reports as an error is in the module of its name. To try one by hand, run
+Each server records the requests that it receives in `requests`. `faults` has the errors that any server can have;
+the module of each service has the errors that this service reports. To try one by hand, run
 `python -m deckwright.testing.servers forvo` (or `openai`, `runware`).
 """
 

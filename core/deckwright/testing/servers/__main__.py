@@ -1,6 +1,6 @@
 """Runs one of the servers until it is interrupted: `python -m deckwright.testing.servers forvo`.
 
-It prints the lines of a configuration that lead to it, in TOML, and then an empty one.
+It prints the configuration to use it, in TOML, and then an empty line.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import threading
 
 from deckwright.testing.servers import ForvoServer, LocalServer, OpenAIServer, RunwareServer
 
-# By the provider that speaks to it: its type, its server, and the setting for its address.
+# For each provider: its type, its server, and the setting for the address.
 SERVERS: dict[str, tuple[str, type[LocalServer], str]] = {
     "forvo": ("audio", ForvoServer, "base_url"),
     "openai": ("image", OpenAIServer, "base_url"),
@@ -21,7 +21,7 @@ SERVERS: dict[str, tuple[str, type[LocalServer], str]] = {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Serve until the process is told to end."""
+    """Serve until the process is interrupted."""
     parser = argparse.ArgumentParser(
         prog="python -m deckwright.testing.servers", description="Run a stand-in for an online service."
     )
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
             lines.append(f'api_key = "{key}"')
         sys.stdout.write("\n".join([*lines, "", ""]))
         sys.stdout.flush()
-        # In turns: not every system lets a signal through to a wait without an end.
+        # In steps: on some systems, a wait without a timeout cannot be interrupted.
         while not ended.wait(1):
             pass
 

@@ -1,7 +1,6 @@
-"""The HTTP server under every stand-in: it records what it receives, answers, and fails when told to.
+"""The HTTP server that all stand-ins use: it records requests, answers them, and fails on demand.
 
-It is written on bare sockets, because most of what makes a client fail is what a well-behaved HTTP library
-refuses to send.
+It uses sockets directly, because HTTP libraries refuse to send most of what makes a client fail.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ class Received:
     Attributes:
         method: `"GET"`, `"POST"`, ...
         path: The target as it was sent, still percent-encoded, with its query.
-        headers: By name in lower case; one that came several times is joined with commas.
-        body: What followed the headers, all of it.
+        headers: By name in lower case; repeated headers are joined with commas.
+        body: The whole body.
         at: `time.monotonic()` when the headers had arrived.
     """
 
@@ -46,25 +45,25 @@ class Received:
     at: float
 
     def json(self) -> Any:
-        """Return the body, read as JSON."""
+        """Return the body, parsed as JSON."""
         return json.loads(self.body)
 
 
 class Fault(Protocol):
-    """What can be done to a request instead of answering it: anything with this one method."""
+    """Something that happens to a request instead of a normal answer: any object with this method."""
 
-    def meet(self, exchange: Exchange) -> None:
-        """Deal with a request, well or badly."""
+    def apply(self, exchange: Exchange) -> None:
+        """Handle a request."""
 
 
 @attrs.frozen
 class Reply:
-    """A whole answer, and as such a fault too: the request is answered so, and nothing is done for it.
+    """A complete reply. It is also a fault: the request gets this reply, and is not carried out.
 
     Attributes:
         status: The HTTP status.
-        body: The body; its length is sent along.
-        headers: Further headers.
+        body: The body; its length is sent automatically.
+        headers: Additional headers.
     """
 
     status: int = 200
@@ -77,17 +76,17 @@ class Reply:
         body = json.dumps(value, ensure_ascii=False).encode()
         return cls(status, body, {"Content-Type": "application/json", **(headers or {})})
 
-    def meet(self, exchange: Exchange) -> None:
-        """Answer so."""
+    def apply(self, exchange: Exchange) -> None:
+        """Send this reply."""
         exchange.send(self)
 
 
 class Exchange:
-    """One request and the ways to answer it: what a fault has to work with.
+    """One request, and the ways to answer it.
 
     Attributes:
         received: The request.
-        server: Who received it.
+        server: The server that received it.
         closing: Whether the connection ends after this.
     """
 
@@ -99,9 +98,9 @@ class Exchange:
         self._answer: Reply | None = None
 
     def answer(self) -> Reply:
-        """Have the server do what is asked, charges and all, and return its reply without sending it.
+        """Carry out the request, including charges, and return the reply without sending it.
 
-        However often this is called, it is done once.
+        The request is only carried out once, even if this is called again.
         """
         if self._answer is None:
             self._answer = self.server.answer(self.received)
@@ -116,34 +115,34 @@ class Exchange:
         self.write(head(reply.status, headers) + body)
 
     def write(self, data: bytes) -> None:
-        """Send bytes as they are."""
+        """Send raw bytes."""
         self._connection.sendall(data)
 
     def wait(self, seconds: float) -> None:
-        """Let time pass, but not once the server stops.
+        """Wait, but not after the server has been stopped.
 
         Raises:
-            ConnectionAbortedError: The server stops; there is nothing more to do.
+            ConnectionAbortedError: The server was stopped.
         """
         if self.server.stopping.wait(seconds):
-            raise ConnectionAbortedError("The server stops.")
+            raise ConnectionAbortedError("The server was stopped.")
 
     def drop(self, *, reset: bool = False) -> None:
-        """End the connection after this, as if all had been said.
+        """End the connection after this, as if the reply were complete.
 
         Args:
-            reset: Tear it down at once (TCP RST), in place of closing it in good order.
+            reset: Reset the connection (TCP RST) instead of closing it.
         """
         self.closing = True
         if reset:
-            # Lingering for no time at all is how a socket is told to reset its connection.
+            # With a linger time of zero, closing the socket resets the connection.
             linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
             self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
 
 @attrs.define(eq=False)
 class _Plan:
-    """A fault that waits for requests to meet."""
+    """A fault that will be applied to requests."""
 
     fault: Fault
     times: int | None
@@ -151,10 +150,10 @@ class _Plan:
 
 
 class LocalServer(ABC):
-    """A server on a free port of this machine, for as long as a `with` lasts.
+    """A server on a free port of this computer, for the duration of a `with` block.
 
-    It speaks HTTP/1.1 with connections that stay open, one thread each. A stand-in for a service derives from
-    it and says in `respond` what it answers; faults are the same for all:
+    It speaks HTTP/1.1 with persistent connections, one thread each. Derive the stand-in for a service from it and
+    implement `respond`. Faults work the same for all:
 
         with SomeServer() as server:
             server.fail(Reply(503), times=2)
@@ -162,29 +161,29 @@ class LocalServer(ABC):
             assert len(server.requests) == 3
 
     Attributes:
-        url: Where it listens, such as `"http://127.0.0.1:43210"`; known once it has started.
-        requests: All that was received, in order.
-        latency: Seconds that pass before each reply.
-        most_at_once: The most requests that were being dealt with at one time.
-        stopping: Set once it is to stop.
+        url: Its address, such as `"http://127.0.0.1:43210"`, after it has started.
+        requests: All requests, in order.
+        latency: Seconds before each reply.
+        max_at_once: The highest number of requests at the same time.
+        stopping: Set when the server is being stopped.
     """
 
     def __init__(self, *, port: int = 0, latency: float = 0) -> None:
-        """Prepare a server; nothing listens yet.
+        """Prepare a server; it does not listen yet.
 
         Args:
-            port: Where to listen; 0 for any free one.
-            latency: Seconds that pass before each reply.
+            port: The port; 0 for any free one.
+            latency: Seconds before each reply.
         """
         self.url = ""
         self.requests: list[Received] = []
         self.latency = latency
-        self.most_at_once = 0
+        self.max_at_once = 0
         self.stopping = threading.Event()
         self._port = port
         self._at_once = 0
         self._plans: list[_Plan] = []
-        # Taken again by a `when` that tells of more faults.
+        # Reentrant, because a `when` function may add faults.
         self._lock = threading.RLock()
         self._answering = threading.Lock()
         self._listener: socket.socket | None = None
@@ -193,40 +192,40 @@ class LocalServer(ABC):
 
     @abstractmethod
     def respond(self, received: Received) -> Reply:
-        """Do what a request asks; called for one request at a time."""
+        """Carry out a request; called for one request at a time."""
 
     @property
     def base_url(self) -> str:
-        """What a provider's setting `base_url` should be."""
+        """The value for the setting `base_url` of a provider."""
         return self.url
 
     def fail(
         self, fault: Fault, *, times: int | None = 1, when: Callable[[Received], bool] | None = None
     ) -> None:
-        """Have requests meet a fault in place of their answer.
+        """Apply a fault to requests instead of answering them.
 
-        Faults are met in the order of these calls: a request meets the first whose `when` says so.
+        Faults are applied in the order of these calls: a request gets the first one whose `when` is true.
 
         Args:
             fault: A `Reply`, one of `deckwright.testing.servers.faults`, or your own.
-            times: How many requests; `None` for all from now on.
-            when: Which requests; by default any.
+            times: The number of requests; `None` for all.
+            when: Returns whether a request is meant; by default every request is.
         """
         with self._lock:
             self._plans.append(_Plan(fault, times, when))
 
-    def heal(self) -> None:
-        """Forget all faults that wait."""
+    def clear_faults(self) -> None:
+        """Remove all faults that were not applied yet."""
         with self._lock:
             self._plans.clear()
 
     def answer(self, received: Received) -> Reply:
-        """Do what a request asks, whatever faults wait, and return the reply."""
+        """Carry out a request, without faults, and return the reply."""
         with self._answering:
             return self.respond(received)
 
     def start(self) -> None:
-        """Listen, unless it does so already. A server that was stopped comes back at the same address."""
+        """Start to listen. A server that was stopped gets the same address again."""
         if self._listener:
             return
         listener = socket.create_server((HOST, self._port), backlog=BACKLOG)
@@ -238,11 +237,11 @@ class LocalServer(ABC):
         self._acceptor.start()
 
     def stop(self) -> None:
-        """Stop listening, end all connections, and wait until no thread is left."""
+        """Stop listening, end all connections, and wait for all threads."""
         if not self._listener or not self._acceptor:
             return
         self.stopping.set()
-        # Not every system wakes a thread that accepts when its socket is closed; a caller does.
+        # Closing a socket does not end accept() on every system; a connection does.
         with suppress(OSError):
             socket.create_connection((HOST, self._port)).close()
         self._acceptor.join()
@@ -275,30 +274,30 @@ class LocalServer(ABC):
             thread.start()
 
     def _converse(self, connection: socket.socket) -> None:
-        """Deal with the requests of one connection, until either side ends it."""
+        """Handle the requests of one connection until either side ends it."""
         try:
-            # That the other side goes away, or that the server stops, is no fault of this thread's.
+            # It is not an error if the client disconnects or the server is stopped.
             with connection, connection.makefile("rb") as stream, suppress(OSError):
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 for received in _requests(stream, connection):
                     exchange = Exchange(self, received, connection)
-                    self._deal_with(exchange)
+                    self._handle(exchange)
                     if exchange.closing:
                         return
         finally:
             with self._lock:
                 del self._conversations[connection]
 
-    def _deal_with(self, exchange: Exchange) -> None:
+    def _handle(self, exchange: Exchange) -> None:
         with self._lock:
             self.requests.append(exchange.received)
             self._at_once += 1
-            self.most_at_once = max(self.most_at_once, self._at_once)
+            self.max_at_once = max(self.max_at_once, self._at_once)
             fault = self._next_fault(exchange.received)
         try:
             if self.latency:
                 exchange.wait(self.latency)
-            (fault or exchange.answer()).meet(exchange)
+            (fault or exchange.answer()).apply(exchange)
         finally:
             with self._lock:
                 self._at_once -= 1
@@ -315,7 +314,7 @@ class LocalServer(ABC):
 
 
 def head(status: int, headers: Mapping[str, str]) -> bytes:
-    """Return a status line and headers as they are sent, the empty line included; nothing is added."""
+    """Return a status line and headers as bytes, including the empty line."""
     lines = [
         f"HTTP/1.1 {status} {responses.get(status, '')}",
         *(f"{name}: {value}" for name, value in headers.items()),
@@ -324,7 +323,7 @@ def head(status: int, headers: Mapping[str, str]) -> bytes:
 
 
 def _requests(stream: BinaryIO, connection: socket.socket) -> Iterator[Received]:
-    """Yield the requests of a connection until it ends, or until one is not HTTP."""
+    """Yield the requests of a connection until it ends or one is not valid HTTP."""
     while line := stream.readline():
         try:
             received = _request(line, stream, connection)
@@ -335,7 +334,7 @@ def _requests(stream: BinaryIO, connection: socket.socket) -> Iterator[Received]
 
 
 def _request(line: bytes, stream: BinaryIO, connection: socket.socket) -> Received:
-    """Read a request whose first line was read already; `ValueError` if it is not HTTP."""
+    """Read a request after its first line; raise `ValueError` if it is not valid HTTP."""
     method, path, _ = line.decode("latin-1").split()
     headers = _headers(stream)
     at = time.monotonic()
@@ -367,5 +366,5 @@ def _chunks(stream: BinaryIO) -> Iterator[bytes]:
 def _exactly(stream: BinaryIO, size: int) -> bytes:
     data = stream.read(size)
     if len(data) < size:
-        raise ConnectionResetError("The request ends before its end.")
+        raise ConnectionResetError("The request is incomplete.")
     return data

@@ -1,6 +1,6 @@
-"""What can go wrong with any HTTP server, ready to be handed to `LocalServer.fail`.
+"""Errors that any HTTP server can have, for `LocalServer.fail`.
 
-A fault is anything with a method `meet(exchange)`; `Reply`, with whatever status, is the commonest one.
+A fault is any object with a method `apply(exchange)`. `Reply`, with any status, is the most common one.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ _BLOCK = bytes(1 << 20)
 
 @attrs.frozen
 class Slow:
-    """Nothing is said for a while; it ends at once when the server stops.
+    """The reply is late. The wait ends when the server is stopped.
 
     Attributes:
-        seconds: How long.
-        then: What happens afterwards; by default the request is answered.
+        seconds: The delay.
+        then: The fault after the delay; by default the request is answered.
     """
 
     seconds: float
     then: Fault | None = None
 
-    def meet(self, exchange: Exchange) -> None:
-        """Wait, then go on."""
+    def apply(self, exchange: Exchange) -> None:
+        """Wait, then continue."""
         exchange.wait(self.seconds)
-        (self.then or exchange.answer()).meet(exchange)
+        (self.then or exchange.answer()).apply(exchange)
 
 
 @attrs.frozen
 class Truncated:
-    """The request is carried out, but only a part of the promised body comes; then the connection is closed.
+    """The request is carried out, but only a part of the body is sent before the connection is closed.
 
     Attributes:
-        share: How much of the body is sent.
-        reply: What is truncated; by default the server's answer.
+        share: The part of the body that is sent.
+        reply: The reply to truncate; by default the normal one.
     """
 
     share: float = 0.5
     reply: Reply | None = None
 
-    def meet(self, exchange: Exchange) -> None:
-        """Send a part."""
+    def apply(self, exchange: Exchange) -> None:
+        """Send a part of the reply."""
         reply = self.reply or exchange.answer()
         _send_part(exchange, reply, int(len(reply.body) * self.share))
         exchange.drop()
@@ -59,16 +59,16 @@ class Dropped:
     """The connection is lost.
 
     Attributes:
-        after: How many bytes of the answer's body come first. `None`: not even a status, and the request is
-            not carried out.
-        reset: Whether it is torn down (TCP RST), as by a crash, or closed in good order.
+        after: The number of bytes of the body that are sent first. With `None`, not even a status is sent, and the
+            request is not carried out.
+        reset: Whether the connection is reset (TCP RST), as after a crash, or closed.
     """
 
     after: int | None = None
     reset: bool = False
 
-    def meet(self, exchange: Exchange) -> None:
-        """Hang up."""
+    def apply(self, exchange: Exchange) -> None:
+        """End the connection."""
         if self.after is not None:
             _send_part(exchange, exchange.answer(), self.after)
         exchange.drop(reset=self.reset)
@@ -76,33 +76,33 @@ class Dropped:
 
 @attrs.frozen
 class LostReply:
-    """The request is carried out and charged, but the client never learns the result.
+    """The request is carried out and charged, but the client never gets the result.
 
     Attributes:
-        then: What the client sees instead, such as `Reply(504)`; by default a closed connection.
+        then: What the client gets instead, such as `Reply(504)`; by default a closed connection.
     """
 
     then: Fault = Dropped()
 
-    def meet(self, exchange: Exchange) -> None:
-        """Do the work, and keep silent about it."""
+    def apply(self, exchange: Exchange) -> None:
+        """Carry out the request without sending the reply."""
         exchange.answer()
-        self.then.meet(exchange)
+        self.then.apply(exchange)
 
 
 @attrs.frozen
 class HtmlPage:
-    """A page for people, where a client expects JSON or media: a captive portal, or a guard against robots.
+    """An HTML page instead of JSON or media, such as a captive portal or a protection against bots.
 
     Attributes:
-        title: What the page is called.
+        title: The title of the page.
         status: The HTTP status.
     """
 
     title: str = "Just a moment..."
     status: int = 200
 
-    def meet(self, exchange: Exchange) -> None:
+    def apply(self, exchange: Exchange) -> None:
         """Send the page."""
         exchange.send(self.reply())
 
@@ -115,30 +115,30 @@ class HtmlPage:
 
 @attrs.frozen
 class Redirect:
-    """The answer is said to be elsewhere.
+    """The client is redirected.
 
     Attributes:
-        url: Where.
+        url: The new address.
         status: 301, 302, 303, 307 or 308.
     """
 
     url: str
     status: int = 302
 
-    def meet(self, exchange: Exchange) -> None:
-        """Point there."""
+    def apply(self, exchange: Exchange) -> None:
+        """Send the redirect."""
         exchange.send(Reply(self.status, headers={"Location": self.url}))
 
 
 @attrs.frozen
 class Oversized:
-    """A body without end, more or less; it is never in memory as a whole.
+    """A very large body. It is never in memory as a whole.
 
     Attributes:
-        size: How many bytes follow.
-        declared: Whether Content-Length says so beforehand; else the body comes in chunks, as long as it takes.
-        content_type: What it is said to be.
-        start: Its first bytes, such as those by which a kind of file is told; zeros follow.
+        size: The number of bytes.
+        declared: Whether the header Content-Length is sent; otherwise the body is chunked.
+        content_type: The content type in the header.
+        start: The first bytes, for example the signature of a file format; zeros follow.
     """
 
     size: int = 5 << 30
@@ -146,8 +146,8 @@ class Oversized:
     content_type: str = "application/octet-stream"
     start: bytes = b""
 
-    def meet(self, exchange: Exchange) -> None:
-        """Send and send."""
+    def apply(self, exchange: Exchange) -> None:
+        """Send the body."""
         headers = {"Content-Type": self.content_type}
         if self.declared:
             exchange.write(head(200, {**headers, "Content-Length": str(self.size)}))
@@ -169,19 +169,19 @@ class Oversized:
 
 @attrs.frozen
 class GzipBomb:
-    """A small body that a client which decodes it finds to be a thousand times larger.
+    """A small body that becomes a thousand times larger when a client decompresses it.
 
     Attributes:
-        size: What it expands to, in bytes; rounded up to whole MiB.
-        layers: How often it is compressed. Twice, a few KB suffice, for clients that decode more than once.
-        content_type: What it is said to be.
+        size: The decompressed size in bytes, rounded up to whole MiB.
+        layers: How often it is compressed. With two layers a few KB are enough, for clients that decompress twice.
+        content_type: The content type in the header.
     """
 
     size: int = 256 << 20
     layers: int = 1
     content_type: str = "application/json"
 
-    def meet(self, exchange: Exchange) -> None:
+    def apply(self, exchange: Exchange) -> None:
         """Send the compressed body."""
         encodings = ", ".join(["gzip"] * self.layers)
         headers = {"Content-Type": self.content_type, "Content-Encoding": encodings}
@@ -190,7 +190,7 @@ class GzipBomb:
 
 @functools.lru_cache
 def _gzipped_zeros(size: int, layers: int) -> bytes:
-    """Compress zeros without ever having as many: a flushed block depends on none before and can be repeated."""
+    """Compress zeros without having all of them in memory: a flushed block is independent and can be repeated."""
     count = -(-size // len(_BLOCK))
     checksum = 0
     for _ in range(count):
@@ -206,6 +206,6 @@ def _gzipped_zeros(size: int, layers: int) -> bytes:
 
 
 def _send_part(exchange: Exchange, reply: Reply, size: int) -> None:
-    """Send a reply whose head promises the whole body, and so many bytes of it."""
+    """Send a reply with the length of the whole body, but only the first bytes of it."""
     headers = {**reply.headers, "Content-Length": str(len(reply.body))}
     exchange.write(head(reply.status, headers) + reply.body[:size])

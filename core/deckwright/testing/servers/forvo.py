@@ -1,7 +1,7 @@
 """A stand-in for Forvo, the dictionary of recorded pronunciations, and its errors as faults.
 
 Modelled on Forvo's API documentation and on replies that public clients recorded. The status of most errors is
-documented nowhere, so clients should go by the body; where one had to be chosen here, that is said.
+not documented, so clients should use the body; a comment says where one was chosen here.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ def error(message: str, status: int = 400) -> Reply:
 
 
 QUOTA_SPENT = error("Limit/day reached.")
-# What clients of earlier years saw, and what the address of a recording answers when the quota is spent.
+# What older clients got, and what the address of a recording returns when the quota is used up.
 QUOTA_SPENT_200 = error("Limit/day reached.", 200)
-# With this status by our choice.
+# The status is our choice.
 INCORRECT_DOMAIN = error("Calling from incorrect domain.")
 INCORRECT_DOMAIN_200 = error("Calling from incorrect domain.", 200)
-# With this status by our choice.
+# The status is our choice.
 INVALID_VALUE = error("Invalid value")
-# Where some unknown words end, and where a guard against robots sends clients it does not like.
+# The reply for some unknown words, and from a protection against bots.
 FORBIDDEN = HtmlPage("Forbidden", 403)
 NOT_FOUND = HtmlPage("Page not found", 404)
 TOO_MANY_REQUESTS = HtmlPage("Too many requests", 429)
@@ -148,14 +148,14 @@ class ForvoServer(LocalServer):
         port: int = 0,
         latency: float = 0,
     ) -> None:
-        """Prepare a server; nothing listens yet.
+        """Prepare a server; it does not listen yet.
 
         Args:
-            key: The one API key that is taken.
+            key: The only valid API key.
             pronunciations: By word, lists of what `pronunciation` returns; by default those of `spanish`.
             quota: How many requests a day are allowed; `None` for any number.
-            port: Where to listen; 0 for any free one.
-            latency: Seconds that pass before each reply.
+            port: The port; 0 for any free one.
+            latency: Seconds before each reply.
         """
         super().__init__(port=port, latency=latency)
         self.key = key

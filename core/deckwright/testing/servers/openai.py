@@ -1,4 +1,4 @@
-"""A stand-in for the OpenAI API, as far as images go, and its errors as faults.
+"""A stand-in for the image part of the OpenAI API, and its errors as faults.
 
 Modelled on the types and the error handling of OpenAI's own client library for Python, and on the guides to
 rate limits and to deprecations. The library works against it: `OpenAI(base_url=server.base_url, ...)`.
@@ -34,8 +34,8 @@ def rate_limited(retry_after: float | None = 1, *, milliseconds: bool = False) -
     """Return the error for too many requests.
 
     Args:
-        retry_after: Seconds until the next attempt; `None` leaves the client to guess.
-        milliseconds: Say it in the header `retry-after-ms`, in place of `retry-after`.
+        retry_after: Seconds until the next attempt; with `None`, no time is sent.
+        milliseconds: Use the header `retry-after-ms` instead of `retry-after`.
     """
     headers = {
         "x-ratelimit-limit-requests": "5",
@@ -82,7 +82,7 @@ MODELS: dict[str, str | None] = {
 }
 DEFAULT_MODEL = "gpt-image-2.6-flare"
 
-# These take three sizes and no other; later models take any within limits.
+# These accept only three sizes; later models accept any within a range.
 _FIXED_SIZE_MODELS = ("gpt-image-1-mini", "gpt-image-1.5", "chatgpt-image-latest")
 _FIXED_SIZES = ("1024x1024", "1536x1024", "1024x1536")
 _FINEST_MODELS = ("gpt-image-2.5", "gpt-image-2.6")
@@ -131,13 +131,13 @@ class OpenAIServer(LocalServer):
         port: int = 0,
         latency: float = 0,
     ) -> None:
-        """Prepare a server; nothing listens yet.
+        """Prepare a server; it does not listen yet.
 
         Args:
-            key: The one API key that is taken.
+            key: The only valid API key.
             models: By id, the day a model ends, or `None`.
-            port: Where to listen; 0 for any free one.
-            latency: Seconds that pass before each reply.
+            port: The port; 0 for any free one.
+            latency: Seconds before each reply.
         """
         super().__init__(port=port, latency=latency)
         self.key = key
@@ -147,7 +147,7 @@ class OpenAIServer(LocalServer):
 
     @property
     def base_url(self) -> str:
-        """What a provider's setting `base_url` should be."""
+        """The value for the setting `base_url` of a provider."""
         return f"{self.url}/v1"
 
     def respond(self, received: Received) -> Reply:

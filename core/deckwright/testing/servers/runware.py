@@ -36,10 +36,10 @@ def error(code: str, message: str = "", task: Task | None = None, **details: Any
     """Return one entry of the list `errors`.
 
     Args:
-        code: What went wrong, such as `"invalidPositivePrompt"`.
-        message: The same in words.
-        task: Which task it is about, if one.
-        **details: What else is known: `parameter`, `type`, `min`, `max`, `multiplier`, `allowedValues`.
+        code: The code of the error, such as `"invalidPositivePrompt"`.
+        message: The message.
+        task: The task that failed, if any.
+        **details: Further details: `parameter`, `type`, `min`, `max`, `multiplier`, `allowedValues`.
     """
     about: Task = {name: task[name] for name in ("taskType", "taskUUID") if task and name in task}
     return {"code": code, "message": message or code, **details, **about, "documentation": _DOCUMENTATION}
@@ -47,16 +47,16 @@ def error(code: str, message: str = "", task: Task | None = None, **details: Any
 
 @attrs.frozen
 class TaskErrors:
-    """The tasks of a request fail, each with an error of its own, and are neither run nor charged.
+    """The tasks of a request fail, each with its own error. They are neither run nor charged.
 
     Attributes:
         code: The errors' code.
         status: The HTTP status.
         message: The errors' text.
-        parameter: The parameter at fault.
-        headers: Further headers.
-        spared: So many of the request's first tasks are carried out all the same. If there are any, the status
-            is 200 and the reply has both `data` and `errors`.
+        parameter: The wrong parameter.
+        headers: Additional headers.
+        spared: The number of tasks at the beginning that are carried out. If there are any, the status is 200
+            and the reply has both `data` and `errors`.
     """
 
     code: str
@@ -66,8 +66,8 @@ class TaskErrors:
     headers: Mapping[str, str] = attrs.field(factory=dict)
     spared: int = 0
 
-    def meet(self, exchange: Exchange) -> None:
-        """Carry out what is spared, and report the rest."""
+    def apply(self, exchange: Exchange) -> None:
+        """Carry out the spared tasks, and report errors for the others."""
         exchange.send(self.reply(exchange))
 
     def reply(self, exchange: Exchange) -> Reply:
@@ -82,9 +82,9 @@ class TaskErrors:
         if not spared:
             return Reply.of_json({"errors": errors}, self.status, self.headers)
         body = json.dumps([*credentials, *spared]).encode()
-        told = json.loads(exchange.server.answer(attrs.evolve(exchange.received, body=body)).body)
-        told["errors"] = [*told.get("errors", []), *errors]
-        return Reply.of_json(told, 200, self.headers)
+        reply = json.loads(exchange.server.answer(attrs.evolve(exchange.received, body=body)).body)
+        reply["errors"] = [*reply.get("errors", []), *errors]
+        return Reply.of_json(reply, 200, self.headers)
 
 
 INVALID_PROMPT = TaskErrors("invalidPositivePrompt", parameter="positivePrompt")
@@ -107,7 +107,7 @@ UNAVAILABLE = TaskErrors("serviceUnavailable", 503)
 TIMEOUT = TaskErrors("timeoutProvider", 504)
 # Of several tasks, the first is carried out and the others are refused.
 PARTIAL_SUCCESS = attrs.evolve(INVALID_PROMPT, spared=1)
-# The tasks are carried out and charged, and the client does not learn the result.
+# The tasks are carried out and charged, but the client does not get the result.
 LOST_REPLY = LostReply()
 LOST_REPLY_504 = LostReply(TIMEOUT)
 
@@ -145,14 +145,14 @@ class RunwareServer(LocalServer):
         port: int = 0,
         latency: float = 0,
     ) -> None:
-        """Prepare a server; nothing listens yet.
+        """Prepare a server; it does not listen yet.
 
         Args:
-            key: The one API key that is taken.
+            key: The only valid API key.
             balance: What there is to spend, in US dollars.
             polls: How often `getResponse` answers "processing" before an asynchronous task is done.
-            port: Where to listen; 0 for any free one.
-            latency: Seconds that pass before each reply.
+            port: The port; 0 for any free one.
+            latency: Seconds before each reply.
         """
         super().__init__(port=port, latency=latency)
         self.key = key
@@ -167,7 +167,7 @@ class RunwareServer(LocalServer):
 
     @property
     def base_url(self) -> str:
-        """What a provider's setting `base_url` should be."""
+        """The value for the setting `base_url` of a provider."""
         return f"{self.url}/v1"
 
     def respond(self, received: Received) -> Reply:
@@ -198,11 +198,11 @@ class RunwareServer(LocalServer):
             except TaskError as failure:
                 status = failure.status
                 errors.append(error(failure.code, failure.message, task, **failure.details))
-        told = {**({"data": data} if data or not errors else {}), **({"errors": errors} if errors else {})}
+        reply = {**({"data": data} if data or not errors else {}), **({"errors": errors} if errors else {})}
         for task in tasks:
             if task.get("taskType") == "imageInference" and not is_dry:
-                self._past[str(task.get("taskUUID"))] = {"request": tasks, "response": told}
-        return Reply.of_json(told, 200 if data else status)
+                self._past[str(task.get("taskUUID"))] = {"request": tasks, "response": reply}
+        return Reply.of_json(reply, 200 if data else status)
 
     def _results(self, task: Task, *, is_dry: bool) -> list[dict[str, Any]]:
         kind = task.get("taskType")

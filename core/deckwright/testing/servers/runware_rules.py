@@ -1,4 +1,4 @@
-"""What the stand-in for Runware takes for a valid task, and what a task costs."""
+"""Which tasks are valid for the stand-in for Runware, and what a task costs."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class TaskError(Exception):
     """One task fails.
 
     Attributes:
-        code: What went wrong, such as `"invalidWidth"`.
-        message: The same in words.
-        status: The HTTP status, if nothing else came of the request.
-        details: What else is known, such as `parameter` and `type`.
+        code: The code of the error, such as `"invalidWidth"`.
+        message: The message.
+        status: The HTTP status, if no task succeeds.
+        details: Further details, such as `parameter` and `type`.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class TaskError(Exception):
 
 @attrs.frozen
 class _Range:
-    """What numbers a parameter may be."""
+    """The numbers that a parameter may have."""
 
     low: float
     high: float
@@ -89,10 +89,10 @@ _RANGES = {
 
 
 def check_uuid(task: Task) -> None:
-    """Check that a task has an id of the right kind.
+    """Check that a task has a valid id.
 
     Raises:
-        TaskError: It has none, or one that is no UUID of version 4.
+        TaskError: It has none, or one that is not a UUID of version 4.
     """
     if "taskUUID" not in task:
         raise _fault("missing", "taskUUID", "is required", {"type": "string"})
@@ -108,7 +108,7 @@ def check_image_task(task: Task) -> None:
     """Check the parameters of an `imageInference` task.
 
     Raises:
-        TaskError: About the first that is missing, not known or wrong.
+        TaskError: For the first that is missing, unknown or wrong.
     """
     for name in _REQUIRED:
         if name not in task:
@@ -131,7 +131,7 @@ def check_image_task(task: Task) -> None:
 
 def price(task: Task) -> float:
     """Return the price of one picture of a valid task, in US dollars."""
-    # A part of it is for the picture as such: four times the pixels cost twice as much.
+    # A part of the price is fixed: four times the pixels cost twice as much.
     area: float = 2 / 3 + task["width"] * task["height"] / (3 * 512**2)
     steps: int = task.get("steps", _DEFAULT_STEPS)
     return round(0.0019 * area * steps / 28, 6)

@@ -1,4 +1,4 @@
-"""Small files that every decoder takes: silence as MP3, and pictures of one colour, of any size, in any format."""
+"""Small valid media files: silence as MP3, and pictures of one colour in any size and format."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FRAMES_A_SECOND = 44_100 / 1152
 
 
 def mp3(title: str = "", seconds: float = 0.5) -> bytes:
-    """Return silence that calls itself `title`, so that two files can be told apart."""
+    """Return silence with the title `title`, so that files can be distinguished."""
     tag = b""
     if title:
         text = b"\x03" + title.encode()
@@ -23,7 +23,7 @@ def mp3(title: str = "", seconds: float = 0.5) -> bytes:
 
 
 def picture(format: str, width: int, height: int, colour: Colour) -> bytes:
-    """Return a picture all of one colour.
+    """Return a picture of one colour.
 
     Args:
         format: `"png"`, `"jpeg"` (which is grey), `"webp"`, `"gif"` or `"svg"`.
@@ -35,13 +35,13 @@ def picture(format: str, width: int, height: int, colour: Colour) -> bytes:
 
 
 def colour_of(text: str) -> Colour:
-    """Return a colour for a text: always the same, and hardly ever that of another text."""
+    """Return a colour for a text: always the same, and almost always another one for another text."""
     red, green, blue, _ = struct.pack(">I", zlib.crc32(text.encode()))
     return red, green, blue
 
 
 def _synchsafe(size: int) -> bytes:
-    """Write a size in seven bits a byte, as ID3 does lest it look like the start of a frame."""
+    """Write a size with seven bits per byte, as ID3 does so that it never looks like the start of a frame."""
     return bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0))
 
 

@@ -802,7 +802,7 @@ class Echo:
         self.status = status
         self.as_json = as_json
 
-    def meet(self, exchange: Exchange) -> None:
+    def apply(self, exchange: Exchange) -> None:
         said = f"No such thing: {exchange.received.path} {unquote(exchange.received.path)}"
         exchange.send(forvo.error(said, self.status) if self.as_json else HtmlPage(said, self.status).reply())
 

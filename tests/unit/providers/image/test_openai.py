@@ -907,7 +907,7 @@ class Kept:
 
     reply: Reply
 
-    def meet(self, exchange: Exchange) -> None:
+    def apply(self, exchange: Exchange) -> None:
         self.reply = exchange.answer()
         exchange.send(self.reply)
 
@@ -995,7 +995,7 @@ class Echo:
         self.status = status
         self.as_json = as_json
 
-    def meet(self, exchange: Exchange) -> None:
+    def apply(self, exchange: Exchange) -> None:
         said = f"No such thing: {exchange.received.headers['authorization']}"
         page, error = HtmlPage(said, self.status).reply(), openai.error(self.status, "odd", said)
         exchange.send(error if self.as_json else page)

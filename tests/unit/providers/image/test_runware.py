@@ -615,7 +615,7 @@ class Told:
     def __init__(self, facts: dict[str, Any]) -> None:
         self.facts = facts
 
-    def meet(self, exchange: Exchange) -> None:
+    def apply(self, exchange: Exchange) -> None:
         tasks = exchange.received.json()
         exchange.send(
             Reply.of_json({"data": [{"taskUUID": task["taskUUID"], **self.facts} for task in tasks]})
@@ -628,7 +628,7 @@ class Shuffled:
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
-    def meet(self, exchange: Exchange) -> None:
+    def apply(self, exchange: Exchange) -> None:
         told = json.loads(exchange.answer().body)
         random.Random(self.seed).shuffle(told["data"])
         exchange.send(Reply.of_json(told))
@@ -637,7 +637,7 @@ class Shuffled:
 class PartlyDone:
     """The first task is carried out, the others are not; the client hears of neither."""
 
-    def meet(self, exchange: Exchange) -> None:
+    def apply(self, exchange: Exchange) -> None:
         runware.PARTIAL_SUCCESS.reply(exchange)
         exchange.drop()
 
@@ -648,7 +648,7 @@ class Only:
     def __init__(self, count: int) -> None:
         self.count = count
 
-    def meet(self, exchange: Exchange) -> None:
+    def apply(self, exchange: Exchange) -> None:
         data = json.loads(exchange.answer().body)["data"][: self.count]
         for item in data:
             pictures = item["response"]["data"]
@@ -671,7 +671,7 @@ class Mixed:
         self.headers = headers
         self.is_named = is_named
 
-    def meet(self, exchange: Exchange) -> None:
+    def apply(self, exchange: Exchange) -> None:
         tasks = exchange.received.json()
         pairs = list(zip(tasks, self.codes, strict=True))
         done = [task for task, code in pairs if code is None or code.startswith("timeout")]
@@ -1406,11 +1406,11 @@ class Echo:
         self.status = status
         self.of_tasks = of_tasks
 
-    def meet(self, exchange: Exchange) -> None:
+    def apply(self, exchange: Exchange) -> None:
         said = f"No such thing: {exchange.received.headers.get('authorization')}"
         page = HtmlPage(said, self.status)
         fault = TaskErrors("oddity", self.status, said, said) if self.of_tasks else page
-        fault.meet(exchange)
+        fault.apply(exchange)
 
 
 class TestSecrecy:

@@ -1318,7 +1318,7 @@ class TestSecrets:
         ):
             server.fail(fault, times=2)
             told.append(failure(provider.sync_deck(deck)))
-            server.heal()
+            server.clear_faults()
         server.refuse("updateNoteFields", f"{key}!")
         failed = connect(server, api_key=key, update_existing=True).sync_deck(translated(deck, "tomcat"))
         told += [failure(failed), str(failed.metadata)]

@@ -50,7 +50,7 @@ LONG = 30.0  # seconds, which no test should take
 class Drip:
     """A reply that comes byte by byte."""
 
-    def meet(self, exchange: Exchange) -> None:
+    def apply(self, exchange: Exchange) -> None:
         exchange.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
         for _ in range(1000):
             exchange.write(b"x")
@@ -63,7 +63,7 @@ class Noticed:
     def __init__(self) -> None:
         self.begun = threading.Event()
 
-    def meet(self, exchange: Exchange) -> None:
+    def apply(self, exchange: Exchange) -> None:
         self.begun.set()
         exchange.wait(LONG)
 

@@ -56,7 +56,7 @@ class Watched:
         self.folder = folder
         self.seen: list[str] = []
 
-    def meet(self, exchange: Exchange) -> None:
+    def apply(self, exchange: Exchange) -> None:
         half = len(SOUND) // 2
         exchange.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(SOUND) + SOUND[:half])
         for _ in range(1000):

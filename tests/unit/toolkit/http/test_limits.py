@@ -24,14 +24,14 @@ class Counted:
         self.now = self.most = 0
         self._lock = threading.Lock()
 
-    def meet(self, exchange: Exchange) -> None:
+    def apply(self, exchange: Exchange) -> None:
         with self._lock:
             self.now += 1
             self.most = max(self.most, self.now)
         exchange.wait(0.03)
         with self._lock:
             self.now -= 1
-        exchange.answer().meet(exchange)
+        exchange.answer().apply(exchange)
 
 
 class TestRate:
