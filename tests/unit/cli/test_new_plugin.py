@@ -134,7 +134,7 @@ def test_a_name_that_no_file_could_have_is_refused(run: Run, folder: Path, optio
     done = run("new-plugin", "b" * 300, "--type", "audio", *options)
     assert (done.code, done.out) == (2, "")
     assert "it is 300 characters long" in done.err
-    assert "no more than 100" in done.err
+    assert "at most 100" in done.err
     assert set(folder.iterdir()) == before
 
 
