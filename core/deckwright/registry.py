@@ -146,9 +146,7 @@ class ProviderRegistry(SpecifiedMethods):
         """Make one provider from its settings as they are written, and register it."""
         key, name = InstanceKey(type, instance), written["type"]
         settings = config.resolved(written)
-        known = self.plugins.known_settings(type, name)
-        if known is not None and not known.issuperset(settings):
-            self._warn_of_unknown(type, name, instance, settings)
+        self._warn_of_unknown(type, name, instance, settings)
         provider = self._create_media_provider(type, name, settings)
         self._assignments[key] = tuple(settings["pipelines"])
         self._register_provider_by_type(type, instance, provider)
@@ -403,8 +401,10 @@ class ProviderRegistry(SpecifiedMethods):
         return self.config
 
     def _warn_of_unknown(self, type: str, name: str, instance: str, settings: Mapping[str, Any]) -> None:
+        known = self.plugins.known_settings(type, name)
+        if known is None or known.issuperset(settings):
+            return
         config = self._config_or_found()
-        known = self.plugins.known_settings(type, name) or frozenset()
         for key in settings:
             section = origin(config, type, instance, name, key) if key not in known else ""
             # [apis.base] may hold what only other providers need.

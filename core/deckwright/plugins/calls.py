@@ -14,7 +14,6 @@ from deckwright.plugins.records import PluginRecord, PluginReporter
 from deckwright.plugins.timeouts import PluginTimeoutError, call_with_timeout
 
 T = TypeVar("T")
-Make = Callable[[str, str, "dict[str, Any]"], Any]
 
 _OBSERVING_HOOKS = ("provider_registered", "provider_failed", "media_generated")
 
@@ -50,11 +49,11 @@ class PluginCalls:
         for implementation in sorted(found, key=lambda one: (-rank_of(one), order[one.plugin_name])):
             yield self._records[implementation.plugin_name], implementation
 
-    def makers(self) -> Iterator[tuple[PluginRecord, int, Make]]:
-        """Yield each plugin's `register_media_provider` with its rank, as a function of (type, name, config)."""
+    def makers(self) -> Iterator[tuple[PluginRecord, int, Callable[..., Any]]]:
+        """Yield each plugin's `register_media_provider`, which is called by keyword, with its rank."""
         hook = "register_media_provider"
         for plugin, implementation in self.implementations(hook):
-            yield plugin, rank_of(implementation), self.guarded(plugin, hook, _as_make(implementation))
+            yield plugin, rank_of(implementation), self.guarded(plugin, hook, _by_keyword(implementation))
 
     def answers(self, hook: str, kind: type[T]) -> Iterator[tuple[PluginRecord, int, T]]:
         """Yield each record that the plugins return from a hook that returns several, with the hook's rank."""
@@ -108,22 +107,7 @@ def rank_of(implementation: pluggy.HookImpl) -> int:
     return int(implementation.tryfirst) - int(implementation.trylast)
 
 
-def _arguments(implementation: pluggy.HookImpl) -> tuple[str, ...]:
-    return (*implementation.argnames, *implementation.kwargnames)
-
-
 def _by_keyword(implementation: pluggy.HookImpl) -> Callable[..., Any]:
-    function, names = implementation.function, _arguments(implementation)
-    return lambda **given: function(*[given[name] for name in names])
-
-
-def _as_make(implementation: pluggy.HookImpl) -> Make:
-    if _arguments(implementation) == ("type", "name", "config"):
-        make: Make = implementation.function
-        return make
-    call = _by_keyword(implementation)
-
-    def make_by_keyword(type: str, name: str, config: dict[str, Any]) -> Any:
-        return call(type=type, name=name, config=config)
-
-    return make_by_keyword
+    """Return the implementation as a function of all of the hook's parameters, by keyword."""
+    names = (*implementation.argnames, *implementation.kwargnames)
+    return lambda **given: implementation.function(*[given[name] for name in names])

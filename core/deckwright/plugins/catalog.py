@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
@@ -11,7 +11,7 @@ import attrs
 from deckwright.config.settings import did_you_mean
 from deckwright.errors import ProviderConflictError
 from deckwright.hooks import ProviderInfo, ProviderType
-from deckwright.plugins.calls import Make, PluginCalls
+from deckwright.plugins.calls import PluginCalls
 from deckwright.plugins.records import PluginRecord, PluginReporter
 
 
@@ -40,7 +40,7 @@ class Offer(_Claim):
     """A provider that a plugin offers, with the plugin's function that makes it."""
 
     info: ProviderInfo
-    make: Make
+    make: Callable[..., Any]  # called with type, name and config, by keyword
 
 
 @attrs.frozen
@@ -126,7 +126,9 @@ class Catalog:
             except ProviderConflictError as conflict:
                 self.conflicting_types[name] = conflict
 
-    def _collect_offers(self, calls: PluginCalls, makers: dict[str, tuple[Any, int, Make]]) -> None:
+    def _collect_offers(
+        self, calls: PluginCalls, makers: dict[str, tuple[Any, int, Callable[..., Any]]]
+    ) -> None:
         for plugin, _, info in calls.answers("describe_media_providers", ProviderInfo):
             if info.type in self.conflicting_types:
                 continue

@@ -71,7 +71,6 @@ class Plugins:
         self._calls = PluginCalls(loaded, timeout, self._reporter)
         self._catalog = Catalog(self._calls, settings.prefer, self._reporter)
         self._makers: dict[ProviderKey, Offer] = {}
-        self._known_settings: dict[ProviderKey, frozenset[str] | None] = {}
 
     @classmethod
     def from_config(
@@ -122,12 +121,8 @@ class Plugins:
 
     def known_settings(self, type: str, name: str) -> frozenset[str] | None:
         """Return the keys that an instance of this provider may have; None when any may be right."""
-        key = ProviderKey(type, name)
-        if key not in self._known_settings:
-            info = self.info(type, name)
-            config_class = info.config_class if info else None
-            self._known_settings[key] = setting_names(config_class) | REGISTRY_KEYS if config_class else None
-        return self._known_settings[key]
+        info = self.info(type, name)
+        return setting_names(info.config_class) | REGISTRY_KEYS if info and info.config_class else None
 
     def owner(self, type: str, name: str) -> PluginRecord | None:
         """Return the plugin that makes this provider, as far as that is known; None otherwise."""
@@ -214,7 +209,7 @@ class Plugins:
             self._require_type(type)
             maker, provider = self._find_maker(key, config)
         if provider is None:
-            provider = maker.make(type, name, config)
+            provider = maker.make(type=type, name=name, config=config)
         return self._checked(provider, maker.plugin, key, config)
 
     def _require_type(self, type: str) -> None:
@@ -250,7 +245,7 @@ class Plugins:
     def _try(self, asked: Offer, key: ProviderKey, config: dict[str, Any]) -> _Trial:
         offer = attrs.evolve(asked, info=ProviderInfo(*key))
         try:
-            return _Trial(offer, provider=offer.make(*key, dict(config)))
+            return _Trial(offer, provider=offer.make(type=key.type, name=key.name, config=dict(config)))
         except CATCHABLE as error:  # the provider may belong to another plugin
             return _Trial(offer, error=error)
 
