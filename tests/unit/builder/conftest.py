@@ -22,7 +22,7 @@ from deckwright import (
 
 
 class FakeTarget(SyncProvider):
-    """A place for decks to go to that keeps the last one, with the content of its media."""
+    """A target that keeps the last deck, with the content of its media."""
 
     deck: Deck
     files: dict[str, bytes]
@@ -31,7 +31,7 @@ class FakeTarget(SyncProvider):
         return True
 
     def _sync_cards_impl(self, cards: list[dict[str, Any]]) -> SyncResult:
-        raise AssertionError("a target takes whole decks")
+        raise AssertionError("this target takes whole decks")
 
     def sync_deck(self, deck: Deck) -> SyncResult:
         self.deck = deck
@@ -39,8 +39,8 @@ class FakeTarget(SyncProvider):
         return SyncResult(True, len(deck.notes))
 
 
-class Maker(MediaProvider):
-    """Delivers what a function makes of the request: bytes, or a result, or an error raised."""
+class FakeProvider(MediaProvider):
+    """Delivers what a function makes of the request: bytes, or a result, or an error that it raises."""
 
     supported_types = ("audio", "image")
 
@@ -59,8 +59,8 @@ class Maker(MediaProvider):
         return MediaResult(True, request.output_path)
 
 
-class Given:
-    """A plugin that hands out the providers that it was given."""
+class FakePlugin:
+    """A plugin with the providers that a test gave it."""
 
     def __init__(self, providers: Mapping[tuple[str, str], Any]) -> None:
         self.providers = providers
@@ -104,7 +104,7 @@ def build() -> Callable[..., Built]:
             "image": image or {},
             "sync": {"target": target},
         }
-        plugin = Given(
+        plugin = FakePlugin(
             {(type, name): provider for type, named in given.items() for name, provider in named.items()}
         )
         providers = {type: {name: {"pipelines": ["*"]} for name in named} for type, named in given.items()}
@@ -117,11 +117,11 @@ def build() -> Callable[..., Built]:
 
 
 @pytest.fixture
-def maker() -> type[Maker]:
-    return Maker
+def fake_provider() -> type[FakeProvider]:
+    return FakeProvider
 
 
 @pytest.fixture
 def builder(tmp_path: Path, store: Path) -> DeckBuilder:
-    """Builds with providers whose results are kept, since their plugin is a file."""
+    """Builds with providers whose results are cached, since their plugin is a file."""
     return DeckBuilder(tmp_path, store)

@@ -80,11 +80,13 @@ class TestWhichLanguageAWordHas:
     """The word's own is nearest, then what was asked for, then the configuration's, then the file name's."""
 
     @pytest.fixture
-    def spoken(self, build: Callable[..., Any], maker: Any, tmp_path: Path) -> Callable[..., list[str]]:
+    def spoken(
+        self, build: Callable[..., Any], fake_provider: Any, tmp_path: Path
+    ) -> Callable[..., list[str]]:
         def spoken(*rows: str, **options: Any) -> list[str]:
             path = tmp_path / "german.csv"
             path.write_text("\n".join(["word,language", *rows]), encoding="utf-8")
-            voice = maker(lambda request: b"ID3 sound")
+            voice = fake_provider(lambda request: b"ID3 sound")
             build(path, audio={"voice": voice}, **options)
             return [request.params["language"] for request in voice.requests]
 
