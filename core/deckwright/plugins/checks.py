@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import pluggy
@@ -21,6 +22,11 @@ from deckwright.errors import PluginError
 class _Manager(pluggy.PluginManager):
     def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
         try:
+            # pluggy looks at every name in a module with `inspect`, which takes most of the time of making a registry.
+            if isinstance(plugin, ModuleType) and not isinstance(
+                vars(plugin).get(name), FunctionType | MethodType
+            ):
+                return None
             return super().parse_hookimpl_opts(plugin, name)
         except Exception:  # noqa: BLE001 - what a module imports may raise at any look; a hook is a plain function
             return None
