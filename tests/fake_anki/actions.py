@@ -1,7 +1,7 @@
-"""What the add-on AnkiConnect does within Anki: its envelope and its actions, with what each does unexpectedly.
+"""The envelope and the actions of the add-on AnkiConnect, including their unexpected behaviour.
 
-As measured with Anki 26.09.3 and the add-on's releases 25.11.9 and 23.10.29. Whatever is refused is raised, as an
-exception of any class: its text is all that a client gets to see, just as with the add-on itself.
+Everything is as measured with Anki 26.09.3 and the add-on's releases 25.11.9 and 23.10.29. Errors are raised as
+exceptions of any class, because a client only gets their text, as with the add-on itself.
 """
 
 # ruff: noqa: N802, N803 - the names of actions and of their parameters are those of the protocol.
@@ -33,14 +33,14 @@ from fake_anki.memory import CSS
 Json = Any
 AddOnVersion = Literal["25.11.9", "23.10.29"]
 
-# In the newer release, this one of so many added cards ends up in the wrong deck while the browser is open:
-# more than the 8 of 4,000 that were counted, so that a small test meets it.
+# With the newer release, every fifth added card goes into the wrong deck while the browser is open. In reality it is
+# 8 of 4,000, but small tests must see it too.
 MISFILED = 5
 
 
 @attrs.frozen
 class Costs:
-    """How long Anki is busy, in seconds. By default nothing takes time; see `MEASURED`.
+    """How long Anki is busy, in seconds. By default nothing takes time; `MEASURED` has the real durations.
 
     Attributes:
         body: A request's body of one megabyte (10^6 bytes); twice as large costs four times as much.
@@ -57,8 +57,8 @@ MEASURED = Costs(body=0.43, note=0.014, imported=0.0015)
 
 
 @attrs.frozen
-class Asked:
-    """An action that a client asked for, alone or within `multi`."""
+class ActionCall:
+    """An action that a client called, alone or within `multi`."""
 
     action: str
     params: Mapping[str, Any]
@@ -66,20 +66,20 @@ class Asked:
 
 @attrs.define
 class Anki:
-    """A running Anki with the add-on, as far as actions see and change it. All of it may be set at any time.
+    """The state of a running Anki with the add-on. All of it may be set at any time.
 
     Attributes:
         collection: The collection of the profile.
         version: The release of the add-on.
-        key: The key that a client must give; `None` for none.
-        browser_open: Whether the window "Browse" is open, which makes the newer release misfile cards.
+        key: The key that clients must send; `None` for none.
+        browser_open: Whether the window "Browse" is open; then the newer release puts cards into the wrong deck.
         profile: The name of the profile.
         profiles: The names of all profiles.
         profile_open: Whether the profile is loaded; without it there is no collection.
-        load_takes: How many actions still find no collection after `loadProfile`, which does not wait for it.
-        loading: How many of these are still to come.
-        logged_in: Whether there is an account to synchronise with.
-        protocol: The version of the protocol, as the action `version` gives it.
+        load_takes: How many actions find no collection after `loadProfile`, which does not wait for it.
+        loading: How many of these are left.
+        logged_in: Whether the user is logged in to AnkiWeb.
+        protocol: The version of the protocol that the action `version` returns.
         costs: How long things take.
     """
 
@@ -106,23 +106,23 @@ class Envelope:
     """Turns requests into replies: keys, versions, errors and `multi`.
 
     Attributes:
-        asked: All actions that got as far as being looked up, in order.
+        calls: All actions that were looked up, in order.
     """
 
     def __init__(self, anki: Anki, spend: Callable[[float], object]) -> None:
-        """Answer for a running Anki.
+        """Make the envelope of a running Anki.
 
         Args:
             anki: Its state.
-            spend: Lets so many seconds pass.
+            spend: Waits for a number of seconds.
         """
-        self.asked: list[Asked] = []
+        self.calls: list[ActionCall] = []
         self._anki = anki
         self._actions = AnkiConnect(anki, spend, self.reply)
         self._refusals: list[tuple[str, str]] = []
 
     def refuse(self, action: str, error: str, times: int = 1) -> None:
-        """Have an action fail with an error, alone or within `multi`."""
+        """Make an action fail with an error, alone or within `multi`."""
         self._refusals += [(action, error)] * times
 
     def reply(self, request: Json) -> Json:
@@ -133,14 +133,14 @@ class Envelope:
             result = self._do(request["action"], request.get("params", {}), request.get("key"))
         except Exception as error:
             return {"result": None, "error": str(error)}
-        # Up to version 4 there was no envelope around a result, and no version at all means 4.
+        # Up to version 4 there is no envelope around a result. No version means 4.
         return result if version <= 4 else {"result": result, "error": None}
 
     def _do(self, action: str, params: dict[str, Any], key: str | None) -> Json:
-        # Equal, and not just "known": a key is wrong, too, where none is set.
+        # Any key is wrong if none is set.
         if key != self._anki.key and action != "requestPermission":
             raise AnkiError("valid api key must be provided")
-        self.asked.append(Asked(action, params))
+        self.calls.append(ActionCall(action, params))
         for refusal in self._refusals:
             if refusal[0] == action:
                 self._refusals.remove(refusal)
@@ -162,15 +162,15 @@ def _check(request: Json) -> None:
         raise AnkiError(f"{request!r} is not of type 'object'")
     if "action" not in request:
         raise AnkiError("'action' is a required property")
-    for name, kind, told in kinds:
+    for name, kind, label in kinds:
         if name in request and not isinstance(request[name], kind):
-            raise AnkiError(f"{request[name]!r} is not of type '{told}'")
+            raise AnkiError(f"{request[name]!r} is not of type '{label}'")
 
 
 class AnkiConnect:
     """The actions: every public method is one, and its parameters are those of the protocol.
 
-    The class bears the add-on's name because Python puts it into the errors about wrong parameters.
+    The class has the name of the add-on, because errors about wrong parameters contain it.
     """
 
     def __init__(self, anki: Anki, spend: Callable[[float], object], reply: Callable[[Json], Json]) -> None:
@@ -505,8 +505,8 @@ class AnkiConnect:
     def removeTags(self, notes: list[int], tags: str) -> None:
         """Take tags from notes."""
         for note in self._notes(notes):
-            kept = [tag for tag in note.tags if tag not in tags.split()]
-            self._collection.change_note(note.id, note.fields, kept)
+            remaining = [tag for tag in note.tags if tag not in tags.split()]
+            self._collection.change_note(note.id, note.fields, remaining)
 
     def deleteNotes(self, notes: list[int]) -> None:
         """Remove notes with their cards."""

@@ -1,7 +1,6 @@
-"""What an Anki collection is to the server of `fake_anki.server`: the interface, and its values.
+"""The interface of a collection for `fake_anki.server`.
 
-Two things keep a collection: `fake_anki.memory.MemoryCollection`, and, in this project's
-own tests, the real Anki.
+There are two: `fake_anki.memory.MemoryCollection`, and the real Anki in `fake_anki.real_collection`.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ if TYPE_CHECKING:
 
 
 class AnkiError(Exception):
-    """What Anki or the add-on objects to; the message is what a client is told."""
+    """An error of Anki or the add-on, with its message."""
 
 
 @attrs.frozen
 class AnkiCard:
-    """A card: which note it belongs to, which of the note type's templates it shows, and the deck it lies in."""
+    """A card: its note, the number of its template, and its deck."""
 
     id: int
     note: int
@@ -38,11 +37,11 @@ class AnkiCard:
 
 @attrs.frozen
 class AnkiNote:
-    """A note that is in the collection.
+    """A note in the collection.
 
     Attributes:
         id: Its number.
-        guid: What an import knows it by.
+        guid: The id by which an import recognises it.
         note_type: The name of its note type.
         fields: The content of every field, in order.
         tags: Its tags, sorted.
@@ -65,7 +64,7 @@ class AnkiNote:
 
 
 class NoteCheck(enum.IntEnum):
-    """What Anki thinks of a note before it is added, with Anki's own numbers."""
+    """The result of Anki's check of a note before it is added, with Anki's own numbers."""
 
     GOOD = 0
     EMPTY = 1
@@ -74,20 +73,19 @@ class NoteCheck(enum.IntEnum):
 
 
 class AnkiCollection(ABC):
-    """Notes, note types, decks and media, with a folder on this disk for the media.
+    """Notes, note types, decks and media, with a folder for the media files.
 
-    Whatever goes wrong is raised as an exception whose text is what Anki says. Numbers that are unknown give
-    `None` or are passed by.
+    Errors are raised as exceptions with the message of Anki. Unknown ids give `None` or are ignored.
     """
 
     @property
     @abstractmethod
     def media_folder(self) -> Path:
-        """The folder of the media files; a file that is put there is in the collection."""
+        """The folder of the media files; a file that is added there is in the collection."""
 
     @abstractmethod
     def close(self) -> None:
-        """Remove what this collection keeps on the disk, or let go of it."""
+        """Close the collection and remove its files."""
 
     @abstractmethod
     def decks(self) -> dict[str, int]:
@@ -95,7 +93,7 @@ class AnkiCollection(ABC):
 
     @abstractmethod
     def add_deck(self, name: str) -> int:
-        """Make a deck, and those it lies in, unless they are there; return its number."""
+        """Make a deck and its parents unless they exist; return its id."""
 
     @abstractmethod
     def note_types(self) -> dict[str, NoteType]:
@@ -109,19 +107,19 @@ class AnkiCollection(ABC):
 
     @abstractmethod
     def change_note_type(self, name: str, templates: Sequence[CardTemplate], css: str) -> None:
-        """Give the templates that are there, in their order, new sides; and all of them a style."""
+        """Change the sides of the templates, in order, and the style."""
 
     @abstractmethod
     def check_note(self, note_type: str, fields: Mapping[str, str]) -> NoteCheck:
-        """Say what is wrong with a note that is not added yet, within its note type."""
+        """Check a note before it is added; duplicates are searched within its note type."""
 
     @abstractmethod
     def same_first_field(self, text: str, note_type: str | None = None) -> list[int]:
-        """Return the notes whose first field shows this text, of one note type or of any."""
+        """Return the notes whose first field shows this text, of one note type or of all."""
 
     @abstractmethod
     def add_note(self, note_type: str, fields: Mapping[str, str], tags: Iterable[str], deck: str) -> int:
-        """Add a note with its cards, whatever `check_note` says of it; return its number."""
+        """Add a note with its cards, without checking it; return its id."""
 
     @abstractmethod
     def note(self, note_id: int) -> AnkiNote | None:
@@ -129,7 +127,7 @@ class AnkiCollection(ABC):
 
     @abstractmethod
     def change_note(self, note_id: int, fields: Mapping[str, str], tags: Iterable[str]) -> None:
-        """Give a note that is there other fields, all of them, and other tags; cards that it lacks are made."""
+        """Replace all fields and tags of a note, and add the cards that are missing."""
 
     @abstractmethod
     def remove_notes(self, note_ids: Iterable[int]) -> None:
@@ -137,11 +135,11 @@ class AnkiCollection(ABC):
 
     @abstractmethod
     def find_notes(self, query: str) -> list[int]:
-        """Return the notes that a search finds, in the order of their numbers; all for an empty one."""
+        """Return the notes that a search finds, in the order of their ids; all for an empty one."""
 
     @abstractmethod
     def find_cards(self, query: str) -> list[int]:
-        """Return the cards that a search finds, in the order of their numbers; all for an empty one."""
+        """Return the cards that a search finds, in the order of their ids; all for an empty one."""
 
     @abstractmethod
     def card(self, card_id: int) -> AnkiCard | None:
@@ -149,26 +147,26 @@ class AnkiCollection(ABC):
 
     @abstractmethod
     def move_cards(self, card_ids: Iterable[int], deck: str) -> None:
-        """Lay cards into a deck that is there."""
+        """Move cards to an existing deck."""
 
     @abstractmethod
     def store_media(self, name: str, data: bytes) -> str:
-        """Keep a media file; return the name that it got."""
+        """Store a media file; return its name, which may be changed."""
 
     @abstractmethod
     def trash_media(self, name: str) -> None:
-        """Remove the media file of exactly this name, if there is one."""
+        """Remove the media file with exactly this name, if it exists."""
 
     @abstractmethod
     def import_package(self, path: Path) -> int:
-        """Import an `.apkg`; return how many notes and media files are in it."""
+        """Import an `.apkg`; return its number of notes and media files."""
 
     @abstractmethod
     def export_package(self, deck: str, path: Path) -> None:
-        """Write a deck that is there, with those that lie in it, to an `.apkg`."""
+        """Write an existing deck with its subdecks to an `.apkg`."""
 
     def notes(self) -> list[AnkiNote]:
-        """Return all notes, in the order of their numbers."""
+        """Return all notes, in the order of their ids."""
         return [note for note_id in self.find_notes("") if (note := self.note(note_id))]
 
     def media(self) -> dict[str, bytes]:
@@ -176,7 +174,7 @@ class AnkiCollection(ABC):
         return {file.name: file.read_bytes() for file in sorted(self.media_folder.iterdir())}
 
     def deck_called(self, name: str) -> str | None:
-        """Return the name of a deck as it was first written; to Anki, case makes no difference."""
+        """Return the name of a deck as it was first written; Anki ignores case."""
         return next((deck for deck in self.decks() if deck.casefold() == name.casefold()), None)
 
     def __enter__(self) -> Self:
@@ -187,9 +185,9 @@ class AnkiCollection(ABC):
 
 
 def shown(field: str) -> str:
-    """Return what is to be seen of a field: without tags, but with the names of the pictures.
+    """Return the visible text of a field, with the names of its pictures.
 
-    By this Anki tells whether two first fields are the same.
+    Anki compares first fields by it.
     """
     named = re.sub(r"""(?is)<img[^>]+src\s*=\s*["']?([^"'>\s]+)[^>]*>""", r" \1 ", field)
     bare = re.sub(r"(?is)<!--.*?-->|<style.*?</style>|<script.*?</script>|<[^>]*>", "", named)

@@ -1,6 +1,6 @@
-"""An Anki collection kept in memory, as the real Anki would keep it; media lie in a folder of their own.
+"""An Anki collection in memory that behaves like one of the real Anki, with a folder for its media.
 
-What it does not have: scheduling, fields added to or taken from a note type, and most of the search language
+It has no scheduling, cannot add or remove fields of a note type, and knows only a part of the search language
 (see `fake_anki.search`).
 """
 

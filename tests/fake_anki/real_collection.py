@@ -1,6 +1,6 @@
-"""The real Anki's collection behind the interface of the test server, so that the server can run on either.
+"""A collection of the real Anki with the interface of `fake_anki.collection`.
 
-The package anki is AGPL: it is used by these tests alone.
+The package anki is AGPL; only these tests use it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The part of Anki's search language that a client needs to find what it made.
+"""The part of Anki's search language that clients need.
 
-`deck:X`, `note:X`, `tag:X`, `nid:1,2`, `cid:1,2` and `Field:text`, each with or without quotes, any number of
-them after one another: all must hold. `*` stands for anything and `_` for one character. Whatever else there is
-in Anki's language is refused, since to pass it by would find the wrong notes.
+`deck:X`, `note:X`, `tag:X`, `nid:1,2`, `cid:1,2` and `Field:text`, with or without quotes. All of several terms
+must match. `*` stands for any text and `_` for one character. Everything else is refused, because ignoring it would
+find the wrong notes.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ Matcher = Callable[[AnkiNote, AnkiCard], bool]
 _TERM = re.compile(
     r'\s*(?:"((?:\\.|[^"\\])*)"|((?:\\.|[^\s"\\])*)(?:"((?:\\.|[^"\\])*)")?)(?=\s|$)', re.DOTALL
 )
-# Of Anki's own keys these are not understood here; as names of fields they would find nothing, without a word.
+# Keys of Anki that are not supported here. As names of fields, they would silently find nothing.
 _OTHER_KEYS = {"added", "card", "did", "dupe", "edited", "flag", "has-cd", "introduced", "is", "mid", "nc"}
 _OTHER_KEYS |= {"preset", "prop", "rated", "re", "resched", "sc", "w"}
 
 
 def matcher(query: str) -> Matcher:
-    """Return what tells whether a note, by one of its cards, is found.
+    """Return a function that tests whether a search finds a note by one of its cards.
 
     Raises:
-        AnkiError: The search is wrong, or beyond what is understood here.
+        AnkiError: The search is invalid or not supported here.
     """
     matchers = [_term(term) for term in _terms(query)]
     return lambda note, card: all(matches(note, card) for matches in matchers)

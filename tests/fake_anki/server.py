@@ -1,18 +1,18 @@
-"""A server that behaves as the add-on AnkiConnect does in a running Anki, faults of its transport included.
+"""A server that behaves like the add-on AnkiConnect in a running Anki, including the faults of its transport.
 
     with AnkiServer() as server:
         ...  # a client at server.url adds notes
         assert [note.fields["Front"] for note in server.notes()] == ["gato"]
 
-Everything is as measured with Anki 26.09.3 and the add-on's releases 25.11.9 and 23.10.29; the actions are in
-`fake_anki.actions`. What a client does not see at once:
+Everything is as measured with Anki 26.09.3 and the add-on's releases 25.11.9 and 23.10.29. The actions are in
+`fake_anki.actions`. What is not obvious:
 
-* The socket is closed after every reply, without a `Connection: close`: a client that keeps connections and
-  sends a second request on one loses it.
-* Requests are dealt with one after another, at most one in each tick of a clock.
-* A body is what `Content-Length: N` says, with exactly this one space. A chunked body is read as none.
-* A request that is sent in part holds up all others until it is given up.
-* An error has the status 200.
+* The socket is closed after every reply, without `Connection: close`. A client that reuses the connection for a
+  second request loses that request.
+* Requests are handled one after another, at most one in each tick of a clock.
+* The size of a body comes from `Content-Length: N`, with exactly one space. A chunked body is read as empty.
+* An incomplete request blocks all others until it times out.
+* Errors have the status 200.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ import attrs
 from deckwright.providers.deck import NoteType
 from deckwright.testing.servers.base import Exchange, LocalServer, Received, Reply, head
 from fake_anki.actions import (
+    ActionCall,
     AddOnVersion,
     Anki,
-    Asked,
     Costs,
     Envelope,
     Json,
@@ -40,54 +40,54 @@ from fake_anki.collection import AnkiCollection, AnkiNote
 from fake_anki.memory import MemoryCollection
 
 BANNER = b"AnkiConnect v.6"
-# Web pages from here may ask; a client that is no browser sends no Origin at all.
+# Web pages from here are allowed. Clients that are not browsers send no Origin.
 ALLOWED_ORIGIN = "http://localhost"
-# How long a connection stays open after its reply, in seconds: long enough for a client to fall for it.
+# How long a connection stays open after its reply, in seconds: long enough for clients to reuse it.
 _LINGER = 0.025
-# How often a request that is not complete looks whether the server is to stop, in seconds.
+# How often an incomplete request checks whether the server is being stopped, in seconds.
 _LOOK = 0.05
 
 
 @attrs.frozen
 class AnkiRefusal:
-    """A fault: the whole request is answered with an error, as the add-on words it, and nothing is done.
+    """A fault: the whole request is answered with an error of the add-on, and is not carried out.
 
-    To have one action fail, within `multi` too, use `AnkiServer.refuse`.
+    To make a single action fail, also within `multi`, use `AnkiServer.refuse`.
 
     Attributes:
-        error: What it says, such as `"collection is not available"`.
+        error: The message, such as `"collection is not available"`.
     """
 
     error: str
 
     def apply(self, exchange: Exchange) -> None:
-        """Answer so."""
+        """Send the error."""
         exchange.send(Reply.of_json({"result": None, "error": self.error}))
 
 
-def asks_for(action: str) -> Callable[[Received], bool]:
-    """Return what tells the requests for one action, for the `when` of `AnkiServer.fail`."""
+def is_call_of(action: str) -> Callable[[Received], bool]:
+    """Return a function that recognises calls of one action, for the `when` of `AnkiServer.fail`."""
 
-    def asks(received: Received) -> bool:
+    def is_call(received: Received) -> bool:
         try:
             request = received.json()
         except ValueError:
             return False
         return isinstance(request, dict) and request.get("action") == action
 
-    return asks
+    return is_call
 
 
 class AnkiServer(LocalServer):
-    """Anki with the add-on, on a free port of this machine, for as long as a `with` lasts.
+    """Anki with the add-on, on a free port of this computer, for the duration of a `with` block.
 
-    `stop()` is an Anki that is closed: connections are refused. `start()` brings it back at the same address,
-    with the same collection.
+    `stop()` closes Anki: connections are refused. `start()` opens it again at the same address with the same
+    collection.
 
     Attributes:
         anki: The state of Anki, which may be changed at any time: `server.anki.profile_open = False`.
         tick: Seconds from one request to the next.
-        patience: Seconds without a byte after which a request that is not complete is given up.
+        patience: Seconds without data after which an incomplete request times out.
     """
 
     def __init__(
@@ -109,24 +109,24 @@ class AnkiServer(LocalServer):
         patience: float = 5.0,
         port: int = 0,
     ) -> None:
-        """Prepare a server; nothing listens yet.
+        """Prepare a server; it does not listen yet.
 
         Args:
-            collection: The collection; by default a new one in memory, which ends with the `with`.
+            collection: The collection; by default a new one in memory, which is removed at the end.
             version: The release of the add-on.
-            key: The key that a client must give.
+            key: The key that clients must send.
             tick: Seconds from one request to the next.
-            costs: How long Anki is busy; by default no time at all. `MEASURED` is what it really takes.
+            costs: How long Anki is busy; by default not at all. `MEASURED` has the real durations.
             browser_open: Whether the window "Browse" is open: then 25.11.9 puts some cards into the wrong deck.
-            anki_version: As which Anki the collection behaves, if it is made here.
+            anki_version: The version of Anki that a new collection imitates.
             profile: The name of the profile.
             profiles: The names of all profiles, if there are others.
             profile_open: Whether the profile is loaded.
-            load_takes: How many actions still find no collection after `loadProfile`.
-            logged_in: Whether there is an account to synchronise with.
-            protocol: The version of the protocol that the action `version` gives.
-            patience: Seconds without a byte after which a request that is not complete is given up.
-            port: Where to listen; 0 for any free one.
+            load_takes: How many actions find no collection after `loadProfile`.
+            logged_in: Whether the user is logged in to AnkiWeb.
+            protocol: The version of the protocol that the action `version` returns.
+            patience: Seconds without data after which an incomplete request times out.
+            port: The port; 0 for any free one.
         """
         super().__init__(port=port)
         self._owns_collection = collection is None
@@ -151,16 +151,16 @@ class AnkiServer(LocalServer):
 
     @property
     def collection(self) -> AnkiCollection:
-        """The collection, for whatever is not here."""
+        """The collection, for everything else."""
         return self.anki.collection
 
     @property
-    def asked(self) -> list[Asked]:
-        """The actions that were asked for, in order, those within `multi` after it."""
-        return self._envelope.asked
+    def calls(self) -> list[ActionCall]:
+        """The actions that were called, in order, with those within `multi` after it."""
+        return self._envelope.calls
 
     def notes(self) -> list[AnkiNote]:
-        """Return all notes with their fields, tags and cards; each card knows its deck."""
+        """Return all notes with their fields, tags and cards."""
         return self.collection.notes()
 
     def note_types(self) -> dict[str, NoteType]:
@@ -178,11 +178,11 @@ class AnkiServer(LocalServer):
     # What a test does to it
 
     def refuse(self, action: str, error: str, *, times: int = 1) -> None:
-        """Have an action fail with an error, whether it comes alone or within `multi`.
+        """Make an action fail with an error, alone or within `multi`.
 
         Args:
             action: Its name.
-            error: What the add-on says.
+            error: The message of the add-on.
             times: How often.
         """
         self._envelope.refuse(action, error, times)
@@ -199,7 +199,7 @@ class AnkiServer(LocalServer):
     # What the add-on does
 
     def respond(self, received: Received) -> Reply:
-        """Answer as the add-on."""
+        """Answer like the add-on."""
         allowed = received.headers.get("origin", ALLOWED_ORIGIN) == ALLOWED_ORIGIN
         if not allowed:
             return _denial(received)
@@ -212,11 +212,11 @@ class AnkiServer(LocalServer):
         return _reply(self._envelope.reply(request))
 
     def spend(self, seconds: float) -> None:
-        """Be busy for a while, but not once the server stops."""
+        """Be busy for a while, but not after the server was stopped."""
         self.stopping.wait(seconds)
 
     def _accept(self, listener: socket.socket) -> None:
-        """Do everything: connections, requests and replies, one thing after another, as Anki's own thread does."""
+        """Handle connections, requests and replies one after another, as in the single thread of Anki."""
         listener.setblocking(False)
         with selectors.DefaultSelector() as polled:
             polled.register(listener, selectors.EVENT_READ)
@@ -240,7 +240,7 @@ class AnkiServer(LocalServer):
                     self._serve(polled, key)
 
     def _ready(self, polled: selectors.BaseSelector) -> list[selectors.SelectorKey]:
-        """Wait for something to do; meanwhile close the connections that were answered a while ago."""
+        """Wait for something to do, and close the connections that were answered a while ago."""
         left = None
         for key in list(polled.get_map().values()):
             if key.data and key.data.answered_at is not None:
@@ -265,7 +265,7 @@ class AnkiServer(LocalServer):
         _close(polled, key)
 
     def _receive(self, connection: socket.socket) -> Received:
-        """Read one request; until it is there, or given up, nothing else is done."""
+        """Read one request. Nothing else happens until it is complete or times out."""
         data = bytearray()
         while b"\r\n\r\n" not in data:
             data += self._more(connection)
@@ -273,7 +273,7 @@ class AnkiServer(LocalServer):
         at = time.monotonic()
         first, *lines = start.decode("latin-1").split("\r\n")
         method, _, target = first.partition(" ")
-        # A header without a space after its colon is none.
+        # Headers without a space after the colon are ignored.
         headers = {
             name.lower(): value for name, colon, value in (line.partition(": ") for line in lines) if colon
         }
@@ -295,20 +295,20 @@ class AnkiServer(LocalServer):
                     raise
                 continue
             if not data:
-                raise ConnectionResetError("The request ends before its end.")
+                raise ConnectionResetError("The request is incomplete.")
             connection.settimeout(None)
             return data
-        raise ConnectionAbortedError("The server stops.")
+        raise ConnectionAbortedError("The server was stopped.")
 
 
 @attrs.define
 class _Connection:
-    """A connection, and what became of it.
+    """A connection and its state.
 
     Attributes:
         connection: The socket.
         answered_at: When it got its reply, by `time.monotonic()`.
-        expects_more: Whether the client may still be sending what was not read.
+        expects_more: Whether the client may still be sending a body that was not read.
     """
 
     connection: socket.socket
@@ -317,7 +317,7 @@ class _Connection:
 
 
 class _Exchange(Exchange):
-    """One request: that the connection ends after it, the reply does not say."""
+    """One request. The reply does not say that the connection ends after it."""
 
     def __init__(self, server: LocalServer, received: Received, connection: socket.socket) -> None:
         super().__init__(server, received, connection)
@@ -333,8 +333,8 @@ def _reply(value: Json) -> Reply:
 
 
 def _denial(received: Received) -> Reply:
-    """Answer a web page from elsewhere: no, in words where it asks, and else without any."""
-    if not asks_for("requestPermission")(received):
+    """Answer a web page from another origin: permission is denied, other requests get an empty reply."""
+    if not is_call_of("requestPermission")(received):
         return Reply(403)
     result = {"permission": "denied"}
     version = received.json().get("version")
@@ -350,12 +350,12 @@ def _welcome(listener: socket.socket, polled: selectors.BaseSelector) -> None:
 
 
 def _ignore(polled: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
-    """Deal with what comes after a reply: the end, the rest of a request, or another one, which is lost."""
+    """Handle what comes after a reply: the end, the rest of the request, or another one, which is lost."""
     if key.data.expects_more:
         with suppress(OSError):
             if key.data.connection.recv(1 << 16):
                 return
-    # Closed with something unread in it, it is reset.
+    # Closing resets it if there is unread data.
     _close(polled, key)
 
 

@@ -10,9 +10,9 @@ import attrs
 from deckwright.providers.deck import CardTemplate, NoteType
 from fake_anki.collection import AnkiError
 
-# What a template may refer to beside the fields of its note type.
+# What a template may use besides the fields of its note type.
 _SPECIAL = {"FrontSide", "Tags", "Type", "Deck", "Subdeck", "Card", "CardFlag", "CardID"}
-# A field of nothing but these is empty.
+# A field that contains only these is empty.
 _EMPTY = re.compile(r"(?si)\s*(</?(br|div)\s?/?>\s*)*")
 _GAP = re.compile(r"\{\{c(\d+)::")
 
@@ -38,12 +38,12 @@ _Parts = tuple["_Field | _Condition", ...]
 
 
 def has_gap(fields: Mapping[str, str]) -> bool:
-    """Say whether any field has a gap to fill: `{{c1::...}}`."""
+    """Return whether any field has a gap: `{{c1::...}}`."""
     return any(_GAP.search(value) for value in fields.values())
 
 
 def cards_of(note_type: NoteType, fields: Mapping[str, str]) -> list[int]:
-    """Return which templates make a card of a note, by their place; of a cloze note, which gaps."""
+    """Return the numbers of the templates, or for a cloze note of the gaps, that make a card."""
     if note_type.is_cloze:
         clozes = {
             part.name for part in _walk(_parse(note_type.templates[0].front)) if "cloze" in part.filters
@@ -59,11 +59,11 @@ def cards_of(note_type: NoteType, fields: Mapping[str, str]) -> list[int]:
 
 
 def check_templates(name: str, fields: Sequence[str], templates: Sequence[CardTemplate]) -> None:
-    """Make sure that Anki would take these templates.
+    """Check that Anki accepts these templates.
 
     Raises:
-        AnkiError: What Anki says of the first that it would not take: with a `<br>` in it, and with the marks
-            (U+2068, U+2069) that it puts around whatever it quotes.
+        AnkiError: The message of Anki for the first template that it refuses, with a `<br>` and the marks
+            (U+2068, U+2069) that it puts around quoted text.
     """
     fronts: dict[str, int] = {}
     for number, template in enumerate(templates, 1):

@@ -8,7 +8,7 @@ from environments import PLUGINS, ROOT, Environment, build_wheels, new_environme
 
 @pytest.fixture(scope="session")
 def our_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this checkout, in a folder of its own, where others can be told to find it."""
+    """The wheel of this checkout, in a folder of its own, where installers can find it."""
     [wheel] = build_wheels([ROOT], tmp_path_factory.mktemp("wheels"))
     return wheel
 

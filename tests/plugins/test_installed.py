@@ -132,7 +132,7 @@ class TestThoseThatWork:
         checked = json_of(acme.run("deckwright", "check", config, "--json"), code=3)
         assert "meaning.small" in checked["providers"]
         [problem] = checked["problems"]
-        assert "providers.meaning.empty: ValueError: a glossary without words tells nothing" in problem
+        assert "providers.meaning.empty: ValueError: a glossary needs words" in problem
         assert "[plugin acme_meanings (acme-meanings 0.3.0), at " in problem
 
     def test_a_built_in_provider_stays_unless_the_other_is_preferred(self, acme: Environment) -> None:

@@ -36,7 +36,7 @@ def pythons() -> list[str]:
 
 @pytest.mark.parametrize("type", MODULES)
 def test_a_new_package_passes_its_own_tox(type: str, our_wheel: Path, tmp_path: Path) -> None:
-    # What the tox that runs these tests tells its commands is not meant for the next one.
+    # The variables that tox sets for these tests are not meant for the tox that they run.
     environment = {
         key: value
         for key, value in os.environ.items()

@@ -219,7 +219,7 @@ class TestSearch:
 
 
 class TestParts:
-    def test_origins_and_reasons_are_told(self, open_page: OpenPage, spanish: Path, tmp_path: Path) -> None:
+    def test_origins_and_reasons_are_shown(self, open_page: OpenPage, spanish: Path, tmp_path: Path) -> None:
         report = tmp_path / "report.json"
         missing = {
             "word": "hola",

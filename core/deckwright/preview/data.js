@@ -8,7 +8,7 @@ const notes = read("notes");
 
 // How many notes are drawn at once.
 const STEP = 40;
-// One hundredth of the height of the screen, as far as cards can tell.
+// One hundredth of the height of the screen that cards assume.
 const SCREEN_VH = "4.6px";
 
 /** Makes an element with attributes and children; strings become text nodes. */

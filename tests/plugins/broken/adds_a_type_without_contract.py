@@ -5,4 +5,4 @@ from deckwright import ProviderType, hookimpl
 
 @hookimpl
 def register_provider_types():
-    return [ProviderType("smell", "whatever smells")]
+    return [ProviderType("smell", "anything that smells")]

@@ -200,7 +200,7 @@ class TestCommand:
             cli.main()
         return int(done.value.code or 0)
 
-    def test_it_tells_what_it_wrote(
+    def test_it_reports_what_it_wrote(
         self, deck: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         page = deck.with_name("my.html")

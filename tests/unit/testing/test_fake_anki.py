@@ -26,7 +26,7 @@ from fake_anki.actions import MEASURED, Costs
 from fake_anki.collection import AnkiCollection
 from fake_anki.memory import MemoryCollection
 from fake_anki.real_collection import RealCollection
-from fake_anki.server import AnkiRefusal, AnkiServer, asks_for
+from fake_anki.server import AnkiRefusal, AnkiServer, is_call_of
 
 from deckwright.testing.servers.base import Reply
 from deckwright.testing.servers.faults import Dropped, Slow
@@ -113,7 +113,7 @@ def note(word: str, deck: str = "Spanish", model: str = "Word", **more: Any) -> 
 
 
 def words(client: Client) -> list[str]:
-    return [kept.fields["Word"] for kept in client.server.notes()]
+    return [stored.fields["Word"] for stored in client.server.notes()]
 
 
 class TestEnvelope:
@@ -179,11 +179,11 @@ class TestEnvelope:
         assert anki.post(b'{"action": "version"}', {"Origin": "http://localhost"}).json() == 6
 
     @pytest.mark.parametrize(
-        ("asked", "expected"),
+        ("protocol", "expected"),
         [(6, {"result": {"permission": "denied"}, "error": None}), (4, {"permission": "denied"})],
     )
-    def test_an_origin_may_ask_for_permission(self, anki: Client, asked: int, expected: Any) -> None:
-        body = json.dumps({"action": "requestPermission", "version": asked}).encode()
+    def test_an_origin_may_ask_for_permission(self, anki: Client, protocol: int, expected: Any) -> None:
+        body = json.dumps({"action": "requestPermission", "version": protocol}).encode()
         assert anki.post(body, {"Origin": "https://example.com"}).json() == expected
 
     def test_each_part_of_multi_needs_its_own_version_and_key(self, anki: Client) -> None:
@@ -206,7 +206,7 @@ class TestEnvelope:
             ],
             "error": None,
         }
-        assert [asked.action for asked in anki.server.asked] == [
+        assert [call.action for call in anki.server.calls] == [
             "multi",
             "version",
             "version",
@@ -214,10 +214,10 @@ class TestEnvelope:
             "nothing",
         ]
 
-    def test_reflection_tells_the_releases_apart(self, anki: Client, version: str) -> None:
-        asked = ["canAddNotes", "canAddNotesWithErrorDetail", "nothing"]
+    def test_reflection_differs_between_the_releases(self, anki: Client, version: str) -> None:
+        names = ["canAddNotes", "canAddNotesWithErrorDetail", "nothing"]
         newer = ["canAddNotesWithErrorDetail"] if version == NEW else []
-        reflected = anki("apiReflect", scopes=["actions"], actions=asked)
+        reflected = anki("apiReflect", scopes=["actions"], actions=names)
         assert reflected == {"scopes": ["actions"], "actions": ["canAddNotes", *newer]}
         assert "multi" in anki("apiReflect", scopes=["actions"])["actions"]
         assert anki("apiReflect", scopes=["other"]) == {"scopes": []}
@@ -342,8 +342,8 @@ class TestFaults:
 
     def test_some_requests_are_refused(self, start: Start) -> None:
         anki = start()
-        anki.server.fail(AnkiRefusal("collection is not available"), times=2, when=asks_for("deckNames"))
-        anki.server.fail(Reply(503), when=asks_for("modelNames"))
+        anki.server.fail(AnkiRefusal("collection is not available"), times=2, when=is_call_of("deckNames"))
+        anki.server.fail(Reply(503), when=is_call_of("modelNames"))
         assert anki("version") == 6
         assert anki.error("deckNames") == "collection is not available"
         assert anki.error("deckNames") == "collection is not available"
@@ -405,7 +405,7 @@ class TestDecks:
         }
         anki("changeDeck", cards=cards, deck="Spanish::New")
         assert anki("getDecks", cards=cards) == {"Spanish::New": cards}
-        assert [kept.decks for kept in anki.server.notes()] == [["Spanish::New"]] * 3
+        assert [stored.decks for stored in anki.server.notes()] == [["Spanish::New"]] * 3
         assert anki("findCards", query='deck:"Spanish"') == cards
 
     def test_with_the_browser_open_some_cards_go_astray(
@@ -413,7 +413,7 @@ class TestDecks:
     ) -> None:
         anki = prepared(start(collection, browser_open=True))
         anki("addNotes", notes=[note(word) for word in "abcdefghij"])
-        astray = [kept.fields["Word"] for kept in anki.server.notes() if kept.decks == ["Default"]]
+        astray = [stored.fields["Word"] for stored in anki.server.notes() if stored.decks == ["Default"]]
         assert astray == ["e", "j"]
 
     def test_browsing_opens_the_browser(self, anki: Client) -> None:
@@ -512,7 +512,7 @@ class TestAddingNotes:
         silent = anki("addNote", note=note("a"))
         loud = anki("addNote", note={**note("b"), "fields": {"Word": "b", "Sound": "[sound:b.mp3]"}})
         blank = anki("addNote", note={**note("c"), "fields": {"Word": "c", "Sound": "<br>"}})
-        by_number = {kept.id: kept for kept in anki.server.notes()}
+        by_number = {stored.id: stored for stored in anki.server.notes()}
         assert [card.template for card in by_number[silent].cards] == [0]
         assert [card.template for card in by_number[loud].cards] == [0, 1]
         assert [card.template for card in by_number[blank].cards] == [0]
@@ -523,9 +523,9 @@ class TestAddingNotes:
     def test_case_of_fields_makes_no_difference_and_unknown_ones_are_lost(self, anki: Client) -> None:
         fields = {"word": "a", "TRANSLATION": "b", "Nope": "c"}
         anki("addNote", note={**note(""), "fields": fields, "tags": ["two words", "b", "B"]})
-        [kept] = anki.server.notes()
-        assert kept.fields == {"Word": "a", "Translation": "b", "Sound": ""}
-        assert kept.tags == ("b", "two", "words")
+        [stored] = anki.server.notes()
+        assert stored.fields == {"Word": "a", "Translation": "b", "Sound": ""}
+        assert stored.tags == ("b", "two", "words")
 
     def test_what_cannot_be_added(self, anki: Client) -> None:
         anki("addNote", note=note("gato"))
@@ -584,7 +584,7 @@ class TestAddingNotes:
             assert reply["result"][1] is None
             assert words(anki) == ["a"]
 
-    def test_duplicates_are_told_within_the_note_type_whatever_the_deck(self, anki: Client) -> None:
+    def test_duplicates_are_found_within_the_note_type_in_any_deck(self, anki: Client) -> None:
         create_word(anki, "Other")
         anki("createDeck", deck="Elsewhere")
         anki("addNote", note=note("a"))
@@ -647,16 +647,16 @@ class TestChangingNotes:
         number = anki("addNote", note=note("a", tags=["t"]))
         fields = {"word": "lost", "Translation": "new", "Sound": "[sound:a.mp3]", "Nope": "lost"}
         assert anki("updateNoteFields", note={"id": number, "fields": fields}) is None
-        [kept] = anki.server.notes()
-        assert kept.fields == {"Word": "a", "Translation": "new", "Sound": "[sound:a.mp3]"}
-        assert kept.tags == ("t",)
-        assert [card.template for card in kept.cards] == [0, 1]
+        [stored] = anki.server.notes()
+        assert stored.fields == {"Word": "a", "Translation": "new", "Sound": "[sound:a.mp3]"}
+        assert stored.tags == ("t",)
+        assert [card.template for card in stored.cards] == [0, 1]
 
     def test_fields_and_tags(self, anki: Client) -> None:
         number = anki("addNote", note=note("a", tags=["t"]))
         anki("updateNote", note={"id": number, "fields": {"Word": "b"}, "tags": ["u", "v"]})
-        [kept] = anki.server.notes()
-        assert (kept.fields["Word"], kept.tags) == ("b", ("u", "v"))
+        [stored] = anki.server.notes()
+        assert (stored.fields["Word"], stored.tags) == ("b", ("u", "v"))
         error = anki.error("updateNote", note={"id": number})
         assert error == 'Must provide a "fields" or "tags" property.'
         anki("updateNoteTags", note=number, tags="w")
@@ -770,14 +770,14 @@ class TestSearch:
 
 class TestMedia:
     def test_names_are_cleaned_and_in_lower_case(self, anki: Client) -> None:
-        for name, kept in (
+        for name, stored in (
             ("Foo.MP3", "foo.mp3"),
             ("a?b:c*[d].mp3", "abcd.mp3"),
             ("dir/x.mp3", "dirx.mp3"),
             ("e\u0301.mp3", "\xe9.mp3"),
             ("x.", "x._"),
         ):
-            assert anki("storeMediaFile", filename=name, data=encoded(b"x")) == kept
+            assert anki("storeMediaFile", filename=name, data=encoded(b"x")) == stored
         assert set(anki.server.media()) == {"foo.mp3", "abcd.mp3", "dirx.mp3", "\xe9.mp3", "x._"}
 
     def test_changed_bytes_under_a_name_in_upper_case_make_a_second_file(self, anki: Client) -> None:
@@ -791,10 +791,10 @@ class TestMedia:
         for data in (b"a", b"b"):
             assert anki("storeMediaFile", filename="foo.mp3", data=encoded(data)) == "foo.mp3"
         assert anki.server.media() == {"foo.mp3": b"b"}
-        kept = anki("storeMediaFile", filename="foo.mp3", data=encoded(b"c"), deleteExisting=False)
-        assert kept == f"foo-{hashlib.sha1(b'c').hexdigest()}.mp3"
+        stored = anki("storeMediaFile", filename="foo.mp3", data=encoded(b"c"), deleteExisting=False)
+        assert stored == f"foo-{hashlib.sha1(b'c').hexdigest()}.mp3"
 
-    def test_before_26_5_case_is_kept(self, start: Start) -> None:
+    def test_before_26_5_case_is_preserved(self, start: Start) -> None:
         anki = start(anki_version="25.09.3")
         for data in (b"a", b"b"):
             assert anki("storeMediaFile", filename="Foo.MP3", data=encoded(data)) == "Foo.MP3"
@@ -847,7 +847,7 @@ class TestPackages:
             tmp_path, {"g1": ["gato", "cat", "[sound:g.mp3]"], "g2": ["hola", "hi", ""]}, {"g.mp3": b"g"}
         )
         assert anki("importPackage", path=str(path)) is True
-        by_guid = {kept.guid: kept for kept in anki.server.notes()}
+        by_guid = {stored.guid: stored for stored in anki.server.notes()}
         assert by_guid["g1"].fields == {"Word": "gato", "Translation": "cat", "Sound": "[sound:g.mp3]"}
         assert by_guid["g1"].decks == ["Animals"] * 2
         assert by_guid["g1"].tags == ("t",)
@@ -865,8 +865,8 @@ class TestPackages:
     def test_the_same_again_changes_only_what_is_newer(self, anki: Client, tmp_path: Path) -> None:
         def translation(text: str, at: int, deck: str = "Animals") -> tuple[str, list[str], int]:
             anki("importPackage", path=str(package(tmp_path, {"g": ["a", text, ""]}, at=at, deck=deck)))
-            [kept] = anki.server.notes()
-            return kept.fields["Translation"], kept.decks, kept.id
+            [stored] = anki.server.notes()
+            return stored.fields["Translation"], stored.decks, stored.id
 
         first = translation("b", 1_900_000_000)
         assert first[:2] == ("b", ["Animals"])
@@ -888,7 +888,7 @@ class TestPackages:
             "importPackage",
             path=str(package(tmp_path, wider, at=1_900_000_009, fields="Word Translation Sound More")),
         )
-        by_guid = {kept.guid: kept for kept in anki.server.notes()}
+        by_guid = {stored.guid: stored for stored in anki.server.notes()}
         assert by_guid["g"].fields["Translation"] == "b"
         assert by_guid["h"].note_type == "Word++"
 
@@ -919,9 +919,9 @@ class TestPackages:
         anki("exportPackage", deck="Spanish", path=str(tmp_path / "x.apkg"))
         with target() as other:
             assert other.import_package(tmp_path / "x.apkg") >= 1
-            [kept] = other.notes()
-            assert (kept.fields["Word"], kept.tags) == ("gato", ("t",))
-            assert kept.decks == ["Spanish::Animals"] * 2
+            [stored] = other.notes()
+            assert (stored.fields["Word"], stored.tags) == ("gato", ("t",))
+            assert stored.decks == ["Spanish::Animals"] * 2
             assert other.media() == {"g.mp3": b"g"}
 
 
@@ -935,7 +935,7 @@ class TestCollections:
                     assert checks[0] == checks[1], first
                     for each in (memory, real):
                         each.add_note("Basic", fields, [], "Default")
-            assert [kept.decks for kept in memory.notes()] == [kept.decks for kept in real.notes()]
+            assert [stored.decks for stored in memory.notes()] == [stored.decks for stored in real.notes()]
 
     def test_nothing_is_left_behind(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -945,11 +945,11 @@ class TestCollections:
         assert os.listdir(tmp_path) == []
 
     def test_a_collection_that_was_given_stays(self, start: Start) -> None:
-        with closing(MemoryCollection()) as kept:
-            with AnkiServer(kept, tick=0) as server:
+        with closing(MemoryCollection()) as stored:
+            with AnkiServer(stored, tick=0) as server:
                 Client(server)("createDeck", deck="A")
-            assert set(kept.decks()) == {"Default", "A"}
-            assert kept.media_folder.is_dir()
+            assert set(stored.decks()) == {"Default", "A"}
+            assert stored.media_folder.is_dir()
 
 
 def encoded(data: bytes) -> str:

@@ -1,4 +1,4 @@
-"""The author's kit: what keeps to a contract passes it, and what breaks a promise fails that one test, in words."""
+"""The contracts for plugin authors: correct plugins pass, and broken ones fail the right test with a message."""
 
 from __future__ import annotations
 
@@ -71,11 +71,11 @@ class Described(Undescribed):
         return [self.info]
 
 
-# Providers of sound
+# Audio providers
 
 
 class Bell(MediaProvider):
-    """Keeps every promise in as few lines as can be."""
+    """A minimal correct provider."""
 
     supported_types: Sequence[str] = ("audio",)
 
@@ -155,7 +155,7 @@ class Threaded(Bell):
         self.thread.join()
 
 
-class Reopening(Bell):
+class ClosesOnce(Bell):
     def _setup_from_config(self) -> None:
         self.is_open = True
 
@@ -179,25 +179,25 @@ class PrintingBell(SetBell):
         return super()._generate_media_impl(request)
 
 
-class Blabbing(SetBell):
+class ReturnsItsKey(SetBell):
     def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
         result = super()._generate_media_impl(request)
         return attrs.evolve(result, metadata={"asked": f"?key={self.settings.api_key}"})
 
 
-class Complaining(Bell):
+class ShowsRefusedKey(Bell):
     def validate_config(self, config: dict[str, Any]) -> None:
         if "1+2" in config.get("api_key", ""):
             raise ValueError(f"api_key: {config['api_key']} is not a key")
 
 
-class Nameless(Bell):
+class NamesNoSetting(Bell):
     def validate_config(self, config: dict[str, Any]) -> None:
         if config.get("seconds") == -1:
             raise ValueError("it is negative")
 
 
-class Forgetful(Bell):
+class MixesThreads(Bell):
     """Keeps the word of a request in itself, where the next thread's takes its place."""
 
     def _setup_from_config(self) -> None:
@@ -212,7 +212,7 @@ class Forgetful(Bell):
         return MediaResult(True, request.target)
 
 
-class Fickle(Bell):
+class ChangesFormat(Bell):
     asked = 0
 
     def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
@@ -254,10 +254,10 @@ def raising_if(condition: Callable[[MediaRequest], bool]) -> type[Any]:
     return bell(generate_media=generate_media)
 
 
-# Places that decks go to
+# Sync providers
 
 
-class Shelf(SyncProvider):
+class FileTarget(SyncProvider):
     """Writes decks to files of its own kind."""
 
     path = Path("deck.json")
@@ -273,7 +273,7 @@ class Shelf(SyncProvider):
         return self.path
 
 
-class Tray(Shelf):
+class TakesOneDeck(FileTarget):
     """Takes a deck once."""
 
     is_full = False
@@ -285,50 +285,50 @@ class Tray(Shelf):
         return super()._sync_cards_impl(cards)
 
 
-class Elsewhere(Shelf):
+class WritesNothing(FileTarget):
     def _sync_cards_impl(self, cards: list[dict[str, Any]]) -> SyncResult:
         return SyncResult(True, len(cards))
 
 
-class Raising(Shelf):
+class RaisesForInvalidCards(FileTarget):
     def sync_cards(self, cards: list[dict[str, Any]]) -> SyncResult:
         return self._sync_cards_impl(cards)
 
 
-class Needy(Shelf):
+class NeedsNotes(FileTarget):
     def sync_deck(self, deck: Deck) -> SyncResult:
         assert deck.notes[0]
         return super().sync_deck(deck)
 
 
-class Mute(Shelf):
+class FailsSilently(FileTarget):
     def sync_cards(self, cards: list[dict[str, Any]]) -> SyncResult:
         result = super().sync_cards(cards)
         return attrs.evolve(result, error_message="")
 
 
-# Sources of data
+# Data providers
 
 
 class Memory(DataProvider):
     def _setup_from_config(self) -> None:
         super()._setup_from_config()
-        self.kept: dict[str, Any] = {}
+        self.saved: dict[str, Any] = {}
 
     def _load_data_impl(self, identifier: str) -> Any:
-        if identifier not in self.kept:
+        if identifier not in self.saved:
             raise DataError(f"There is no {identifier!r}.")
-        return self.kept[identifier]
+        return self.saved[identifier]
 
     def _save_data_impl(self, identifier: str, data: Any) -> bool:
-        self.kept[identifier] = data
+        self.saved[identifier] = data
         return True
 
     def exists(self, identifier: str) -> bool:
-        return identifier in self.kept
+        return identifier in self.saved
 
     def list_identifiers(self) -> list[str]:
-        return sorted(self.kept)
+        return sorted(self.saved)
 
 
 class Dictionary(Memory):
@@ -336,13 +336,13 @@ class Dictionary(Memory):
 
     def _setup_from_config(self) -> None:
         super()._setup_from_config()
-        self.kept = {"nouns": [{"word": "casa"}]}
+        self.saved = {"nouns": [{"word": "casa"}]}
 
     def _save_data_impl(self, identifier: str, data: Any) -> bool:
         return False
 
 
-class Latin(Memory):
+class LosesLetters(Memory):
     def _save_data_impl(self, identifier: str, data: Any) -> bool:
         narrow = json.loads(
             json.dumps(data, ensure_ascii=False).encode("latin-1", "replace").decode("latin-1")
@@ -352,26 +352,26 @@ class Latin(Memory):
 
 class Unsorted(Memory):
     def list_identifiers(self) -> list[str]:
-        return sorted(self.kept, reverse=True)
+        return sorted(self.saved, reverse=True)
 
 
-class Deaf(Memory):
+class ListsUnknown(Memory):
     def list_identifiers(self) -> list[str]:
         return ["ghost"]
 
 
-class Bare(Memory):
+class RaisesKeyError(Memory):
     def _load_data_impl(self, identifier: str) -> Any:
-        return self.kept[identifier]
+        return self.saved[identifier]
 
 
-class Scribbling(Memory):
+class WritesWhenReadOnly(Memory):
     def save_data(self, identifier: str, data: Any) -> bool:
         self._require_managed(identifier)
         return self._save_data_impl(identifier, data)
 
 
-class Curious(Memory):
+class IgnoresManagedFiles(Memory):
     def _require_managed(self, identifier: str) -> None:
         pass
 
@@ -387,7 +387,7 @@ class Files(FileDataProvider):
         return True
 
 
-class Climbing(Files):
+class LeavesItsFolder(Files):
     def _path(self, identifier: str) -> Path:
         path: Path = self.settings.base_path / identifier
         return path
@@ -396,22 +396,22 @@ class Climbing(Files):
 # Plugins
 
 
-class Greedy:
-    """Makes whatever it is asked for."""
+class MakesEverything:
+    """Makes a provider for every type and name."""
 
     @hookimpl
     def register_media_provider(self, type: str, name: str, config: dict[str, Any]) -> object:
         return Bell(config)
 
 
-class Touching(Undescribed):
+class ChangesSettings(Undescribed):
     @hookimpl
     def register_media_provider(self, type: str, name: str, config: dict[str, Any]) -> object:
         config.setdefault("volume", 1)
         return super().register_media_provider(type, name, config)
 
 
-class Wavering(Described):
+class ChangesItsDescription(Described):
     times = 0
 
     @hookimpl
@@ -420,7 +420,7 @@ class Wavering(Described):
         return [attrs.evolve(self.info, summary=f"asked {self.times} times")]
 
 
-class Reading(Described):
+class ReadsToDescribe(Described):
     @hookimpl
     def describe_media_providers(self) -> list[ProviderInfo]:
         Path(__file__).read_bytes()
@@ -506,7 +506,7 @@ def with_key(folder: Path) -> dict[str, Any]:
 
 
 ONE_BELL = Bell()
-KEPT = {
+PASSING = {
     "undescribed": audio(Bell),
     "described": audio(
         SetBell, plugin=Described, settings=with_key, wrong_settings={"seconds": -1, "api_key": 5}
@@ -531,12 +531,12 @@ KEPT = {
             ),
         ),
     ),
-    "shelf": sync(Shelf),
+    "file_target": sync(FileTarget),
     "memory": data(Memory),
     "dictionary": data(Dictionary, identifier="nouns"),
     "files": data(Files, identifier="sub/words.json", settings=lambda folder: {"base_path": folder / "data"}),
     "undescribed_plugin": plugin(Undescribed("audio", Bell), settings={("audio", "mine"): {}}),
-    "plugin_that_tells_nothing": plugin(Undescribed("audio", Bell)),
+    "plugin_without_descriptions": plugin(Undescribed("audio", Bell)),
     "described_plugin": plugin(Described("audio", SetBell)),
     "of_a_type_of_another": plugin(
         Hinting("hint", Hint), other_plugins=(HintType(), Undescribed("audio", Bell))
@@ -560,21 +560,21 @@ BROKEN = {
     "database": audio(on_setup(lambda: sqlite3.connect(":memory:").close()), OPENS, says="the database :memory:"),
     "thread": audio(Threaded, OPENS, says="the thread bell-ringer"),
     "takes_anything": audio(Bell, REFUSED, wrong_settings={"seconds": -1}, says="accepts -1 for seconds"),
-    "names_no_key": audio(Nameless, REFUSED, wrong_settings={"seconds": -1}, says="names the setting"),
+    "names_no_key": audio(NamesNoSetting, REFUSED, wrong_settings={"seconds": -1}, says="names the setting"),
     "shows_the_wrong_key": audio(
-        Complaining, REFUSED, wrong_settings={"api_key": "1+2 = 3"}, says="shows the value of api_key"
+        ShowsRefusedKey, REFUSED, wrong_settings={"api_key": "1+2 = 3"}, says="shows the value of api_key"
     ),
     "reads_no_settings": audio(
         bell(__init__=lambda self, config: None, config_class=BellSettings), TYPED, says="for api_key"
     ),
-    "closes_once": audio(Reopening, "test_close_can_be_called_twice", says="it is closed already"),
+    "closes_once": audio(ClosesOnce, "test_close_can_be_called_twice", says="it is closed already"),
     "logs_its_key": audio(LoudBell, HIDDEN, settings=with_key, says="in its logs"),
     "prints_its_key": audio(PrintingBell, HIDDEN, settings=with_key, says="in its printed text"),
-    "returns_its_key": audio(Blabbing, HIDDEN, settings=with_key, says="in its results"),
+    "returns_its_key": audio(ReturnsItsKey, HIDDEN, settings=with_key, says="in its results"),
     "is_its_key": audio(
         bell(SetBell, __repr__=lambda self: f"<{self.config}>"), HIDDEN, settings=with_key, says="in its repr"
     ),
-    "shows_a_key_it_refuses": audio(Complaining, HIDDEN, settings=with_key, says="the error of its constructor"),
+    "shows_a_key_it_refuses": audio(ShowsRefusedKey, HIDDEN, settings=with_key, says="the error of its constructor"),
     "makes_no_file": audio(
         making(lambda self, request: MediaResult(True, request.target)), MADE, SAME, BATCH, THREADS, ODD, FOLDER,
         says="is not a file",
@@ -584,7 +584,7 @@ BROKEN = {
     ),
     "writes_text": audio(making(text), MADE, SAME, BATCH, THREADS, ODD, says="but a sound was expected"),
     "has_not_the_word": audio(Bell, MADE, SAME, BATCH, THREADS, words=(("hola", "zxx"),), says="This is no word"),
-    "changes_its_kind": audio(Fickle, SAME, says="files of different formats"),
+    "changes_its_kind": audio(ChangesFormat, SAME, says="files of different formats"),
     "fails_without_a_word": audio(
         making(lambda self, request: MediaResult(False)), MADE, SAME, BATCH, THREADS, ODD, FOLDER,
         says="without a message",
@@ -610,7 +610,7 @@ BROKEN = {
         bell(generate_batch=lambda self, requests: [self.generate_media(r) for r in requests if r.type == "audio"]),
         BATCH, says="3 results for 4 requests",
     ),
-    "mixes_threads": audio(Forgetful, THREADS, says="Keep what belongs"),
+    "mixes_threads": audio(MixesThreads, THREADS, says="Keep what belongs"),
     "estimates_half": audio(
         bell(get_cost_estimate=lambda self, requests: {"total_cost": 0.0}),
         "test_cost_estimate_is_complete", says="per_request",
@@ -622,28 +622,30 @@ BROKEN = {
         "test_cost_estimate_is_complete", says="not negative",
     ),
     "is_away": sync(
-        bell(Shelf, _test_connection_impl=lambda self: False), "test_connection_works", says="cannot be reached"
+        bell(FileTarget, _test_connection_impl=lambda self: False), "test_connection_works", says="cannot be reached"
     ),
     "says_nothing": sync(
-        bell(Shelf, check_connection=lambda self: None), "test_connection_works", says="one line of text"
+        bell(FileTarget, check_connection=lambda self: None), "test_connection_works", says="one line of text"
     ),
-    "takes_it_once": sync(Tray, "test_deck_can_be_delivered_twice", says="there is something already"),
-    "tells_another_file": sync(Elsewhere, "test_destination_is_written", says="deck.json"),
-    "raises_at_nonsense": sync(Raising, "test_invalid_cards_give_a_result", says="override _sync_cards_impl instead"),
-    "needs_notes": sync(Needy, "test_empty_deck_gives_a_result", says="IndexError"),
-    "fails_in_silence": sync(Mute, "test_invalid_cards_give_a_result", says="error_message"),
-    "loses_letters": data(Latin, "test_saved_data_can_be_loaded", says="but loaded"),
+    "takes_it_once": sync(TakesOneDeck, "test_deck_can_be_delivered_twice", says="there is something already"),
+    "reports_another_file": sync(WritesNothing, "test_destination_is_written", says="deck.json"),
+    "raises_at_nonsense": sync(
+        RaisesForInvalidCards, "test_invalid_cards_give_a_result", says="override _sync_cards_impl instead"
+    ),
+    "needs_notes": sync(NeedsNotes, "test_empty_deck_gives_a_result", says="IndexError"),
+    "fails_in_silence": sync(FailsSilently, "test_invalid_cards_give_a_result", says="error_message"),
+    "loses_letters": data(LosesLetters, "test_saved_data_can_be_loaded", says="but loaded"),
     "is_not_sorted": data(Unsorted, "test_saved_data_is_listed", says="another-words"),
     "lists_ghosts": data(
-        Deaf, "test_saved_data_is_listed", "test_listed_data_can_be_loaded", says="ghost"
+        ListsUnknown, "test_saved_data_is_listed", "test_listed_data_can_be_loaded", says="ghost"
     ),
     "raises_bare_errors": data(
-        Bare, "test_unknown_data_is_a_data_error", "test_identifier_cannot_leave_the_folder", says="KeyError"
+        RaisesKeyError, "test_unknown_data_is_a_data_error", "test_identifier_cannot_leave_the_folder", says="KeyError"
     ),
-    "writes_all_the_same": data(Scribbling, "test_read_only_refuses_to_save", says="but save_data accepted it"),
-    "touches_the_rest": data(Curious, "test_only_managed_files_are_used", says="is not a managed file"),
+    "writes_all_the_same": data(WritesWhenReadOnly, "test_read_only_refuses_to_save", says="but save_data accepted it"),
+    "touches_the_rest": data(IgnoresManagedFiles, "test_only_managed_files_are_used", says="is not a managed file"),
     "climbs_out": data(
-        Climbing, "test_identifier_cannot_leave_the_folder", identifier="words.json",
+        LeavesItsFolder, "test_identifier_cannot_leave_the_folder", identifier="words.json",
         settings=lambda folder: {"base_path": folder / "data"}, says="makes data/mine open files in",
     ),
     "misspelled": plugin(
@@ -659,9 +661,9 @@ BROKEN = {
         Described("audio", Bell), "test_every_provider_can_be_made", "test_instances_are_independent",
         settings={("audio", "other"): {}}, says="audio/other",
     ),
-    "greedy": plugin(Greedy(), "test_unknown_types_and_names_return_none", says="Return None"),
+    "greedy": plugin(MakesEverything(), "test_unknown_types_and_names_return_none", says="Return None"),
     "touches_settings": plugin(
-        Touching("audio", Bell), "test_unknown_types_and_names_return_none", says="changed the settings"
+        ChangesSettings("audio", Bell), "test_unknown_types_and_names_return_none", says="changed the settings"
     ),
     "makes_one": plugin(
         Described("audio", lambda config: ONE_BELL), "test_instances_are_independent", says="the same object each time"
@@ -671,10 +673,10 @@ BROKEN = {
         "test_instances_are_independent", says="share config",
     ),
     "wavers": plugin(
-        Wavering("audio", Bell), "test_description_does_not_change", says="must not change"
+        ChangesItsDescription("audio", Bell), "test_description_does_not_change", says="must not change"
     ),
     "reads_to_describe": plugin(
-        Reading("audio", Bell), "test_description_does_not_change", says="already known"
+        ReadsToDescribe("audio", Bell), "test_description_does_not_change", says="already known"
     ),
     "of_a_type_of_nobody": plugin(
         Hinting("hint", Hint),
@@ -733,13 +735,13 @@ def outcomes(pytester: pytest.Pytester, cases: Mapping[str, Case]) -> dict[str, 
     return found
 
 
-def test_what_keeps_the_promises_passes(pytester: pytest.Pytester) -> None:
-    for name, outcome in outcomes(pytester, KEPT).items():
+def test_correct_plugins_pass(pytester: pytest.Pytester) -> None:
+    for name, outcome in outcomes(pytester, PASSING).items():
         assert not outcome.failed, name
         assert outcome.passed >= 5, name
 
 
-def test_what_breaks_a_promise_fails_that_test_and_is_told_so(pytester: pytest.Pytester) -> None:
+def test_broken_plugins_fail_the_right_test_with_a_message(pytester: pytest.Pytester) -> None:
     wrong = []
     for name, outcome in outcomes(pytester, BROKEN).items():
         expected, said = BROKEN[name], "\n".join(outcome.failed.values())
@@ -749,7 +751,7 @@ def test_what_breaks_a_promise_fails_that_test_and_is_told_so(pytester: pytest.P
     assert not wrong
 
 
-class Asleep(Bell):
+class Hangs(Bell):
     def _generate_media_impl(self, request: MediaRequest) -> MediaResult:
         threading.Event().wait()
         raise AssertionError
@@ -767,7 +769,7 @@ def keyless(config: dict[str, Any]) -> Any:
 
 ONCE = {
     "hangs": audio(
-        Asleep, "test_close_can_be_called_twice", timeout=2,
+        Hangs, "test_close_can_be_called_twice", timeout=2,
         says="generate_media of audio/mine took longer than 2 s. Add a timeout",
     ),
     "is_not_loaded": plugin(OddlyNamed("audio", Bell), "test_it_is_a_plugin", says="takes 'kind'; its parameters"),
@@ -777,7 +779,7 @@ ONCE = {
 }  # fmt: skip
 
 
-def test_one_cause_is_told_once_in_one_line_of_words(pytester: pytest.Pytester) -> None:
+def test_one_cause_is_reported_once(pytester: pytest.Pytester) -> None:
     for name, outcome in outcomes(pytester, ONCE).items():
         assert set(outcome.failed) == ONCE[name].fails, name
         [said] = outcome.failed.values()
@@ -785,7 +787,7 @@ def test_one_cause_is_told_once_in_one_line_of_words(pytester: pytest.Pytester) 
         assert not re.search(r"During handling|\w\.\.(?!\.)|disable", said), name
 
 
-def test_what_both_of_a_plugin_s_classes_meet_with_is_told_by_one(pytester: pytest.Pytester) -> None:
+def test_a_cause_in_two_test_classes_is_reported_by_one(pytester: pytest.Pytester) -> None:
     plugin = OddlyNamed("audio", Bell)
     cases = {"the_plugin": case(PluginContract, plugin), "the_bell": case(AudioProviderContract, plugin)}
     found = outcomes(pytester, cases)

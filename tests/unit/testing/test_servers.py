@@ -1,4 +1,4 @@
-"""The stand-ins for online services: they answer as the services do, and fail in every way they are told to."""
+"""The stand-ins for online services: they answer like the services, and fail on demand."""
 
 from __future__ import annotations
 
@@ -293,7 +293,7 @@ class TestFaults:
 
 
 class TestSamples:
-    def test_an_mp3_can_be_played_and_told_from_another(self) -> None:
+    def test_an_mp3_can_be_played_and_distinguished(self) -> None:
         sound = miniaudio.decode(samples.mp3("niño", seconds=1))
         assert sound.duration == pytest.approx(1, abs=0.1)
         assert samples.mp3("niño") != samples.mp3("niña")
@@ -597,7 +597,7 @@ class TestOpenAI:
         assert caught.value.request_id == "req_failed"
         assert openai_server.images_made == 0
 
-    def test_the_client_obeys_when_told_to_wait(self, openai_server: OpenAIServer, client: OpenAI) -> None:
+    def test_the_client_waits_as_requested(self, openai_server: OpenAIServer, client: OpenAI) -> None:
         openai_server.fail(openai.rate_limited(0.001, milliseconds=True))
         openai_server.fail(openai.rate_limited(0.001))
         client.with_options(max_retries=2).images.generate(prompt="apple")
@@ -830,8 +830,8 @@ class TestRunware:
         answer = send(runware_server, *tasks)
         assert answer.status == status
         assert "data" not in answer.json()
-        told = [(error["code"], error["taskUUID"]) for error in answer.json()["errors"]]
-        assert told == [(code, given["taskUUID"]) for given in tasks]
+        reported = [(error["code"], error["taskUUID"]) for error in answer.json()["errors"]]
+        assert reported == [(code, given["taskUUID"]) for given in tasks]
         assert not runware_server.charged
 
     def test_partial_success(self, runware_server: RunwareServer) -> None:

@@ -37,7 +37,7 @@ _TABLE = {"a": "table"}
 
 
 class ProviderContract(PluginTests):
-    """What every provider must do, whatever its type. Derive the contract of your own type from it.
+    """What every provider must do. Derive the contract of your own type from it.
 
     Set the `type`, use the provider in `uses`, and add tests of what its providers promise.
 

@@ -31,7 +31,7 @@ class GlossarySettings:
 class Glossary(MeaningProvider):
     def __init__(self, config: Mapping[str, Any]) -> None:
         if not config.get("words"):
-            raise ValueError("a glossary without words tells nothing")
+            raise ValueError("a glossary needs words")
         self._words = dict(config["words"])
 
     def meaning_of(self, word: str) -> str:

@@ -28,7 +28,7 @@ from fake_anki.actions import AnkiConnect
 from fake_anki.collection import AnkiNote
 from fake_anki.memory import MemoryCollection
 from fake_anki.real_collection import RealCollection
-from fake_anki.server import AnkiServer, asks_for
+from fake_anki.server import AnkiServer, is_call_of
 
 from deckwright import (
     AuthenticationError,
@@ -238,13 +238,13 @@ def failure(result: SyncResult) -> str:
     return result.error_message
 
 
-def asked(server: AnkiServer, since: int = 0) -> list[str]:
-    return [each.action for each in server.asked[since:]]
+def actions_called(server: AnkiServer, since: int = 0) -> list[str]:
+    return [each.action for each in server.calls[since:]]
 
 
 def written(server: AnkiServer, since: int = 0) -> list[str]:
     """Return the actions that were asked for and may change something."""
-    return [action for action in asked(server, since) if action not in READING]
+    return [action for action in actions_called(server, since) if action not in READING]
 
 
 def by_word(server: AnkiServer) -> dict[str, AnkiNote]:
@@ -272,7 +272,7 @@ class TestHandingOver:
     ) -> None:
         server = by(way, start(version=version))
         done(connect(server).sync_deck(deck))
-        assert ("addNotes" in asked(server)) == (way == "add")
+        assert ("addNotes" in actions_called(server)) == (way == "add")
         assert (server.note_types()["Word"].id == WORD.id) == (way == "import")
 
     def test_all_of_the_deck_arrives(self, server: AnkiServer, connect: Connect, deck: Deck) -> None:
@@ -321,14 +321,16 @@ class TestHandingOver:
             }
             note_type = attrs.evolve(server.note_types()["Word"], id=0)
             summaries = [result.metadata["summary"] for result in results]
-            outcomes.append((notes, note_type, server.media(), server.decks(), summaries, asked(server)))
+            outcomes.append(
+                (notes, note_type, server.media(), server.decks(), summaries, actions_called(server))
+            )
         assert outcomes[0] == outcomes[1]
         require_in_order(real)
 
     def test_a_second_time_changes_nothing(self, server: AnkiServer, connect: Connect, deck: Deck) -> None:
         provider = connect(server, update_existing=True)
         done(provider.sync_deck(deck))
-        before, since = state(server), len(server.asked)
+        before, since = state(server), len(server.calls)
         result = done(provider.sync_deck(deck))
         assert written(server, since) == []
         assert state(server) == before
@@ -348,7 +350,7 @@ class TestHandingOver:
         self, server: AnkiServer, connect: Connect, deck: Deck
     ) -> None:
         done(connect(server).sync_deck(deck))
-        before, since = by_word(server), len(server.asked)
+        before, since = by_word(server), len(server.calls)
         result = done(connect(server, update_existing=True).sync_deck(translated(deck, "tomcat")))
         after = by_word(server)
         assert written(server, since) == ["updateNoteFields"]
@@ -361,7 +363,7 @@ class TestHandingOver:
         self, server: AnkiServer, connect: Connect, deck: Deck
     ) -> None:
         done(connect(server).sync_deck(deck))
-        before, since = state(server), len(server.asked)
+        before, since = state(server), len(server.calls)
         result = done(connect(server).sync_deck(translated(deck, "tomcat")))
         assert (state(server), written(server, since)) == (before, [])
         assert result.metadata["outdated"] == 1
@@ -396,7 +398,7 @@ class TestHandingOver:
         assert by_word(server)["gato"].fields["Sound"] == f"[sound:{sound.name}]"
         assert {tag.casefold() for tag in by_word(server)["gato"].tags} == {"animals", "mine", "new", "pets"}
         assert server.media()[sound.name] == b"maullido"
-        since = len(server.asked)
+        since = len(server.calls)
         done(provider.sync_deck(changed))
         assert written(server, since) == []
 
@@ -416,7 +418,7 @@ class TestHandingOver:
             assert sorted(tuple(note.fields.values())[:3] for note in server.notes()) == sorted(
                 tuple(note.fields.values())[:3] for note in alike.notes
             )
-        since = len(server.asked)
+        since = len(server.calls)
         done(connect(server, update_existing=True).sync_deck(alike))
         assert written(server, since) == []
 
@@ -439,7 +441,7 @@ class TestHandingOver:
         done(connect(server).sync_deck(newer))
         after = server.note_types()["Word"]
         assert (after.templates, after.css) == (templates, ".card { color: teal; }")
-        since = len(server.asked)
+        since = len(server.calls)
         done(connect(server).sync_deck(newer))
         assert written(server, since) == []
 
@@ -468,8 +470,8 @@ class TestHandingOver:
         assert by_word(server)["gato"].note_type == "Word"
         assert [card.template for card in by_word(server)["gato"].cards] == [0, 1, 2, 3]
         assert "Word+" not in server.note_types()
-        assert "importPackage" not in asked(server)
-        since = len(server.asked)
+        assert "importPackage" not in actions_called(server)
+        since = len(server.calls)
         done(connect(server).sync_deck(deck))
         assert written(server, since) == []
 
@@ -480,7 +482,7 @@ class TestHandingOver:
         card = by_word(server)["gato"].cards[0]
         server.collection.add_deck("Mine")
         server.collection.move_cards([card.id], "Mine")
-        since = len(server.asked)
+        since = len(server.calls)
         done(connect(server, update_existing=True).sync_deck(deck))
         assert written(server, since) == []
         moved = server.collection.card(card.id)
@@ -546,7 +548,7 @@ class TestHandingOver:
         provider = connect(server, update_existing=True)
         assert done(provider.sync_deck(deck)).metadata["cards"] == len(texts)
         assert len(server.notes()) == len(texts)
-        before, since = state(server), len(server.asked)
+        before, since = state(server), len(server.calls)
         done(provider.sync_deck(deck))
         assert (state(server), written(server, since)) == (before, [])
 
@@ -588,7 +590,7 @@ class TestNames:
         write_package(tmp_path / "x.apkg", [attrs.evolve(deck, name="Other")], deck.media)
         server.collection.import_package(tmp_path / "x.apkg")
         assert "Word+" in server.note_types()
-        since = len(server.asked)
+        since = len(server.calls)
         assert done(connect(server).sync_deck(deck)).metadata["unchanged"] == 3
         assert written(server, since) == []
 
@@ -601,9 +603,9 @@ class TestNames:
         model: Any = models.by_name("Word")
         models.add_field(model, models.new_field("Mine"))
         models.update_dict(model)
-        since = len(server.asked)
+        since = len(server.calls)
         done(connect(server).sync_deck(with_notes(deck, *deck.notes, word("vaca", "cow"))))
-        assert "importPackage" not in asked(server, since)
+        assert "importPackage" not in actions_called(server, since)
         assert {note.note_type for note in server.notes()} == {"Word"}
         assert by_word(server)["vaca"].fields["Mine"] == ""
 
@@ -616,10 +618,10 @@ class TestNames:
         recognise, *others = WORD.templates
         mine = attrs.evolve(recognise, back="mine: {{Translation}}")
         real.change_note_type("Word", [mine, *others], ".card { color: teal; }")
-        since = len(server.asked)
+        since = len(server.calls)
         more = with_notes(deck, *deck.notes, word("vaca", "cow"))
         done(connect(server, update_templates=update).sync_deck(more))
-        assert "importPackage" in asked(server, since)
+        assert "importPackage" in actions_called(server, since)
         card = real.col.get_card(by_word(server)["vaca"].cards[0].id)  # type: ignore[arg-type]
         color = "black" if update else "teal"
         assert card.answer() == f"<style>.card {{ color: {color}; }}</style>{answer}"
@@ -677,7 +679,7 @@ class TestMedia:
             "q & a.jpg": b"qa",
             "_font.ttf": b"f",
         }
-        before, since = state(server), len(server.asked)
+        before, since = state(server), len(server.calls)
         done(connect(server, update_existing=True).sync_deck(odd))
         assert state(server) == before
         assert set(written(server, since)) <= ({"storeMediaFile"} if place == "elsewhere" else set())
@@ -694,7 +696,7 @@ class TestMedia:
         self, adding: AnkiServer, connect: Connect, deck: Deck
     ) -> None:
         assert done(connect(adding).sync_deck(deck)).metadata["media"] == 3
-        stored = [each.params for each in adding.asked if each.action == "storeMediaFile"]
+        stored = [each.params for each in adding.calls if each.action == "storeMediaFile"]
         assert [each["path"] for each in stored] == [str(file) for file in deck.media]
         assert all("data" not in each for each in stored)
 
@@ -707,9 +709,9 @@ class TestMedia:
         notes = tuple(word(f"w{number}", sound=file) for number, file in enumerate(files))
         done(connect(server).sync_deck(attrs.evolve(deck, notes=notes, media=tuple(files))))
         assert server.media() == {file.name: file.read_bytes() for file in files}
-        assert "importPackage" not in asked(server)
+        assert "importPackage" not in actions_called(server)
         assert max(len(received.body) for received in server.requests) < 1_000_000
-        assert not any("path" in each.params for each in server.asked)
+        assert not any("path" in each.params for each in server.calls)
 
     def test_files_go_as_data_where_anki_is_kept_from_them(
         self, adding: AnkiServer, connect: Connect, deck: Deck
@@ -788,8 +790,8 @@ class TestWhatAnkiDoesNotTake:
         self, adding: AnkiServer, connect: Connect, deck: Deck, version: str
     ) -> None:
         done(connect(adding).sync_deck(deck))
-        assert ("canAddNotesWithErrorDetail" in asked(adding)) == (version == NEW)
-        assert ("canAddNotes" in asked(adding)) == (version == OLD)
+        assert ("canAddNotesWithErrorDetail" in actions_called(adding)) == (version == NEW)
+        assert ("canAddNotes" in actions_called(adding)) == (version == OLD)
 
     def test_a_note_type_that_lacks_a_field(self, server: AnkiServer, connect: Connect, deck: Deck) -> None:
         server.collection.add_note_type("Word", WORD.fields[:-2], ONE_CARD, "", is_cloze=False)
@@ -898,7 +900,7 @@ class TestAstray:
     ) -> None:
         anki, astray = server
         if fault:
-            anki.fail(fault, when=asks_for("changeDeck"))
+            anki.fail(fault, when=is_call_of("changeDeck"))
         else:
             anki.refuse("changeDeck", "crash")
         assert failure(connect(anki).sync_deck(self.many(deck)))
@@ -907,7 +909,7 @@ class TestAstray:
         assert result.metadata["moved"] == (0 if isinstance(fault, LostReply) else astray)
         assert len(by_word(anki)) == 12
         assert {name for note in anki.notes() for name in note.decks} == {"Spanish::Basics"}
-        since = len(anki.asked)
+        since = len(anki.calls)
         done(connect(anki).sync_deck(self.many(deck)))
         assert written(anki, since) == []
 
@@ -950,7 +952,7 @@ class TestLostReplies:
         server = by(way, start(version=version))
         if action == "addNote":
             server.refuse("addNotes", "no")
-        server.fail(fault, when=asks_for(action))
+        server.fail(fault, when=is_call_of(action))
         alike = with_notes(deck, word("gato", "jack"), *deck.notes)
         # An import that has never begun is looked for in vain, that long.
         timeout = {"timeout": 0.5} if (fault, action) == (Dropped(), "importPackage") else {}
@@ -967,7 +969,7 @@ class TestLostReplies:
         assert [name for name in server.note_types() if "Word" in name] == ["Word"]
         assert server.media() == {file.name: file.read_bytes() for file in deck.media}
         assert {name for note in server.notes() for name in note.decks} == {"Spanish::Basics"}
-        since = len(server.asked)
+        since = len(server.calls)
         done(connect(server).sync_deck(alike))
         assert written(server, since) == []
 
@@ -976,7 +978,7 @@ class TestLostReplies:
     ) -> None:
         """Even where a note of the same word was there before."""
         done(connect(adding).sync_deck(with_notes(deck, word("gato", "jack"))))
-        adding.fail(Dropped(), when=asks_for("addNotes"))
+        adding.fail(Dropped(), when=is_call_of("addNotes"))
         done(connect(adding).sync_deck(with_notes(deck, word("gato", "jack"), *deck.notes)))
         assert sorted(note.fields["Translation"] for note in adding.notes()) == [
             "cat",
@@ -990,9 +992,9 @@ class TestLostReplies:
         self, start: Start, connect: Connect, deck: Deck, retries: int
     ) -> None:
         server = start()
-        server.fail(Slow(0.6), when=asks_for("importPackage"))
+        server.fail(Slow(0.6), when=is_call_of("importPackage"))
         result = done(connect(server, timeout=0.4, max_retries=retries).sync_deck(deck))
-        assert asked(server).count("importPackage") == 1
+        assert actions_called(server).count("importPackage") == 1
         assert result.metadata["summary"] == "3 notes added, 0 updated, 0 unchanged"
         assert server.media() == {file.name: file.read_bytes() for file in deck.media}
 
@@ -1004,17 +1006,17 @@ class TestLostReplies:
 
         def late(self: AnkiConnect, query: str | None = None) -> list[int]:
             nonlocal looks
-            looks += "importPackage" in asked(server)
+            looks += "importPackage" in actions_called(server)
             return find(self, query) if looks > 3 else []
 
         monkeypatch.setattr(AnkiConnect, "findNotes", late)
-        server.fail(LostReply(), when=asks_for("importPackage"))
+        server.fail(LostReply(), when=is_call_of("importPackage"))
         assert done(connect(server).sync_deck(deck)).processed_count == 3
         assert looks > 3
 
     def test_an_import_that_never_begins(self, start: Start, connect: Connect, deck: Deck) -> None:
         server = start()
-        server.fail(Dropped(), when=asks_for("importPackage"))
+        server.fail(Dropped(), when=is_call_of("importPackage"))
         result = connect(server, timeout=0.3).sync_deck(deck)
         assert "gato: Anki accepted it, but did not add it" in failure(result)
         assert (result.processed_count, result.created_ids) == (0, [])
@@ -1024,7 +1026,7 @@ class TestLostReplies:
     ) -> None:
         monkeypatch.setattr(HttpClient, "wait", lambda self, seconds: False)
         server = start()
-        server.fail(Dropped(), when=asks_for("importPackage"))
+        server.fail(Dropped(), when=is_call_of("importPackage"))
         assert "was lost" in failure(connect(server).sync_deck(deck))
 
 
@@ -1035,7 +1037,7 @@ class TestTransport:
         for _ in range(110):
             provider.check_connection()
         assert len(server.requests) >= 300
-        assert len(server.requests) == len(server.asked)
+        assert len(server.requests) == len(server.calls)
 
     def test_with_connections_that_stay_open_some_would_be(self, start: Start) -> None:
         class Pooled(Anki):
@@ -1464,7 +1466,7 @@ class TestBuilding:
         assert (report.outputs, report.cards, report.problems) == ({"anki": None}, 12, ())
         assert len(server.notes()) == 4
         assert {name for note in server.notes() for name in note.decks} == {"Spanish"}
-        since = len(server.asked)
+        since = len(server.calls)
         self.build(tmp_path, WORDS, anki={"url": server.url, "update_existing": True})
         assert written(server, since) == []
 
@@ -1478,7 +1480,7 @@ class TestBuilding:
         assert [note.id for note in server.notes()] == [note.id for note in before[0]]
         assert [dict(note.fields) for note in server.notes()] == [dict(note.fields) for note in before[0]]
         assert server.media() == before[1]
-        since = len(server.asked)
+        since = len(server.calls)
         self.build(tmp_path, WORDS, anki={"url": server.url})
         assert written(server, since) == []
         require_in_order(real)
@@ -1524,7 +1526,7 @@ def test_without_genanki_notes_are_added_one_by_one(
     monkeypatch.setitem(sys.modules, "genanki", None)
     server = start()
     done(connect(server).sync_deck(deck))
-    assert "importPackage" not in asked(server)
+    assert "importPackage" not in actions_called(server)
     assert len(server.notes()) == 3
 
 
