@@ -86,7 +86,7 @@ def _write(path: Path, decks: list[Deck], media: Iterable[Path]) -> SyncResult:
 def describe_media_providers() -> list[ProviderInfo]:
     """Offer `apkg`."""
     summary = "Writes an Anki package, a file that Anki imports"
-    return [ProviderInfo("sync", "apkg", summary, config_class=ApkgSettings, extra=OFFLINE_EXTRA)]
+    return [ProviderInfo("sync", "apkg", summary, ApkgSettings, OFFLINE_EXTRA)]
 
 
 @hookimpl

@@ -107,11 +107,7 @@ class CsvData(FileDataProvider):
 
 
 def _rows(text: str, path: Path, delimiter: str | None) -> list[Row]:
-    """Read a word list.
-
-    Raises:
-        DataError: It cannot be read; the message names the line.
-    """
+    """Return the rows of a word list; a `DataError` names the line that cannot be read."""
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
         raise DataError(
@@ -273,7 +269,7 @@ def describe_media_providers() -> list[ProviderInfo]:
     """Offer `csv`."""
     summary = "Word lists in tables (CSV, TSV), or in plain text with one word per line"
     traits = Traits(reads=CsvData.endings)
-    return [ProviderInfo("data", "csv", summary, config_class=CsvSettings, traits=traits)]
+    return [ProviderInfo("data", "csv", summary, CsvSettings, traits=traits)]
 
 
 @hookimpl

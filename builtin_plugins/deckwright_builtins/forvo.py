@@ -20,13 +20,13 @@ from deckwright import MediaProvider, MediaRequest, MediaResult, ProviderInfo, T
 from deckwright.config.settings import did_you_mean
 from deckwright.providers.media import cost_estimate
 from deckwright.toolkit.http import (
-    SAME_OUTPUT,
     HttpMediaProvider,
     HttpSettings,
     Response,
     error_for,
     is_key,
     is_url,
+    same_output,
 )
 from deckwright.toolkit.install_hints import ONLINE_EXTRA, missing_dependency
 
@@ -70,10 +70,10 @@ class ForvoSettings(HttpSettings):
     plan: Annotated[
         Literal["free", "commercial", "corporate"],
         Meta(description="the plan that you pay for; a key works for its own plan only"),
-    ] = attrs.field(default="free", metadata=SAME_OUTPUT)
+    ] = same_output("free")
     base_url: Annotated[
         str | None, Meta(description="the address of Forvo; that of the plan, when not set")
-    ] = attrs.field(default=None, validator=attrs.validators.optional(is_url), metadata=SAME_OUTPUT)
+    ] = same_output(None, validator=attrs.validators.optional(is_url))
     usernames: Annotated[list[str], Meta(description="speakers to prefer, the best first")] = attrs.field(
         factory=list
     )
@@ -149,20 +149,17 @@ class Forvo(HttpMediaProvider):
             raise errors.BadMediaError(f"Forvo has no {self.settings.audio_format} file of {word!r}.")
         path = self.http.download(url, request.target, "audio")
         speaker, country = str(best.get("username") or "someone"), str(best.get("country") or "")
-        return MediaResult(
-            True,
-            path,
-            {
-                "word": word,
-                "language": language,
-                "country": country,
-                "username": speaker,
-                "votes": _number(best.get("num_positive_votes")),
-                "rate": _number(best.get("rate")),
-                "id": best.get("id"),
-                "attribution": f"Pronounced by {speaker}{f' ({country})' if country else ''}. {CREDIT}",
-            },
-        )
+        metadata = {
+            "word": word,
+            "language": language,
+            "country": country,
+            "username": speaker,
+            "votes": _number(best.get("num_positive_votes")),
+            "rate": _number(best.get("rate")),
+            "id": best.get("id"),
+            "attribution": f"Pronounced by {speaker}{f' ({country})' if country else ''}. {CREDIT}",
+        }
+        return MediaResult(True, path, metadata)
 
     def _query(self, request: MediaRequest) -> tuple[str, str, str]:
         """Return the word, Forvo's code of its language, and the country to prefer if the settings name none."""
@@ -285,9 +282,7 @@ def describe_media_providers() -> list[ProviderInfo]:
     """Offer `forvo`."""
     summary = "Words spoken by people, from forvo.com; needs a key"
     traits = Traits(attribution=CREDIT, requests_per_item=2, cacheable=False)
-    return [
-        ProviderInfo("audio", "forvo", summary, config_class=ForvoSettings, extra=ONLINE_EXTRA, traits=traits)
-    ]
+    return [ProviderInfo("audio", "forvo", summary, ForvoSettings, ONLINE_EXTRA, traits)]
 
 
 @hookimpl

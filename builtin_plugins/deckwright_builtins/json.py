@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from datetime import datetime, timezone
@@ -54,31 +55,27 @@ class JsonData(FileDataProvider):
         if not self.exists(identifier):
             return None
         content = self._read(self._path(identifier))
-        stamped = f"{_stem(identifier)}.{datetime.now(timezone.utc):%Y%m%d-%H%M%S}"
-        copy, number = f"{stamped}.bak", 1
-        while not self._claim(self._path(copy)):
-            number += 1
-            copy = f"{stamped}-{number}.bak"
+        stamp = f"{_stem(identifier)}.{datetime.now(timezone.utc):%Y%m%d-%H%M%S}"
+        for number in itertools.count(1):
+            copy = f"{stamp}.bak" if number == 1 else f"{stamp}-{number}.bak"
+            path = self._path(copy)
+            try:
+                path.touch(exist_ok=False)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise file_error(path, "written", error) from error
+            break
         try:
-            self._write(self._path(copy), content)
+            self._write(path, content)
         except DataError:
-            self._path(copy).unlink(missing_ok=True)  # an empty backup is worse than no backup
+            path.unlink(missing_ok=True)  # an empty backup is worse than no backup
             raise
         return copy
 
     def list_identifiers(self) -> list[str]:
         """Return the identifiers of all files except backups, sorted."""
         return [identifier for identifier in super().list_identifiers() if not _BACKUP.search(identifier)]
-
-    def _claim(self, path: Path) -> bool:
-        """Create an empty file; return whether it is new."""
-        try:
-            path.touch(exist_ok=False)
-        except FileExistsError:
-            return False
-        except OSError as error:
-            raise file_error(path, "written", error) from error
-        return True
 
     def _require_managed(self, identifier: str) -> None:
         original = _BACKUP.sub("", _stem(identifier))
@@ -129,7 +126,7 @@ def describe_media_providers() -> list[ProviderInfo]:
     """Offer `json`."""
     summary = "Word lists and other data in JSON files"
     traits = Traits(reads=JsonData.endings)
-    return [ProviderInfo("data", "json", summary, config_class=FileSettings, traits=traits)]
+    return [ProviderInfo("data", "json", summary, FileSettings, traits=traits)]
 
 
 @hookimpl

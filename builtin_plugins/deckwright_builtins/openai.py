@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from deckwright import MediaProvider, MediaRequest, MediaResult, ProviderInfo, Traits, errors, hookimpl
 from deckwright.config.settings import did_you_mean
-from deckwright.toolkit.http import SAME_OUTPUT, Response, is_url
+from deckwright.toolkit.http import Response, is_url, same_output
 from deckwright.toolkit.images import (
     ImageGenerationProvider,
     ImageGenerationSettings,
@@ -91,7 +91,7 @@ class OpenAISettings(ImageGenerationSettings):
     usage_prices: Annotated[
         dict[str, Any] | None,
         Meta(description="US dollars for a million tokens: text_input, image_input and output"),
-    ] = attrs.field(default=None, validator=attrs.validators.optional(_are_prices), metadata=SAME_OUTPUT)
+    ] = same_output(None, validator=attrs.validators.optional(_are_prices))
 
 
 class OpenAI(ImageGenerationProvider):
@@ -158,16 +158,17 @@ class OpenAI(ImageGenerationProvider):
         return MediaResult(True, path, metadata)
 
     def _body(self, prompt: str) -> dict[str, Any]:
+        settings = self.settings
         body = {
-            "model": self.settings.model,
+            "model": settings.model,
             "prompt": prompt,
             "n": 1,
             "size": self._size,
             "quality": self._quality,
-            "output_format": self.settings.output_format,
-            "output_compression": self._compression,
-            "background": self.settings.background,
-            "moderation": self.settings.moderation,
+            "output_format": settings.output_format,
+            "output_compression": None if settings.output_format == "png" else settings.output_compression,
+            "background": settings.background,
+            "moderation": settings.moderation,
         }
         return {name: value for name, value in body.items() if value is not None}
 
@@ -182,10 +183,6 @@ class OpenAI(ImageGenerationProvider):
         if url:  # other servers may send a link
             return self.http.download(str(url), target, "image")
         raise errors.BadMediaError("The response has no picture.")
-
-    @property
-    def _compression(self) -> int | None:
-        return None if self.settings.output_format == "png" else self.settings.output_compression
 
     def _usual_price(self) -> float:
         """Return the price of a picture by gpt-image-2; an unknown quality counts as high."""
@@ -240,11 +237,7 @@ def describe_media_providers() -> list[ProviderInfo]:
     """Offer `openai`."""
     summary = "Pictures by OpenAI's models, or by similar servers; needs a key and costs money"
     traits = Traits(requests_per_item=1)
-    return [
-        ProviderInfo(
-            "image", "openai", summary, config_class=OpenAISettings, extra=ONLINE_EXTRA, traits=traits
-        )
-    ]
+    return [ProviderInfo("image", "openai", summary, OpenAISettings, ONLINE_EXTRA, traits)]
 
 
 @hookimpl

@@ -115,7 +115,7 @@ def _load() -> Any:
 def describe_media_providers() -> list[ProviderInfo]:
     """Offer `pico`."""
     summary = "Speaks English, German, Spanish, French and Italian, without a network or an account"
-    return [ProviderInfo("audio", "pico", summary, config_class=PicoSettings, extra=OFFLINE_EXTRA)]
+    return [ProviderInfo("audio", "pico", summary, PicoSettings, OFFLINE_EXTRA)]
 
 
 @hookimpl

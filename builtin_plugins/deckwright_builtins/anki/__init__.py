@@ -13,7 +13,7 @@ from msgspec import Meta
 from deckwright import Deck, ProviderInfo, SyncProvider, SyncResult, errors, hookimpl
 from deckwright.providers.deck import stable_id
 from deckwright.providers.sync import WholeDeckProvider
-from deckwright.toolkit.http import SAME_OUTPUT, HttpProvider, HttpSettings, Response, Timeout, is_url
+from deckwright.toolkit.http import HttpProvider, HttpSettings, Response, Timeout, is_url, same_output
 from deckwright.toolkit.install_hints import ONLINE_EXTRA
 from deckwright_builtins.anki.anki_deck import quoted
 from deckwright_builtins.anki.connection import ADD_ON, VERSION, AnkiConnect, AnkiError, unreachable
@@ -56,7 +56,7 @@ class AnkiSettings(HttpSettings):
         int, Meta(ge=1, description="always 1, even when set: Anki takes one request at a time")
     ] = 1
     # A large import sends nothing until it is done.
-    timeout: Timeout = attrs.field(default=120.0, metadata=SAME_OUTPUT)
+    timeout: Timeout = same_output(120.0)
 
 
 class Anki(HttpProvider, WholeDeckProvider):
@@ -129,17 +129,15 @@ class Anki(HttpProvider, WholeDeckProvider):
 
     def _sync_cards_impl(self, cards: list[dict[str, Any]]) -> SyncResult:
         self._connect()
-        result = SyncResult(success=True, processed_count=0)
         decks = self._decks_of(cards, self.settings.deck_name or "Deckwright")
-        for deck in decks:
-            one = self._deliver(deck)
-            result = SyncResult(
-                success=result.success and one.success,
-                processed_count=result.processed_count + one.processed_count,
-                metadata=one.metadata,
-                error_message="\n".join(filter(None, [result.error_message, one.error_message])),
-                created_ids=[*(result.created_ids or []), *(one.created_ids or [])],
-            )
+        results = [self._deliver(deck) for deck in decks]
+        result = SyncResult(
+            success=all(each.success for each in results),
+            processed_count=sum(each.processed_count for each in results),
+            metadata=results[-1].metadata if results else {},
+            error_message="\n".join(each.error_message for each in results if each.error_message),
+            created_ids=[id for each in results for id in each.created_ids or ()],
+        )
         if result.success:
             # Other files wait for cards that refer to them.
             used = {file for deck in decks for file in media_of(deck.notes, deck.media)}
@@ -232,7 +230,7 @@ def _too_old() -> errors.ProviderError:
 def describe_media_providers() -> list[ProviderInfo]:
     """Offer `anki`."""
     summary = "Puts decks into a running Anki, by its add-on AnkiConnect"
-    return [ProviderInfo("sync", "anki", summary, config_class=AnkiSettings, extra=ONLINE_EXTRA)]
+    return [ProviderInfo("sync", "anki", summary, AnkiSettings, ONLINE_EXTRA)]
 
 
 @hookimpl

@@ -25,13 +25,8 @@ _SPECIAL_NAMES = ("current", "filtered")
 class AnkiDeck:
     """A deck of a build, and its counterpart in Anki.
 
-    Args:
-        anki: The running Anki.
-        deck: The deck of the build, with its note type's name in Anki.
-
     Attributes:
-        deck: The same, with its own name in Anki.
-        media: The media of Anki.
+        deck: The deck of the build, with the names in Anki of itself and its note type.
         misplaced: The ids of its notes that `existing_notes` found in Anki's default deck.
     """
 

@@ -26,12 +26,7 @@ Call = tuple[str, dict[str, Any]]
 
 
 class AnkiError(ProviderError):
-    """Anki refused an action.
-
-    Attributes:
-        action: The action.
-        reason: Anki's own message.
-    """
+    """Anki refused an `action`; `reason` is its own message."""
 
     def __init__(self, action: str, reason: str, *, hint: str | None = None) -> None:
         # Some messages are written for Anki's own windows.
@@ -48,9 +43,7 @@ class AnkiError(ProviderError):
 class AnkiConnect:
     """Calls actions of AnkiConnect, one request at a time: Anki loses requests that come together.
 
-    Args:
-        post: Sends the body of a request, and returns the response.
-        key: The key that is set in the add-on. If none is set, it must be None.
+    `post` sends the body of a request and returns the response. `key` must be None if the add-on has no key.
     """
 
     def __init__(self, post: Callable[[Any, bool], Response], key: str | None) -> None:
@@ -58,12 +51,7 @@ class AnkiConnect:
         self._key = key
 
     def call(self, action: str, *, repeatable: bool = True, **params: Any) -> Any:
-        """Call one action and return its result.
-
-        Args:
-            action: Its name.
-            repeatable: Whether a second call does no harm.
-            **params: Its parameters.
+        """Call one action and return its result; `repeatable` states whether a second call does no harm.
 
         Raises:
             AnkiError: Anki refuses it.

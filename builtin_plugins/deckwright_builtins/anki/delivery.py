@@ -35,7 +35,7 @@ class Outcome:
         refused: Which notes and updates Anki refused, and why.
     """
 
-    deck: str
+    deck: str = ""
     added: list[int] = attrs.field(factory=list)
     updated: int = 0
     unchanged: int = 0
@@ -68,26 +68,20 @@ class Outcome:
 class Delivery:
     """The delivery of one deck.
 
-    Args:
-        anki: The running Anki.
-        deck: The deck, with the names that it and its note type should have there.
-        update_existing: Whether existing notes are updated.
-        update_templates: Whether the cards and style of an existing note type are updated.
+    Attributes:
+        deck: The deck, with the names that it and its note type should have in Anki.
         timeout: How many seconds to wait for an import whose response was lost.
         wait: Waits for some seconds, and returns whether to continue.
     """
 
-    _anki: AnkiConnect
-    _deck: Deck
-    _update_existing: bool
-    _update_templates: bool
-    _timeout: float
-    _wait: Callable[[float], bool]
+    anki: AnkiConnect
+    deck: Deck
+    update_existing: bool
+    update_templates: bool
+    timeout: float
+    wait: Callable[[float], bool]
     _refused_guids: set[str] = attrs.field(init=False, factory=set)
-    _outcome: Outcome = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._outcome = Outcome(self._deck.name)
+    _outcome: Outcome = attrs.field(init=False, factory=Outcome)
 
     def run(self) -> Outcome:
         """Deliver the deck. A second delivery changes nothing.
@@ -96,20 +90,20 @@ class Delivery:
             ProviderError: Anki cannot be reached, or refuses the deck. Earlier changes are not undone.
         """
         notes = self._valid_notes()
-        supported = self._anki.supported([_DETAILED_CHECK, _IMPORT])
-        prepared = prepare_note_type(self._anki, self._deck.note_type, update=self._update_templates)
-        target = AnkiDeck(self._anki, attrs.evolve(self._deck, notes=notes, note_type=prepared.note_type))
+        supported = self.anki.supported([_DETAILED_CHECK, _IMPORT])
+        prepared = prepare_note_type(self.anki, self.deck.note_type, update=self.update_templates)
+        target = AnkiDeck(self.anki, attrs.evolve(self.deck, notes=notes, note_type=prepared.note_type))
         # Anki may store these files under other names, which the notes must use.
-        media = media_of(notes, self._deck.media)
+        media = media_of(notes, self.deck.media)
         target.media.store(file for file in media if not is_named_by_content(file))
         matches = target.match(notes, target.existing_notes())
         if matches.new:
             before = set(target.note_ids())
             can_import = prepared.can_import and _IMPORT in supported
-            if not (can_import and import_notes(target, matches.new, before, self._timeout, self._wait)):
+            if not (can_import and import_notes(target, matches.new, before, self.timeout, self.wait)):
                 if not prepared.exists:
-                    create_note_type(self._anki, prepared.note_type)
-                target.media.store(media_of(matches.new, self._deck.media))
+                    create_note_type(self.anki, prepared.note_type)
+                target.media.store(media_of(matches.new, self.deck.media))
                 add_notes(target, matches, self._refuse, detailed=_DETAILED_CHECK in supported)
             self._record_added(target.match_added(matches.new, before))
         known = {existing.id for _, existing in matches.known}
@@ -122,14 +116,10 @@ class Delivery:
         return outcome
 
     def _valid_notes(self) -> tuple[Note, ...]:
-        """Return the notes that Anki can take, as it would store them; refuse the others.
-
-        Raises:
-            ProviderError: A media file does not exist, or a note has a field that its note type does not have.
-        """
-        note_type, first = self._deck.note_type, self._deck.note_type.fields[0]
+        """Return the notes that Anki can take, as it would store them; refuse the others."""
+        note_type, first = self.deck.note_type, self.deck.note_type.fields[0]
         notes = []
-        for note in map(as_stored, self._deck.notes):
+        for note in map(as_stored, self.deck.notes):
             # Anki would silently drop such a field.
             if unknown := [name for name in note.fields if name not in note_type.fields]:
                 raise InvalidRequestError(f"The note type {note_type.name!r} has no field {unknown[0]!r}.")
@@ -137,14 +127,14 @@ class Delivery:
                 notes.append(note)
             else:
                 self._refuse(note, f"its field {first!r} is empty")
-        for file in media_of(notes, self._deck.media):
+        for file in media_of(notes, self.deck.media):
             if not file.is_file():
                 raise ProviderError(f"The media file {file} does not exist.")
         return tuple(notes)
 
     def _refuse(self, note: Note, reason: str | None) -> None:
         self._refused_guids.add(note.guid)
-        first = note.fields.get(self._deck.note_type.fields[0])
+        first = note.fields.get(self.deck.note_type.fields[0])
         name = next(filter(None, [first, *note.fields.values()]), note.guid)
         self._outcome.refused.append(f"{name}: {reason or 'Anki refused it'}")
 
@@ -162,10 +152,10 @@ class Delivery:
 
         changed = [(note, existing) for note, existing in matches.known if differs(note, existing)]
         self._outcome.unchanged = len(matches.known) - len(changed)
-        if not self._update_existing:
+        if not self.update_existing:
             self._outcome.outdated = len(changed)
             return
-        target.media.store(media_of([note for note, _ in changed], self._deck.media))
+        target.media.store(media_of([note for note, _ in changed], self.deck.media))
         calls: list[tuple[int, Call]] = []
         for note, existing in changed:
             if fields := existing.changes(target.media.fields(note)):
@@ -173,7 +163,7 @@ class Delivery:
                 calls.append((existing.id, ("updateNoteFields", {"note": update})))
             if tags := existing.missing_tags(note.tags):
                 calls.append((existing.id, ("addTags", {"notes": [existing.id], "tags": " ".join(tags)})))
-        results = self._anki.calls(call for _, call in calls)
+        results = self.anki.calls(call for _, call in calls)
         failures = {
             id: result.reason
             for (id, _), result in zip(calls, results, strict=True)

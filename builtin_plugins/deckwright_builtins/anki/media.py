@@ -16,14 +16,7 @@ from deckwright_builtins.anki.notes import normalize
 
 
 class MediaStore:
-    """Anki's media, for one deck.
-
-    Args:
-        anki: The running Anki.
-
-    Attributes:
-        stored: How many files were stored.
-    """
+    """Anki's media, for one deck; `stored` counts the files that were stored."""
 
     def __init__(self, anki: AnkiConnect) -> None:
         self._anki = anki
@@ -32,11 +25,7 @@ class MediaStore:
         self.stored = 0
 
     def store(self, files: Iterable[Path]) -> None:
-        """Store media files that Anki does not have, and remember their names.
-
-        Raises:
-            ProviderError: Anki does not store one.
-        """
+        """Store media files that Anki does not have, and remember their names."""
         files = list(files)
         if not files:
             return

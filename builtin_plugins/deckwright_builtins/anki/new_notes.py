@@ -28,15 +28,8 @@ def import_notes(
 ) -> bool:
     """Let Anki import notes with their media as a package; return whether it could.
 
-    Args:
-        target: Where they go.
-        notes: The notes.
-        before: The ids of all notes of the note type that existed before.
-        timeout: How many seconds to wait for an import whose response was lost.
-        wait: Waits for some seconds, and returns whether to continue.
-
-    Raises:
-        ProviderError: Anki cannot be reached, or the provider was closed.
+    `before` are the ids of all notes of the note type that existed before. If the response is lost, this waits up to
+    `timeout` seconds for the notes; `wait` waits for some seconds and returns whether to continue.
     """
     if not target.media.folder:
         return False
@@ -70,14 +63,7 @@ def _are_added(target: AnkiDeck, notes: Sequence[Note], before: set[int]) -> boo
 def add_notes(
     target: AnkiDeck, matches: Matches, refuse: Callable[[Note, str | None], None], *, detailed: bool
 ) -> None:
-    """Add new notes one by one.
-
-    Args:
-        target: Where they go.
-        matches: The notes of the deck, of which the new ones are added.
-        refuse: Called with every note that Anki refuses, and the reason if it gives one.
-        detailed: Whether Anki can give the reason.
-    """
+    """Add the new notes one by one; call `refuse` with every note that Anki refuses, and its reason if `detailed`."""
     # One note that Anki refuses may make a request with many notes fail, so they are checked first.
     check = "canAddNotesWithErrorDetail" if detailed else "canAddNotes"
     for notes in batches(matches.new, _BATCH_SIZE):

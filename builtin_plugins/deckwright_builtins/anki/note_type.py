@@ -26,12 +26,7 @@ class AnkiNoteType:
 
 
 def prepare_note_type(anki: AnkiConnect, note_type: NoteType, *, update: bool) -> AnkiNoteType:
-    """Find a note type in Anki, check its fields, and update its cards and style.
-
-    Args:
-        anki: The running Anki.
-        note_type: The note type of the deck.
-        update: Whether the cards and style of an existing one are updated.
+    """Find a note type in Anki and check its fields; if `update`, update its cards and style.
 
     Raises:
         InvalidRequestError: It does not have our fields.

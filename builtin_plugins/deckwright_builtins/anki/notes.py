@@ -23,13 +23,7 @@ _MEDIA = re.compile(r"\[sound:|<img\b")
 
 @attrs.frozen
 class ExistingNote:
-    """A note in Anki.
-
-    Attributes:
-        id: Anki's number for it.
-        fields: The content of its fields.
-        tags: Its tags.
-    """
+    """A note in Anki."""
 
     id: int
     fields: Mapping[str, str]
@@ -81,14 +75,9 @@ class Matches:
 
 
 def match_notes(notes: Sequence[Note], existing: Sequence[ExistingNote], first: str) -> Matches:
-    """Find each note among those in Anki.
+    """Find each note among those in Anki; `first` is the name of the first field.
 
     If several notes have the same key, those with the fewest differences belong together.
-
-    Args:
-        notes: The notes of a deck.
-        existing: The notes in Anki.
-        first: The name of the first field.
     """
     by_key: dict[tuple[str, str], list[ExistingNote]] = {}
     for each in existing:

@@ -46,7 +46,7 @@ class DaskSettings:
 def describe_media_providers() -> list[ProviderInfo]:
     """Offer `dask`."""
     summary = "Runs many requests at once, in processes of this machine or on the machines of a Dask cluster"
-    return [ProviderInfo("engine", "dask", summary, config_class=DaskSettings, extra=DASK_EXTRA)]
+    return [ProviderInfo("engine", "dask", summary, DaskSettings, DASK_EXTRA)]
 
 
 @hookimpl

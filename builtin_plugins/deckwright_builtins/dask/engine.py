@@ -280,11 +280,7 @@ def _as_plain(value: Any) -> Any:
 
 
 def _required_instances(registry: ProviderRegistry) -> list[Key]:
-    """Return the type and instance of every media provider; workers must be able to make all of them.
-
-    Raises:
-        BuildError: Some only exist in this program.
-    """
+    """Return the type and instance of every media provider: workers must be able to make all of them."""
     required, only_here = [], []
     for type in registry.plugins.types:
         for instance, provider in registry[type].items():
@@ -336,11 +332,7 @@ def _check_reports(required: Sequence[Key], reports: Sequence[tuple[str, Report]
 
 
 def _received_result(result: SentResult, target: Path) -> MediaResult:
-    """Write the file of a result, and return the result.
-
-    Raises:
-        DeckwrightError: The error that the provider raised.
-    """
+    """Write the file of a result and return the result, or raise the error of the provider."""
     if result.raised:
         raise result.raised.error()
     path = target.with_name(target.stem + result.ending) if result.success else None

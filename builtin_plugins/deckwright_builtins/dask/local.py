@@ -25,14 +25,7 @@ _END_TIMEOUT = 5  # seconds
 
 
 class LocalWorker:
-    """The process of a worker.
-
-    Args:
-        name: Its name.
-        scheduler: The address of its scheduler.
-        folder: Its folder for temporary files.
-        stderr: The file for its standard error.
-    """
+    """The process of a worker, with a folder for temporary files and a file for its standard error."""
 
     def __init__(self, name: str, scheduler: str, folder: Path, stderr: IO[bytes]) -> None:
         self.name = name
@@ -78,12 +71,8 @@ class LocalWorker:
 def local_workers(count: int, timeout: float) -> Iterator[str]:
     """Start workers on this machine, and yield the address of their scheduler.
 
-    Args:
-        count: How many.
-        timeout: How many seconds they may take to start.
-
     Raises:
-        BuildError: They do not start.
+        BuildError: They do not start within `timeout` seconds.
     """
     from distributed import LocalCluster
 

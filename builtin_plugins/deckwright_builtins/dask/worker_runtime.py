@@ -31,13 +31,7 @@ _THREADS = 500
 
 @attrs.frozen
 class Setup:
-    """What a worker needs to make its providers.
-
-    Attributes:
-        written: The configuration as written, with the names of environment variables instead of their values.
-        path: Its file.
-        time_limit: That of a `ProviderRegistry`.
-    """
+    """What a worker needs to make its providers: the configuration as written, with the names of variables."""
 
     written: dict[str, Any] = attrs.field(repr=False)  # it may contain a key
     path: str | None
@@ -104,11 +98,9 @@ class SentResult:
     """The result of a request, in a form that can be sent.
 
     Attributes:
-        success, error: Those of the `MediaResult`.
         ending: The ending of the file.
         content: The content of the file; None if there is none.
         metadata: The metadata that can be sent, with each value pickled.
-        failure: That of the `MediaResult`.
         raised: The error that was raised instead of a result.
     """
 
@@ -195,11 +187,7 @@ async def report(id: str, dask_worker: Any) -> Report:
 
 
 async def run_request(id: str, type: str, instance: str, request: bytes, file_name: str) -> SentResult:
-    """Run a request with a runtime on this worker.
-
-    Raises:
-        KeyError: The runtime does not exist, or not any more.
-    """
+    """Run a request with a runtime on this worker."""
     runtime = _runtimes[id]
     # In a thread of the runtime, since a worker may have few threads.
     return await asyncio.get_running_loop().run_in_executor(

@@ -168,7 +168,7 @@ def _require_readable(text: str, language: str) -> None:
 def describe_media_providers() -> list[ProviderInfo]:
     """Offer `espeak`."""
     summary = "Speaks more than a hundred languages with a robotic voice; works offline, without an account"
-    return [ProviderInfo("audio", "espeak", summary, config_class=EspeakSettings, extra=OFFLINE_EXTRA)]
+    return [ProviderInfo("audio", "espeak", summary, EspeakSettings, OFFLINE_EXTRA)]
 
 
 @hookimpl

@@ -30,11 +30,6 @@ class WorkerTimeoutError(Exception):
 class Worker:
     """A running espeak-ng. After one of its errors it can only be closed.
 
-    Args:
-        library: The path of the shared library.
-        data: The path of its data.
-        timeout: How many seconds an answer may take.
-
     Attributes:
         voices: The name of the voice for each language tag, in lower case.
 
@@ -66,13 +61,10 @@ class Worker:
             raise
 
     def request(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        """Speak a word; `worker.py` documents the request and the answer.
-
-        Returns:
-            The answer, and the samples that follow it.
+        """Send a request; return the answer and its samples. `worker.py` documents both.
 
         Raises:
-            WorkerDiedError: It ended.
+            WorkerDiedError: The process ended.
             WorkerTimeoutError: It took too long.
         """
         return self._exchange(json.dumps(request).encode() + b"\n")

@@ -101,11 +101,7 @@ def languages(voice: Voice) -> Iterator[tuple[int, str]]:
 
 
 def speak(lib: Any, text: str, voice: str, speed: int, pitch: int, volume: int) -> bytes:
-    """Return the samples of `text`.
-
-    Raises:
-        ValueError: There is no such voice, or the text cannot be spoken.
-    """
+    """Return the samples of `text`, or raise `ValueError`."""
     chunks: list[bytes] = []
 
     def collect(samples: int | None, count: int, _events: int | None) -> int:

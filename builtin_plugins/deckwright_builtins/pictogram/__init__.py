@@ -94,11 +94,7 @@ def describe_media_providers() -> list[ProviderInfo]:
     """Offer `pictogram`."""
     summary = "Drawings by OpenMoji, for words that they clearly show; works offline"
     traits = Traits(attribution=ATTRIBUTION)
-    return [
-        ProviderInfo(
-            "image", "pictogram", summary, config_class=PictogramSettings, extra=OFFLINE_EXTRA, traits=traits
-        )
-    ]
+    return [ProviderInfo("image", "pictogram", summary, PictogramSettings, OFFLINE_EXTRA, traits)]
 
 
 @hookimpl

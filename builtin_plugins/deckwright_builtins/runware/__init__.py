@@ -23,7 +23,7 @@ from msgspec import Meta
 
 from deckwright import MediaProvider, MediaRequest, MediaResult, ProviderInfo, Traits, errors, hookimpl
 from deckwright.providers.media import cost_estimate
-from deckwright.toolkit.http import SAME_OUTPUT, Response, is_url
+from deckwright.toolkit.http import Response, is_url, same_output
 from deckwright.toolkit.images import (
     ImageGenerationProvider,
     ImageGenerationSettings,
@@ -73,11 +73,9 @@ class RunwareSettings(ImageGenerationSettings):
     ] = None
     output_type: Annotated[
         Literal["URL", "base64Data", "dataURI"], Meta(description="how the service sends pictures")
-    ] = attrs.field(default="URL", metadata=SAME_OUTPUT)
+    ] = same_output("URL")
     output_format: Annotated[Literal["JPG", "PNG", "WEBP"], Meta(description="the kind of file")] = "JPG"
-    batch_size: Annotated[int, Meta(ge=1, description="how many pictures in one request")] = attrs.field(
-        default=10, metadata=SAME_OUTPUT
-    )
+    batch_size: Annotated[int, Meta(ge=1, description="how many pictures in one request")] = same_output(10)
 
 
 class Runware(ImageGenerationProvider):
@@ -250,11 +248,7 @@ def describe_media_providers() -> list[ProviderInfo]:
     """Offer `runware`."""
     summary = "Pictures by the models at runware.ai; needs a key and costs money"
     traits = Traits(requests_per_item=1, resumable=True)
-    return [
-        ProviderInfo(
-            "image", "runware", summary, config_class=RunwareSettings, extra=ONLINE_EXTRA, traits=traits
-        )
-    ]
+    return [ProviderInfo("image", "runware", summary, RunwareSettings, ONLINE_EXTRA, traits)]
 
 
 @hookimpl

@@ -84,12 +84,7 @@ def unknown_outcome(reason: errors.ProviderError) -> errors.TransientError:
 
 
 def charged_error(reason: errors.ProviderError, *, is_old: bool) -> errors.ProviderError:
-    """Return the error of a picture that was made and charged, but could not be downloaded.
-
-    Args:
-        reason: Why not.
-        is_old: Whether it may have been made some time ago, for a request that was sent before.
-    """
+    """Return the error of a picture that was charged, some time ago if `is_old`, but could not be downloaded."""
     if isinstance(reason, errors.TransientError | errors.RateLimitedError):
         # The same request, with the same UUID, downloads it later and does not pay for another one.
         message = f"The picture was made and charged, but could not be downloaded. {reason.message}"

@@ -34,13 +34,7 @@ Task = dict[str, Any]
 
 
 class Tasks:
-    """Runs tasks with one client: once it is closed, nothing more is sent.
-
-    Args:
-        http: The client.
-        url: The address of the service.
-        settings: Retries and timeouts.
-    """
+    """Runs tasks with one client: once it is closed, nothing more is sent."""
 
     def __init__(self, http: HttpClient, url: str, settings: HttpSettings) -> None:
         self._http = http
@@ -59,14 +53,8 @@ class Tasks:
 
         A task whose response was lost may have been done and charged, unless it is free. So the service is asked about
         it, and it is sent again, with the same UUID, only if the service does not know it. A task with a temporary
-        error is sent again, too.
-
-        Args:
-            tasks: The tasks.
-            headers: Additional headers.
-            sent_before: By UUID, when a task was last sent whose outcome never arrived. The service is asked about it
-                first.
-            are_free: Whether the tasks cost nothing.
+        error is sent again, too. `sent_before` has the times when tasks were sent whose outcome never arrived; the
+        service is asked about them first.
         """
         outcomes = self._recover_old(sent_before) if sent_before else {}
         waiting = [task for task in tasks if task["taskUUID"] not in outcomes]
@@ -123,11 +111,7 @@ class Tasks:
         """Ask about tasks whose response was lost, until the outcome of all is known or the time is up.
 
         The outcome of tasks that the service does not know is a temporary error; of those it says nothing about, an
-        error that they may have been charged.
-
-        Args:
-            lost: By UUID, how the response was lost.
-            age: How many seconds ago the last of them was sent.
+        error that they may have been charged. `age` is how many seconds ago the last of them was sent.
         """
         outcomes: dict[str, Outcome] = {}
         # Old tasks are registered, so one answer is enough, and there is no need to wait.

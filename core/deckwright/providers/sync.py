@@ -75,14 +75,7 @@ class SyncProvider(Provider, ABC):
             return False
 
     def check_connection(self) -> str:
-        """Check whether the target can be reached.
-
-        Returns:
-            The finding, in one line.
-
-        Raises:
-            ProviderError: It cannot be reached.
-        """
+        """Check whether the target can be reached, as every provider's `check_connection` does."""
         if not self._test_connection_impl():
             raise ProviderError("it cannot be reached")
         return "can be reached"
@@ -127,28 +120,16 @@ class SyncProvider(Provider, ABC):
             return self._failure(error)
 
     def _sync_deck_impl(self, deck: Deck) -> SyncResult:
-        """Sync a whole deck; by default its templates, then its media, then its notes.
-
-        Returns:
-            The result of the step that failed, or of the last step.
-        """
+        """Sync a whole deck, by default in steps: templates, media, notes. Return the result of the last step."""
         templates = [attrs.asdict(template) for template in deck.note_type.templates]
         result = self.sync_templates(deck.note_type.name, templates)
         if result.success:
             result = self.sync_media(deck.media)
         if not result.success:
             return result
+        about = {"deck": deck.name, "note_type": deck.note_type.name}
         return self.sync_cards(
-            [
-                {
-                    **note.fields,
-                    "guid": note.guid,
-                    "tags": list(note.tags),
-                    "deck": deck.name,
-                    "note_type": deck.note_type.name,
-                }
-                for note in deck.notes
-            ]
+            [{**note.fields, "guid": note.guid, "tags": list(note.tags), **about} for note in deck.notes]
         )
 
     def _failure(self, error: BaseException) -> SyncResult:

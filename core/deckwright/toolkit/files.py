@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import os
 import shutil
-import uuid
 from pathlib import Path, PureWindowsPath
 from typing import Annotated, ClassVar
 
@@ -15,6 +14,7 @@ from msgspec import Meta
 from deckwright.config.settings import did_you_mean
 from deckwright.errors import DataError
 from deckwright.providers.data import DataProvider, DataSettings
+from deckwright.toolkit.media_format import temporary_beside
 
 _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
@@ -135,19 +135,15 @@ class FileDataProvider(DataProvider):
             DataError: It cannot be written; the old content is still there.
         """
         target = path.resolve()
-        temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
+            with temporary_beside(target) as temporary:
                 with temporary.open("xb") as file:
                     file.write(content)
                     file.flush()
                     os.fsync(file.fileno())
                 if target.exists():
                     shutil.copymode(target, temporary)
-                os.replace(temporary, target)  # noqa: PTH105 - it replaces files on every system
-            finally:
-                temporary.unlink(missing_ok=True)
+                temporary.replace(target)
         except OSError as error:
             raise file_error(path, "written", error) from error
 

@@ -15,7 +15,7 @@ from deckwright import errors
 from deckwright.providers.media import MediaRequest, cost_estimate
 from deckwright.toolkit.http.provider import HttpMediaProvider
 from deckwright.toolkit.http.response import Response, error_for
-from deckwright.toolkit.http.settings import SAME_OUTPUT, HttpSettings, Timeout, is_key
+from deckwright.toolkit.http.settings import HttpSettings, Timeout, is_key, same_output
 from deckwright.toolkit.languages import language_codes
 
 DEFAULT_PROMPT = (
@@ -50,15 +50,15 @@ class ImageGenerationSettings(HttpSettings):
             float, Meta(ge=0, description="US dollars, for estimates; the model's usual price, when not set")
         ]
         | None
-    ) = attrs.field(default=None, metadata=SAME_OUTPUT)
+    ) = same_output(None)
     cost_limits: Annotated[
         dict[str, Any],
         Meta(
             description="daily_limit_usd, the most that all builds of a day may spend, and warn_threshold_usd"
         ),
-    ] = attrs.field(factory=dict, metadata=SAME_OUTPUT)
+    ] = same_output(attrs.Factory(dict))
     # Making a picture takes time.
-    timeout: Timeout = attrs.field(default=180.0, metadata=SAME_OUTPUT)
+    timeout: Timeout = same_output(180.0)
 
 
 class ImageGenerationProvider(HttpMediaProvider, ABC):
@@ -75,9 +75,7 @@ class ImageGenerationProvider(HttpMediaProvider, ABC):
 
     def cache_key(self, request: MediaRequest) -> Mapping[str, Any]:
         """Return the prompt, which includes the settings `prompt` and `style`, and all other settings."""
-        settings = {
-            name: value for name, value in self.output_settings.items() if name not in _PROMPT_SETTINGS
-        }
+        settings = {key: value for key, value in self.output_settings.items() if key not in _PROMPT_SETTINGS}
         return {"settings": settings, "prompt": prompt_for(request, self.settings)}
 
     def get_cost_estimate(self, requests: Sequence[MediaRequest]) -> dict[str, float]:
@@ -109,11 +107,7 @@ def content_policy_error(message: str) -> errors.ContentPolicyError:
 
 
 def decode_image(encoded: object) -> bytes:
-    """Return a picture from base64 text.
-
-    Raises:
-        BadMediaError: It is not base64.
-    """
+    """Return a picture from base64 text; raise `BadMediaError` if it is not base64."""
     try:
         return base64.b64decode(str(encoded), validate=True)
     except (binascii.Error, ValueError):

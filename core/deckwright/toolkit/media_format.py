@@ -144,11 +144,7 @@ def _is_svg(head: bytes) -> bool:
 
 
 def _check_svg(path: Path, size: int) -> None:
-    """Check that an SVG does nothing but show itself.
-
-    Raises:
-        BadMediaError: It runs a script, refers to something outside itself, or is not well-formed.
-    """
+    """Raise `BadMediaError` if an SVG is not well-formed, or does anything but show itself."""
     if size > _MAX_SVG_BYTES:
         raise BadMediaError("the SVG picture is larger than 2 MB")
     content = path.read_bytes()

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 from deckwright.toolkit.http.provider import HttpMediaProvider, HttpProvider
 from deckwright.toolkit.http.response import Response, error_for
-from deckwright.toolkit.http.settings import SAME_OUTPUT, HttpSettings, Timeout, is_key, is_url
+from deckwright.toolkit.http.settings import HttpSettings, Timeout, is_key, is_url, same_output
 
 if TYPE_CHECKING:
     # For annotations only: it needs the packages of the extra `online`. Use it as `provider.http`.
     from deckwright.toolkit.http.client import HttpClient as HttpClient
 
 __all__ = [
-    "SAME_OUTPUT",
     "HttpMediaProvider",
     "HttpProvider",
     "HttpSettings",
@@ -26,4 +25,5 @@ __all__ = [
     "error_for",
     "is_key",
     "is_url",
+    "same_output",
 ]

@@ -269,11 +269,7 @@ class HttpClient:
         raise errors.BadMediaError(f"{url.host} redirects too many times.")
 
     def _wait_for_turn(self, host: str) -> None:
-        """Wait until the service and the rate limit allow one more request.
-
-        Raises:
-            RateLimitedError: That would take too long.
-        """
+        """Wait until the service and the rate limit allow one more request, unless that takes too long."""
         while not self._closed.is_set():
             pause = self._not_before - time.monotonic()
             if pause > self._settings.longest_wait:

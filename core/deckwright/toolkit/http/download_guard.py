@@ -42,39 +42,31 @@ class DownloadGuard:
         self._base = httpx.URL(base_url)
         self._own: frozenset[str] | None = None
 
-    def check_url(self, url: httpx.URL) -> None:
-        """Check a URL before connecting.
+    def join(self, url: httpx.URL, link: str) -> httpx.URL:
+        """Return the URL of a link found at `url`, which is empty for the first link.
 
         A name that cannot be resolved passes: a proxy may know it, and without one connecting fails.
 
         Raises:
-            BadMediaError: Files are not downloaded from there.
-        """
-        if url.scheme not in ("", "https", self._base.scheme):
-            raise BadMediaError(f"The service links to a {url.scheme}: address, which is not allowed.")
-        own = self._own_addresses()
-        try:
-            if not (url.scheme and url.host and (url.port or 0) <= _MAX_PORT):
-                raise ValueError
-            addresses = _resolve(url)
-        except OSError:
-            return
-        except ValueError:  # the host name may be invalid too
-            raise BadMediaError(_NOT_AN_ADDRESS) from None
-        for address in addresses:
-            _check_address(url.host, address, own)
-
-    def join(self, url: httpx.URL, link: str) -> httpx.URL:
-        """Return the URL of a link found at `url`, which is empty for the first link; checked as by `check_url`.
-
-        Raises:
-            BadMediaError: Files are not downloaded from there, or it is not a URL.
+            BadMediaError: It is not a URL, or files are not downloaded from there.
         """
         try:
             target = url.join(link) if url.host else httpx.URL(link)
         except httpx.InvalidURL:
             raise BadMediaError(_NOT_AN_ADDRESS) from None
-        self.check_url(target)
+        if target.scheme not in ("", "https", self._base.scheme):
+            raise BadMediaError(f"The service links to a {target.scheme}: address, which is not allowed.")
+        own = self._own_addresses()
+        try:
+            if not (target.scheme and target.host and (target.port or 0) <= _MAX_PORT):
+                raise ValueError
+            addresses = _resolve(target)
+        except OSError:
+            return target
+        except ValueError:  # the host name may be invalid too
+            raise BadMediaError(_NOT_AN_ADDRESS) from None
+        for address in addresses:
+            _check_address(target.host, address, own)
         return target
 
     def trace(self, url: httpx.URL) -> Trace:
