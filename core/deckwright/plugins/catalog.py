@@ -24,15 +24,10 @@ class ProviderKey(NamedTuple):
 
 @attrs.frozen
 class _Claim:
-    """Something that one plugin offers.
-
-    Attributes:
-        plugin: The plugin.
-        rank: 1 where its hook is marked `tryfirst`, -1 where it is marked `trylast`, else 0.
-    """
+    """Something that one plugin offers."""
 
     plugin: PluginRecord
-    rank: int
+    rank: int  # 1 if its hook is marked `tryfirst`, -1 if it is marked `trylast`, else 0
 
 
 @attrs.frozen

@@ -31,19 +31,12 @@ ENVIRONMENT_VARIABLE = "DECKWRIGHT_PLUGINS"
 
 @attrs.frozen
 class Provenance:
-    """Where a plugin is from.
+    """Where a plugin is from."""
 
-    Attributes:
-        kind: `"built-in"`, `"module"`, `"file"`, `"installed"` or `"object"`.
-        location: The module or file; empty for objects.
-        distribution: The installed distribution; empty when it is not known.
-        version: That distribution's version.
-    """
-
-    kind: str
-    location: str = ""
-    distribution: str = ""
-    version: str = ""
+    kind: str  # "built-in", "module", "file", "installed" or "object"
+    location: str = ""  # the module or file; empty for objects
+    distribution: str = ""  # empty when it is not known
+    version: str = ""  # of the distribution
 
     def __str__(self) -> str:
         if self.distribution:
@@ -53,21 +46,13 @@ class Provenance:
 
 @attrs.frozen
 class Candidate:
-    """A plugin that was found and not yet imported.
+    """A plugin that was found and not yet imported."""
 
-    Attributes:
-        name: Its name where it was found; another may have the same.
-        provenance: Where it is from.
-        is_named: Whether a configuration or program names it; it is merely found otherwise.
-        load: Imports it.
-        requires: The versions of Deckwright that its distribution depends on, as in `">=0.1,<1"`.
-    """
-
-    name: str
+    name: str  # where it was found; another may have the same
     provenance: Provenance
-    load: Callable[[], object] = attrs.field(eq=False)
-    requires: str = ""
-    is_named: bool = attrs.field(default=True, eq=False)
+    load: Callable[[], object] = attrs.field(eq=False)  # imports it
+    requires: str = ""  # the versions of Deckwright that its distribution depends on: ">=0.1,<1"
+    is_named: bool = attrs.field(default=True, eq=False)  # by a configuration or program, not merely found
 
 
 def built_in() -> Iterator[Candidate]:

@@ -38,17 +38,11 @@ _REQUIRES = re.compile(r"""^requires_deckwright\s*(?::[^=]*)?=\s*["']([^"'\n]*)[
 
 @attrs.frozen
 class Loaded:
-    """All plugins that were found.
+    """All plugins that were found."""
 
-    Attributes:
-        manager: Pluggy's, with those that can be used.
-        records: Those that can be used and those that are disabled, by name.
-        rejected: Those that cannot be used.
-    """
-
-    manager: pluggy.PluginManager
-    records: dict[str, PluginRecord]
-    rejected: list[PluginRecord]
+    manager: pluggy.PluginManager  # with those that can be used
+    records: dict[str, PluginRecord]  # those that can be used and those that are disabled, by name
+    rejected: list[PluginRecord]  # those that cannot be used
 
 
 def load_plugins(
@@ -59,15 +53,7 @@ def load_plugins(
     timeout: float | None,
     reporter: PluginReporter,
 ) -> Loaded:
-    """Find plugins and load them.
-
-    Args:
-        settings: Which to load, beside the built-in ones.
-        objects: Plugins that a program passes in.
-        folder: What relative paths in the settings start from.
-        timeout: How many seconds each may take to be imported; None for no timeout.
-        reporter: Takes what is wrong with them.
-    """
+    """Find plugins and load them; arguments as in `Plugins`."""
     loader = _Loader(settings, timeout, reporter)
     # The same plugin named twice, in a configuration and the environment, say, is no mistake.
     loader.load(dict.fromkeys(_candidates(settings, objects, folder)))
