@@ -228,10 +228,10 @@ def country_code(text: str) -> str | None:
         return None
     try:
         import pycountry
+
+        return str(pycountry.countries.lookup(text).alpha_3)
     except ImportError as error:
         raise missing_dependency("Countries need the package pycountry", error, ONLINE_EXTRA) from error
-    try:
-        return str(pycountry.countries.lookup(text).alpha_3)
     except LookupError:
         return _COUNTRY_NAMES.get(text.lower())
 

@@ -71,13 +71,11 @@ class Pico(SpeechProvider):
 
 def _voice_for(language: str) -> str:
     """Return the voice of exactly this tag, or the first one of its language."""
-    voices = get_args(Voice)
-    for voice in voices:
-        if voice.lower() == language:
-            return str(voice)
-    for voice in voices:
-        if voice.partition("-")[0] == language.partition("-")[0]:
-            return str(voice)
+    voices: tuple[str, ...] = get_args(Voice)
+    primary = language.partition("-")[0]
+    exact = [voice for voice in voices if voice.lower() == language]
+    if found := exact or [voice for voice in voices if voice.partition("-")[0] == primary]:
+        return found[0]
     raise NotFoundError(
         f"Pico has no voice for the language {language!r}.", hint=f"It has the voices {', '.join(voices)}."
     )

@@ -117,26 +117,19 @@ class Runware(ImageGenerationProvider):
         One client does all of it: once it is closed, nothing more is sent.
         """
         tasks = [self._task_for(request) for request in requests]
-        valid = [
-            (request, task)
-            for request, task in zip(requests, tasks, strict=True)
-            if not isinstance(task, errors.ProviderError)
-        ]
-        sent_before = {
-            task["taskUUID"]: request.requested_before
-            for request, task in valid
-            if request.id and request.requested_before
-        }
-        runner = Tasks(http, self.base_url, self.settings)
-        outcomes = runner.run([task for _, task in valid], sent_before=sent_before)
+        valid, sent_before = [], {}
+        for request, task in zip(requests, tasks, strict=True):
+            if not isinstance(task, errors.ProviderError):
+                valid.append(task)
+                if request.id and request.requested_before:
+                    sent_before[task["taskUUID"]] = request.requested_before
+        outcomes = Tasks(http, self.base_url, self.settings).run(valid, sent_before=sent_before)
 
         def result(request: MediaRequest, task: Task | errors.ProviderError) -> MediaResult:
             outcome = task if isinstance(task, errors.ProviderError) else outcomes[task["taskUUID"]]
-            return (
-                self._failure(outcome)
-                if isinstance(outcome, errors.ProviderError)
-                else self._result(http, request, outcome)
-            )
+            if isinstance(outcome, errors.ProviderError):
+                return self._failure(outcome)
+            return self._result(http, request, outcome)
 
         with ThreadPoolExecutor(self.settings.max_concurrent) as pool:
             return list(pool.map(result, requests, tasks))
@@ -202,9 +195,7 @@ class Runware(ImageGenerationProvider):
         task = self._task(prompt_for(requests[0], self.settings) if requests else "a picture")
         outcome = self._run_free(task, _DRY_RUN)
         if any(key in outcome for key in PICTURE_KEYS):
-            raise errors.ProviderError(
-                "Runware ignored the dry run: it made a picture, and may have charged for it."
-            )
+            raise errors.ProviderError("Runware ignored the dry run: a picture may have been charged.")
         price = _amount(outcome.get("cost"))
         if price is None:
             raise errors.ProviderError("Runware does not report the price.")
