@@ -21,9 +21,7 @@ from deckwright.toolkit.install_hints import OFFLINE_EXTRA
 class ApkgSettings:
     """The settings of `apkg`."""
 
-    path: Annotated[
-        Path | None, Meta(description="the file to write; named after the deck, when not set")
-    ] = None
+    path: Annotated[Path | None, Meta(description="the file; named after the deck, when not set")] = None
     deck: Annotated[str, Meta(description="the deck for cards that name none")] = "Deckwright"
 
 

@@ -74,19 +74,14 @@ class ForvoSettings(HttpSettings):
     base_url: Annotated[
         str | None, Meta(description="the address of Forvo; that of the plan, when not set")
     ] = same_output(None, validator=attrs.validators.optional(is_url))
-    usernames: Annotated[list[str], Meta(description="speakers to prefer, the best first")] = attrs.field(
-        factory=list
-    )
+    usernames: Annotated[list[str], Meta(description="preferred speakers, best first")] = attrs.Factory(list)
     country_priorities: Annotated[
-        list[str],
-        Meta(
-            description='countries to prefer, the best first: "MX", "MEX" or "Mexico"; after priority_groups'
-        ),
-    ] = attrs.field(factory=list)
+        list[str], Meta(description='preferred countries, best first: "MX", "MEX" or "Mexico"')
+    ] = attrs.Factory(list)
     priority_groups: Annotated[
         list[list[str]],
-        Meta(description="groups of countries, the best first; within a group, votes decide"),
-    ] = attrs.field(factory=list)
+        Meta(description="groups of countries to prefer over the others; within a group, votes decide"),
+    ] = attrs.Factory(list)
     sex: Annotated[Literal["m", "f"] | None, Meta(description="only men (m) or women (f)")] = None
     audio_format: Annotated[
         Literal["mp3", "ogg"], Meta(description="mp3 plays on every device; ogg does not on iPhones")

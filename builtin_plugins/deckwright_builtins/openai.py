@@ -68,9 +68,7 @@ class OpenAISettings(ImageGenerationSettings):
     base_url: Annotated[
         str, Meta(description="the address of the service, or of another one with the same protocol")
     ] = attrs.field(default="https://api.openai.com/v1", validator=is_url)
-    model: Annotated[str, Meta(min_length=1, description="any model of the service that makes pictures")] = (
-        DEFAULT_MODEL
-    )
+    model: Annotated[str, Meta(min_length=1, description="a model that makes pictures")] = DEFAULT_MODEL
     size: Annotated[str, Meta(description="pixels, such as 1536x1024, or auto")] = attrs.field(
         default="1024x1024", validator=_is_size
     )
@@ -79,15 +77,12 @@ class OpenAISettings(ImageGenerationSettings):
     quality: Annotated[str, Meta(description="low, medium, high, xhigh, max or auto")] = "low"
     output_format: Annotated[Literal["jpeg", "png", "webp"], Meta(description="the kind of file")] = "jpeg"
     output_compression: Annotated[
-        int,
-        Meta(ge=0, le=100, description="for jpeg and webp; a higher number is a better and larger picture"),
+        int, Meta(ge=0, le=100, description="for jpeg and webp; higher is better, and larger")
     ] = 80
     background: Annotated[
         Literal["transparent", "opaque", "auto"] | None, Meta(description="what is behind the subject")
     ] = None
-    moderation: Annotated[
-        Literal["low", "auto"] | None, Meta(description="how strictly requests are checked")
-    ] = None
+    moderation: Annotated[Literal["low", "auto"] | None, Meta(description="how strict the check is")] = None
     usage_prices: Annotated[
         dict[str, Any] | None,
         Meta(description="US dollars for a million tokens: text_input, image_input and output"),

@@ -23,17 +23,11 @@ MAX_WORD_LENGTH = 100
 class PicoSettings:
     """The settings of `pico`."""
 
-    voice: Annotated[
-        Voice | None, Meta(description="always speak with this voice; chosen by the language, when not set")
-    ] = None
+    voice: Annotated[Voice | None, Meta(description="the voice for all languages, when set")] = None
     # As loud as espeak; the loudest vowels stay 3 dB below clipping.
-    volume: Annotated[float, Meta(ge=0, le=5, description="loudness; from 0.7, loud vowels are clipped")] = (
-        0.4
-    )
+    volume: Annotated[float, Meta(ge=0, le=5, description="loudness; from 0.7, vowels are clipped")] = 0.4
     speed: Annotated[float, Meta(ge=0.2, le=5, description="1 is Pico's own speed, 2 is twice as fast")] = 1.0
-    pitch: Annotated[
-        float, Meta(ge=0.5, le=2, description="1 is the voice's own pitch, 2 is an octave higher")
-    ] = 1.0
+    pitch: Annotated[float, Meta(ge=0.5, le=2, description="1 is normal, 2 is an octave higher")] = 1.0
 
 
 class Pico(SpeechProvider):

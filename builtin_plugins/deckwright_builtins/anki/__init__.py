@@ -32,29 +32,14 @@ class AnkiSettings(HttpSettings):
     url: Annotated[str, Meta(description="the address of AnkiConnect")] = attrs.field(
         default="http://127.0.0.1:8765", validator=is_url
     )
-    api_key: Annotated[
-        str | None,
-        Meta(description="the value of the add-on's setting apiKey; leave it unset when that is null"),
-    ] = None
-    profile: Annotated[
-        str | None, Meta(description="deliver only while this profile is open; any profile, when not set")
-    ] = None
+    api_key: Annotated[str | None, Meta(description="the add-on's apiKey, unless that is null")] = None
+    profile: Annotated[str | None, Meta(description="the only profile to deliver to, when set")] = None
     deck_name: Annotated[str | None, Meta(description="the deck for builds that name none")] = None
-    note_type: Annotated[
-        str | None, Meta(description="the note type for all notes; the build's own, when not set")
-    ] = None
-    update_existing: Annotated[
-        bool, Meta(description="update notes that exist already with what the word list says now")
-    ] = False
-    update_templates: Annotated[
-        bool, Meta(description="update the cards and style of a note type that exists already")
-    ] = True
-    launch_wait_time: Annotated[
-        float, Meta(ge=0, description="seconds to wait for Anki while it is starting")
-    ] = 0.0
-    max_concurrent: Annotated[
-        int, Meta(ge=1, description="always 1, even when set: Anki takes one request at a time")
-    ] = 1
+    note_type: Annotated[str | None, Meta(description="the note type for all notes, when set")] = None
+    update_existing: Annotated[bool, Meta(description="update existing notes from the word list")] = False
+    update_templates: Annotated[bool, Meta(description="update existing cards and style")] = True
+    launch_wait_time: Annotated[float, Meta(ge=0, description="seconds to wait for a starting Anki")] = 0.0
+    max_concurrent: Annotated[int, Meta(ge=1, description="always 1: Anki needs one after the other")] = 1
     # A large import sends nothing until it is done.
     timeout: Timeout = same_output(120.0)
 

@@ -23,23 +23,12 @@ class DaskSettings:
     """The settings of `dask`."""
 
     scheduler: (
-        Annotated[
-            str,
-            Meta(
-                min_length=1,
-                description="the address of a Dask scheduler, tcp://host:8786; when not set, workers are started on "
-                "this machine",
-            ),
-        ]
-        | None
+        Annotated[str, Meta(min_length=1, description="the address of a scheduler, tcp://host:8786")] | None
     ) = None
     workers: Annotated[
-        int,
-        Meta(ge=1, le=64, description="how many workers to start on this machine, when no scheduler is set"),
+        int, Meta(ge=1, le=64, description="local workers to start, if no scheduler is set")
     ] = 2
-    timeout: Annotated[
-        float, Meta(gt=0, description="seconds for the scheduler to answer, and for the workers to get ready")
-    ] = 30.0
+    timeout: Annotated[float, Meta(gt=0, description="seconds until all workers must be ready")] = 30.0
 
 
 @hookimpl

@@ -30,15 +30,11 @@ READS_CHINESE_CHARACTERS = ("zh", "cmn", "yue")
 class EspeakSettings:
     """The settings of `espeak`."""
 
-    voice: Annotated[
-        str | None, Meta(description='always speak with this voice, such as "en-gb-scotland" or "es+f3"')
-    ] = None
+    voice: Annotated[str | None, Meta(description='the voice for all languages, such as "es+f3"')] = None
     speed: Annotated[int, Meta(ge=80, le=450, description="words a minute")] = 150
     pitch: Annotated[int, Meta(ge=0, le=99, description="from 0 (low) to 99 (high)")] = 50
     # As loud as pico; a little more, and the loudest vowels are clipped.
-    volume: Annotated[int, Meta(ge=0, le=200, description="loudness; above 100, loud vowels are clipped")] = (
-        90
-    )
+    volume: Annotated[int, Meta(ge=0, le=200, description="loudness; above 100, vowels are clipped")] = 90
     timeout: Annotated[float, Meta(gt=0, description="seconds that one word may take")] = attrs.field(
         default=20.0, metadata={"changes_output": False}
     )

@@ -26,11 +26,7 @@ class PictogramSettings:
     """The settings of `pictogram`."""
 
     translation_language: Annotated[
-        str,
-        Meta(
-            min_length=2,
-            description="the language of the word list's translations, as a BCP 47 tag such as en or pt-BR",
-        ),
+        str, Meta(min_length=2, description="the language of the translations, such as en or pt-BR")
     ] = "en"
 
 

@@ -53,24 +53,15 @@ class RunwareSettings(ImageGenerationSettings):
     base_url: Annotated[str, Meta(description="the address of the service")] = attrs.field(
         default="https://api.runware.ai/v1", validator=is_url
     )
-    model: Annotated[str, Meta(min_length=1, description="a model by its AIR id, source:id@version")] = (
-        DEFAULT_MODEL
-    )
+    model: Annotated[str, Meta(min_length=1, description="an AIR id, source:id@version")] = DEFAULT_MODEL
     negative_prompt: Annotated[str, Meta(description="what should not be in the picture")] = ""
     # Which sizes there are depends on the model, and the service checks them.
     width: Annotated[int, Meta(gt=0, description="pixels; for most models, a multiple of 64")] = 512
     height: Annotated[int, Meta(gt=0, description="pixels; for most models, a multiple of 64")] = 512
-    steps: Annotated[
-        int | None, Meta(description="how many steps the model takes; the model's own number, when not set")
-    ] = None
-    guidance_scale: Annotated[
-        float | None,
-        Meta(description="how closely the picture follows the prompt; the model's own, when not set"),
-    ] = None
+    steps: Annotated[int | None, Meta(description="more steps take longer and give more detail")] = None
+    guidance_scale: Annotated[float | None, Meta(description="how closely the prompt is followed")] = None
     sampler: Annotated[str | None, Meta(description="the scheduler, for models with several")] = None
-    seed: Annotated[
-        int | None, Meta(description="the same number gives the same picture; random, when not set")
-    ] = None
+    seed: Annotated[int | None, Meta(description="the same seed gives the same picture")] = None
     output_type: Annotated[
         Literal["URL", "base64Data", "dataURI"], Meta(description="how the service sends pictures")
     ] = same_output("URL")

@@ -46,16 +46,12 @@ class ImageGenerationSettings(HttpSettings):
     ] = attrs.field(default=DEFAULT_PROMPT, validator=_has_known_fields)
     style: Annotated[str, Meta(description="what all pictures should look like")] = ""
     cost_per_image: (
-        Annotated[
-            float, Meta(ge=0, description="US dollars, for estimates; the model's usual price, when not set")
-        ]
+        Annotated[float, Meta(ge=0, description="US dollars, for estimates; usual price, when not set")]
         | None
     ) = same_output(None)
     cost_limits: Annotated[
         dict[str, Any],
-        Meta(
-            description="daily_limit_usd, the most that all builds of a day may spend, and warn_threshold_usd"
-        ),
+        Meta(description="daily_limit_usd, for all builds of a day together, and warn_threshold_usd"),
     ] = same_output(attrs.Factory(dict))
     # Making a picture takes time.
     timeout: Timeout = same_output(180.0)

@@ -66,9 +66,7 @@ class HttpSettings:
     ] = same_output(60.0)
     max_concurrent: Annotated[int, Meta(ge=1, description="how many requests at once")] = same_output(4)
     requests_per_second: (
-        Annotated[
-            float, Meta(gt=0, description="how many requests a second, rounded down; no limit when not set")
-        ]
+        Annotated[float, Meta(gt=0, description="requests per second, rounded down; no limit, when not set")]
         | None
     ) = same_output(None)
     user_agent: Annotated[str, Meta(description="the program's name that the service is given")] = (
