@@ -37,7 +37,7 @@ settings.load_profile("quick")
 
 
 def pytest_configure() -> None:
-    """Let an interrupt interrupt, also where tests run in the background of a shell, which has it ignored."""
+    """React to an interrupt even in the background of a shell, where it is ignored by default."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -56,10 +56,10 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
-class AnkiCollection:
-    """A new collection of the real Anki in `folder`, to see what becomes of a package there.
+class RealAnki:
+    """A new collection of the real Anki in `folder`, to test what it makes of a package.
 
-    `col` is Anki's own object, for whatever is not here. Needs the package anki.
+    `col` is Anki's own object. Needs the package anki.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -71,7 +71,7 @@ class AnkiCollection:
         self.col.close()
 
     def import_package(self, path: Path) -> dict[str, int]:
-        """Import as a learner does who changes no option; return how many notes were new, updated and so on."""
+        """Import with the default options; return how many notes were new, updated and so on."""
         from anki.collection import ImportAnkiPackageRequest
 
         log = self.col.import_anki_package(ImportAnkiPackageRequest(package_path=str(path))).log
@@ -93,28 +93,28 @@ class AnkiCollection:
         return card
 
     def decks(self) -> list[str]:
-        """Return the names of all decks but Anki's own."""
+        """Return the names of all decks except Anki's default deck."""
         return [deck.name for deck in self.col.decks.all_names_and_ids() if deck.name != "Default"]
 
     def media(self) -> set[str]:
-        """Return the names of the media files that are there."""
+        """Return the names of the media files."""
         return {file.name for file in Path(self.col.media.dir()).iterdir()}
 
     def media_problems(self) -> list[str]:
-        """Return the names of files that are missing, and of those that nothing refers to."""
+        """Return the names of missing files and of unused files."""
         found = self.col.media.check()
         return [*found.missing, *found.unused]
 
 
 @pytest.fixture
-def anki_collection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], AnkiCollection]]:
-    """Makes empty collections of the real Anki, each in a folder of its own; closes them at the end."""
+def anki_collection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], RealAnki]]:
+    """Makes empty collections of the real Anki; closes them at the end."""
     with ExitStack() as stack:
-        yield lambda: stack.enter_context(closing(AnkiCollection(tmp_path_factory.mktemp("anki"))))
+        yield lambda: stack.enter_context(closing(RealAnki(tmp_path_factory.mktemp("anki"))))
 
 
 @pytest.fixture
-def clean_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def clean_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory, and an environment that names no plugins."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DECKWRIGHT_PLUGINS", raising=False)

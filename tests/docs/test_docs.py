@@ -200,16 +200,16 @@ def is_shown_by(shown: str, printed: str) -> bool:
 
 
 @pytest.mark.parametrize("page", BLOCKS)
-def test_the_page_can_be_followed(page: str, clean_place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copytree(ROOT / "examples", clean_place / "examples")
+def test_the_page_can_be_followed(page: str, clean_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(ROOT / "examples", clean_folder / "examples")
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     for key in KEYS:
         monkeypatch.setenv(key, "not-a-key")
-    reader = Reader(clean_place)
+    reader = Reader(clean_folder)
     for block in BLOCKS[page]:
         reader.follow(block)
     for name in WRITTEN_FILES.get(page, ()):
-        assert (clean_place / name).stat().st_size > 1000, name
+        assert (clean_folder / name).stat().st_size > 1000, name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -228,14 +228,14 @@ def test_every_block_is_found(page: Path) -> None:
             assert any(title in command for command in commands), f"{block.location}: nothing runs {title}"
 
 
-def test_the_files_of_the_tutorial_pass_ruff_with_its_default_settings(clean_place: Path) -> None:
+def test_the_files_of_the_tutorial_pass_ruff_with_its_default_settings(clean_folder: Path) -> None:
     pytest.importorskip("ruff", reason="ruff is optional for the tests")
     for block in BLOCKS["tutorial.md"]:
         if block.option("title").endswith(".py"):
-            (clean_place / block.option("title")).write_text(block.text, encoding="utf-8")
+            (clean_folder / block.option("title")).write_text(block.text, encoding="utf-8")
             for command in (["check", "--select=E4,E7,E9,F,I,RUF012"], ["format", "--check"]):
                 ruff = [sys.executable, "-m", "ruff", *command, "--isolated", "--no-cache", "."]
-                done = subprocess.run(ruff, cwd=clean_place, capture_output=True, text=True, check=False)
+                done = subprocess.run(ruff, cwd=clean_folder, capture_output=True, text=True, check=False)
                 assert done.returncode == 0, f"{block.location}:\n{done.stdout}{done.stderr}"
 
 

@@ -13,7 +13,7 @@ import pytest
 from deckwright import BuildReport, ProviderRegistry, build_deck
 from deckwright.testing.servers import ForvoServer, OpenAIServer, RunwareServer
 
-pytestmark = pytest.mark.usefixtures("clean_place")
+pytestmark = pytest.mark.usefixtures("clean_folder")
 
 OLD: dict[str, Any] = {
     "providers": {

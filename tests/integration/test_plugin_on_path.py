@@ -74,11 +74,11 @@ class Folder:
 
 @pytest.fixture
 def folder(
-    clean_place: Path, run_command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    clean_folder: Path, run_command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Folder]:
-    folder = Folder(clean_place, lambda: run_command("build", "spanish.txt"))
+    folder = Folder(clean_folder, lambda: run_command("build", "spanish.txt"))
     folder.write("spanish.txt", "hola\nsol\n")
-    monkeypatch.syspath_prepend(clean_place / "on the path")
+    monkeypatch.syspath_prepend(clean_folder / "on the path")
     yield folder
     sys.modules.pop("bell", None)
 

@@ -15,7 +15,7 @@ import tomli
 
 from deckwright import Config, ConfigError, MediaProvider, ProviderRegistry, ProvidersFailedError
 
-pytestmark = pytest.mark.usefixtures("clean_place")
+pytestmark = pytest.mark.usefixtures("clean_folder")
 
 PLUGIN = """
 from deckwright import MediaProvider, MediaResult, ProviderInfo, hookimpl
@@ -88,14 +88,14 @@ pipelines = ["*"]
 
 
 @pytest.fixture
-def project(clean_place: Path) -> Path:
+def project(clean_folder: Path) -> Path:
     """A folder with a configuration, a plugin and a word list."""
-    (clean_place / "plugins").mkdir()
-    (clean_place / "plugins" / "bells.py").write_text(PLUGIN)
-    (clean_place / "words").mkdir()
-    (clean_place / "words" / "nouns.csv").write_text("word,translation\ngato,cat\n")
-    (clean_place / "deckwright.toml").write_text(TOML)
-    return clean_place
+    (clean_folder / "plugins").mkdir()
+    (clean_folder / "plugins" / "bells.py").write_text(PLUGIN)
+    (clean_folder / "words").mkdir()
+    (clean_folder / "words" / "nouns.csv").write_text("word,translation\ngato,cat\n")
+    (clean_folder / "deckwright.toml").write_text(TOML)
+    return clean_folder
 
 
 def as_toml(project: Path) -> Any:
@@ -157,7 +157,7 @@ def test_the_environment_fills_in(project: Path, monkeypatch: pytest.MonkeyPatch
     assert ProviderRegistry.from_config()["audio"]["high"].settings.strokes == 7
 
 
-def test_the_embedded_default_is_set_up_without_a_failure(clean_place: Path) -> None:
+def test_the_embedded_default_is_set_up_without_a_failure(clean_folder: Path) -> None:
     with ProviderRegistry.from_config() as registry:
         assert [failure for failure in registry.failures if failure.name != "espeak"] == []
         everything = registry.for_pipeline("vocabulary")
@@ -246,7 +246,7 @@ class TestFailures:
         assert isinstance(caught.value, ValueError)
         assert len(caught.value.diagnostics) == 2
 
-    def test_a_missing_file_is_an_error(self, clean_place: Path) -> None:
+    def test_a_missing_file_is_an_error(self, clean_folder: Path) -> None:
         with pytest.raises(ConfigError, match=r"nowhere\.toml: the configuration cannot be read"):
             ProviderRegistry.from_config("nowhere.toml")
 
@@ -418,8 +418,8 @@ class TestOddities:
             ),
         ],
     )
-    def test_in_a_configuration(self, clean_place: Path, text: str, remark: str) -> None:
-        path = clean_place / "deckwright.toml"
+    def test_in_a_configuration(self, clean_folder: Path, text: str, remark: str) -> None:
+        path = clean_folder / "deckwright.toml"
         path.write_text(f'{text}\n[apis.base]\n[providers.audio.pico]\npipelines = ["*"]\n', encoding="utf-8")
         [warning] = ProviderRegistry.from_config("deckwright.toml").warnings
         assert remark in str(warning)

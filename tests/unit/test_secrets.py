@@ -26,7 +26,7 @@ from deckwright import (
 )
 from deckwright.secrets import FromEnvironment, is_secret_key, redact, secret_values
 
-pytestmark = pytest.mark.usefixtures("clean_place")
+pytestmark = pytest.mark.usefixtures("clean_folder")
 
 # With what a repr, JSON or URL writes in another way.
 SECRET = "hunter2 '\"ü\\/\n"
@@ -247,7 +247,7 @@ class TestFromTheEnvironment:
     """What comes from `${VAR}` is a secret wherever it stands, at set-up and later."""
 
     def test_in_what_a_provider_says_when_it_is_used(
-        self, clean_place: Path, monkeypatch: pytest.MonkeyPatch
+        self, clean_folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("LOGIN", "sk-LEAKLEAK")
 
@@ -264,7 +264,7 @@ class TestFromTheEnvironment:
 
         config = {"providers": {"audio": {"door": {"login": "user ${LOGIN}", "pipelines": ["*"]}}}}
         registry = ProviderRegistry.from_config(config, plugins=[Doors()])
-        result = registry.get("audio", "door").generate_audio("a", clean_place / "a.mp3")
+        result = registry.get("audio", "door").generate_audio("a", clean_folder / "a.mp3")
         assert result.error == "RuntimeError: denied to user ***"
 
     @pytest.mark.parametrize(

@@ -1,21 +1,19 @@
-"""The note type of every deck that a build makes: its fields, and three cards to practise one word.
+"""The note type of all decks that Deckwright builds: its fields, and three cards for each word.
 
-The cards are plain files in the folder `cards`, in Anki's template language. They need no script, and nothing
-from the network.
+The folder `cards` has the templates, in Anki's template language. They need no scripts and no network.
 """
 
 from __future__ import annotations
 
 from deckwright.providers.deck import CardTemplate, NoteType
 
-# The number, and the names of the fields and cards, stay as they are for ever. An import updates the style and
-# the text of the cards, but when it finds other fields or other cards under this number, it makes a second note
-# type and no longer updates the notes that a learner has.
-NOTE_TYPE_ID = 1702169435  # drawn once, at random
+# Never change the id and the names of the fields and cards. An import updates the style and the templates, but if
+# the fields or cards differ, Anki makes a second note type and no longer updates the notes that a learner has.
+NOTE_TYPE_ID = 1702169435  # a random number
 NOTE_TYPE_NAME = "Deckwright"
 FIELDS = ("Word", "Reading", "Translation", "Example", "Sound", "Picture", "Extra", "Credit", "Language")
 
-# Name, front and back. A card exists where its front shows at least one field of the note that is not empty.
+# Name, front and back. A note has a card if the front shows at least one field that is not empty.
 _CARDS = (
     ("Recognise", "recognise_front.html", "meaning_back.html"),
     ("Recall", "recall_front.html", "word_back.html"),
@@ -24,10 +22,10 @@ _CARDS = (
 
 
 def note_type() -> NoteType:
-    """Return the note type, with its templates and style as they are in the package.
+    """Return the note type with its templates and style.
 
-    Every note makes the card Recognise: the word, with its sound, asks for the meaning. A translation or a
-    picture adds Recall, which asks for the word; a sound adds Listen, which asks for word and meaning.
+    Every note has the card Recognise, which shows the word with its sound and asks for the meaning. A translation
+    or a picture adds Recall, which asks for the word. A sound adds Listen, which asks for the word and its meaning.
     """
     from importlib.resources import files
 

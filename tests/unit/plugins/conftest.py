@@ -9,11 +9,11 @@ from plugin_samples import BELL, Write
 
 
 @pytest.fixture
-def write(clean_place: Path) -> Write:
+def write(clean_folder: Path) -> Write:
     """Writes a file into the working directory."""
 
     def write(name: str, text: str = BELL) -> Path:
-        path = clean_place / name
+        path = clean_folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         return path
@@ -22,9 +22,9 @@ def write(clean_place: Path) -> Write:
 
 
 @pytest.fixture
-def importable(clean_place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def importable(clean_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder that modules are imported from; what was imported from it is forgotten at the end."""
-    folder = clean_place / "importable"
+    folder = clean_folder / "importable"
     folder.mkdir()
     before = set(sys.modules)
     monkeypatch.syspath_prepend(folder)

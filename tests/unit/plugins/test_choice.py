@@ -24,7 +24,7 @@ from deckwright import (
 from deckwright.plugins import Plugins
 from deckwright.registry import ProviderRegistry
 
-pytestmark = pytest.mark.usefixtures("clean_place")
+pytestmark = pytest.mark.usefixtures("clean_folder")
 
 
 class First(Sounds):

@@ -11,7 +11,7 @@ from plugin_samples import BELL, Sounds, Write, found, load
 import deckwright
 from deckwright import hookimpl, hooks
 
-pytestmark = pytest.mark.usefixtures("clean_place")
+pytestmark = pytest.mark.usefixtures("clean_folder")
 
 VERSION = deckwright.__version__
 TOO_NEW = ">=1000,<1001"

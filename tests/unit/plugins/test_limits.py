@@ -14,7 +14,7 @@ from deckwright import ConfigError, ProviderInfo, ProviderRegistry, hookimpl
 from deckwright.plugins import Plugins, PluginSettings
 from deckwright.plugins.timeouts import PluginTimeoutError, call_with_timeout
 
-pytestmark = pytest.mark.usefixtures("clean_place")
+pytestmark = pytest.mark.usefixtures("clean_folder")
 
 LIMIT = 0.1
 FOR_EVER = "import threading; threading.Event().wait()"

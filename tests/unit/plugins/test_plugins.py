@@ -26,7 +26,7 @@ from deckwright import (
 )
 from deckwright.plugins import Plugins
 
-pytestmark = pytest.mark.usefixtures("clean_place")
+pytestmark = pytest.mark.usefixtures("clean_folder")
 
 
 class TestSources:

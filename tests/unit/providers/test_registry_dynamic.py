@@ -26,7 +26,7 @@ from deckwright import (
     hookimpl,
 )
 
-pytestmark = pytest.mark.usefixtures("clean_place")
+pytestmark = pytest.mark.usefixtures("clean_folder")
 
 EVERYWHERE = {"pipelines": ["*"]}
 
