@@ -70,7 +70,7 @@ def test_a_key_of_ones_own_may_look_at_less(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("provider", "told"),
+    ("provider", "expected"),
     [
         (bell(at_once=0), "at_once of audio/bell is 0. It must be a whole number of at least 1."),
         (bell(at_once=True), "is True"),
@@ -85,7 +85,7 @@ def test_a_key_of_ones_own_may_look_at_less(tmp_path: Path) -> None:
         (keyed(lambda self, request: request.params["accent"]), "cache_key raised KeyError"),
     ],
 )  # fmt: skip
-def test_a_promise_that_is_broken_is_told(provider: MediaProvider, told: str, tmp_path: Path) -> None:
+def test_a_promise_that_is_broken_is_reported(provider: MediaProvider, expected: str, tmp_path: Path) -> None:
     with pytest.raises(pytest.fail.Exception) as caught:
         Contract().require(provider, tmp_path)
-    assert told in str(caught.value)
+    assert expected in str(caught.value)

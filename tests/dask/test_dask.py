@@ -303,7 +303,7 @@ class TestLostWorkers:
 
 
 class TestStarting:
-    def test_a_plugin_that_a_worker_lacks_is_told(
+    def test_a_plugin_that_a_worker_lacks_is_reported(
         self, new_engine: Callable[..., EngineUnderTest], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with local_workers(1, 60) as scheduler:
@@ -352,7 +352,9 @@ class TestStarting:
         )
         assert "providers.audio.mine was registered by the program itself" in raised.value.message
 
-    def test_a_scheduler_that_is_not_there_is_told(self, new_engine: Callable[..., EngineUnderTest]) -> None:
+    def test_a_scheduler_that_is_not_there_is_reported(
+        self, new_engine: Callable[..., EngineUnderTest]
+    ) -> None:
         under_test = new_engine(config_of(scheduler="tcp://127.0.0.1:9", timeout=0.5))
         with pytest.raises(BuildError, match=r"No Dask scheduler can be reached at tcp://127\.0\.0\.1:9"):
             under_test.engine.start(under_test.registry)

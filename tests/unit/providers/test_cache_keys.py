@@ -65,7 +65,7 @@ def pairs(*groups: tuple[tuple[str, ...], list[dict[str, Any]]]) -> list[Any]:
         (PAINTERS, [{"example": "¡Perro!"}, {"reading": "pero"}]),
     ),
 )  # fmt: skip
-def test_what_is_not_looked_at_makes_nothing_anew(name: str, known: dict[str, str]) -> None:
+def test_what_is_not_looked_at_makes_nothing_again(name: str, known: dict[str, str]) -> None:
     assert key_of(name, **known) == key_of(name)
 
 
@@ -101,7 +101,7 @@ def test_the_country_of_a_tag_counts_where_no_country_is_preferred() -> None:
 
 
 @pytest.mark.parametrize("name", PAINTERS)
-def test_what_is_asked_for_in_the_same_words_is_the_same(name: str) -> None:
+def test_what_is_requested_in_the_same_words_is_the_same(name: str) -> None:
     plain = key_of(name, {"prompt": "Draw {word}. Style: ink"})
     assert key_of(name, {"prompt": "Draw {word}.", "style": "ink"}) == plain
     assert key_of(name, {"prompt": "Draw {word}.", "style": "oil"}) != plain
@@ -122,7 +122,7 @@ def test_what_is_asked_for_in_the_same_words_is_the_same(name: str) -> None:
         (("forvo",), [{"plan": "commercial"}, {"base_url": "https://forvo.test"}]),
     ),
 )  # fmt: skip
-def test_settings_that_change_no_result_make_nothing_anew(name: str, settings: dict[str, Any]) -> None:
+def test_settings_that_change_no_result_make_nothing_again(name: str, settings: dict[str, Any]) -> None:
     assert key_of(name, settings) == key_of(name)
 
 

@@ -99,23 +99,23 @@ class Notebook(SyncProvider):
         return SyncResult(success=True, processed_count=len(cards), metadata={})
 
 
-class Shelf(DataProvider):
+class MemoryData(DataProvider):
     def _setup_from_config(self) -> None:
         super()._setup_from_config()
-        self.kept: dict[str, Any] = {"nouns": [1]}
+        self.items: dict[str, Any] = {"nouns": [1]}
 
     def _load_data_impl(self, identifier: str) -> Any:
-        return self.kept[identifier]
+        return self.items[identifier]
 
     def _save_data_impl(self, identifier: str, data: Any) -> bool:
-        self.kept[identifier] = data
+        self.items[identifier] = data
         return True
 
     def exists(self, identifier: str) -> bool:
-        return identifier in self.kept
+        return identifier in self.items
 
     def list_identifiers(self) -> list[str]:
-        return sorted(self.kept)
+        return sorted(self.items)
 
 
 class TestMediaRequest:
@@ -141,7 +141,7 @@ class TestMediaRequest:
 
 
 class TestMediaProvider:
-    def test_it_makes_what_it_is_asked_for(self, tmp_path: Path) -> None:
+    def test_it_makes_what_it_is_requested(self, tmp_path: Path) -> None:
         result = Bell().generate_audio("ding", tmp_path / "a.mp3", language="es")
         assert (result.success, result.file_path) == (True, tmp_path / "a.mp3")
         assert (tmp_path / "a.mp3").read_text() == "ding"
@@ -162,7 +162,7 @@ class TestMediaProvider:
         assert isinstance(result.failure, NotFoundError)
         assert result.error == "It cannot be heard."
 
-    def test_any_other_error_is_told_without_the_secret_in_it(self, tmp_path: Path) -> None:
+    def test_any_other_error_is_reported_without_the_secret_in_it(self, tmp_path: Path) -> None:
         result = Bell({"api_key": "s3cr3t-key"}).generate_audio("crash", tmp_path / "a.mp3")
         assert type(result.failure) is ProviderError
         assert result.error == "RuntimeError: no answer from server?key=***"
@@ -173,11 +173,11 @@ class TestMediaProvider:
         assert estimate == {"total_cost": 0.0, "per_request": 0.0, "requests_count": 2}
 
     def test_what_a_service_would_charge_is_what_is_reckoned_unless_it_can_be_asked(self) -> None:
-        class Dear(Bell):
+        class Expensive(Bell):
             def get_cost_estimate(self, requests: Any) -> dict[str, float]:
                 return {"total_cost": 2.0, "per_request": 1.0, "requests_count": len(requests)}
 
-        assert Dear().fetch_cost_estimate([MediaRequest("audio", "a")])["total_cost"] == 2.0
+        assert Expensive().fetch_cost_estimate([MediaRequest("audio", "a")])["total_cost"] == 2.0
 
     def test_there_is_nothing_to_reach_unless_it_says_so(self) -> None:
         assert Bell().check_connection() == ""
@@ -195,7 +195,7 @@ class TestMediaProvider:
         assert not result.success
         assert "supported_types" in str(result.error)
 
-    def test_a_class_that_calls_no_constructor_of_ours_still_tells_its_faults(self, tmp_path: Path) -> None:
+    def test_a_class_that_calls_no_constructor_of_ours_still_reports_its_errors(self, tmp_path: Path) -> None:
         class Bare(Bell):
             def __init__(self) -> None:
                 pass
@@ -205,7 +205,7 @@ class TestMediaProvider:
     def test_a_file_may_be_named_by_text(self, tmp_path: Path) -> None:
         assert Bell().generate_audio("ding", f"{tmp_path}/a.mp3").file_path == tmp_path / "a.mp3"
 
-    def test_a_request_without_a_file_is_told(self) -> None:
+    def test_a_request_without_a_file_is_reported(self) -> None:
         with pytest.raises(InvalidRequestError, match="'ding' has no output_path"):
             _ = MediaRequest("audio", "ding").target
 
@@ -256,7 +256,7 @@ class TestSyncProvider:
         (Note("g1", {"Word": "gato"}, ("animal",)),),
     )
 
-    def test_a_deck_is_handed_over_in_the_classic_steps(self) -> None:
+    def test_a_deck_is_synced_in_the_classic_steps(self) -> None:
         notebook = Notebook()
         assert notebook.sync_deck(self.DECK).success
         card = {"Word": "gato", "guid": "g1", "tags": ["animal"], "deck": "Spanish", "note_type": "Words"}
@@ -286,8 +286,8 @@ class TestSyncProvider:
         notebook = Notebook({"broken": True, "token": "s3cr3t-key"})
         assert notebook.test_connection() is False
         assert "nobody there" in caplog.text
-        told = notebook.sync_cards([{}]).error_message
-        assert told.startswith(f"ConnectionError: refused with *** (raised at {__file__}:")
+        expected = notebook.sync_cards([{}]).error_message
+        assert expected.startswith(f"ConnectionError: refused with *** (raised at {__file__}:")
 
 
 class TestWholeDeckProvider:
@@ -312,28 +312,28 @@ class TestWholeDeckProvider:
 
 class TestDataProvider:
     def test_it_loads_and_saves(self) -> None:
-        shelf = Shelf()
-        assert shelf.save_data("verbs", [2])
-        assert (shelf.load_data("verbs"), shelf.list_identifiers()) == ([2], ["nouns", "verbs"])
-        assert shelf.backup_data("verbs") is None
+        data = MemoryData()
+        assert data.save_data("verbs", [2])
+        assert (data.load_data("verbs"), data.list_identifiers()) == ([2], ["nouns", "verbs"])
+        assert data.backup_data("verbs") is None
 
     def test_a_read_only_one_refuses_to_write_as_a_permission_error(self) -> None:
-        shelf = Shelf({"read_only": True})
-        assert shelf.is_read_only
+        data = MemoryData({"read_only": True})
+        assert data.is_read_only
         with pytest.raises(PermissionError, match="'nouns' cannot be written") as caught:
-            shelf.save_data("nouns", [])
+            data.save_data("nouns", [])
         assert isinstance(caught.value, ReadOnlyError)
-        shelf.set_read_only(False)
-        assert shelf.save_data("nouns", [])
+        data.set_read_only(False)
+        assert data.save_data("nouns", [])
 
     def test_it_keeps_to_what_it_manages(self) -> None:
-        shelf = Shelf({"files": ["nouns"]})
-        assert shelf.managed_files == ["nouns"]
-        assert shelf.load_data("nouns") == [1]
+        data = MemoryData({"files": ["nouns"]})
+        assert data.managed_files == ["nouns"]
+        assert data.load_data("nouns") == [1]
         with pytest.raises(ValueError, match="This provider does not manage 'verbs', only nouns"):
-            shelf.load_data("verbs")
-        shelf.set_managed_files(["verbs"])
-        assert shelf.save_data("verbs", [2])
+            data.load_data("verbs")
+        data.set_managed_files(["verbs"])
+        assert data.save_data("verbs", [2])
 
 
 class TestLooseCards:

@@ -116,12 +116,12 @@ class TestWorkerRuntime:
         assert capfd.readouterr() == ("", "")
         runtime.close()
 
-    def test_it_hands_over_what_was_made_and_keeps_nothing(self, runtime: WorkerRuntime) -> None:
+    def test_it_returns_what_was_made_and_keeps_nothing(self, runtime: WorkerRuntime) -> None:
         result = runtime.run("audio", "voice", MediaRequest("audio", "house"), "new-1.mp3")
         assert (result.success, result.ending, result.content) == (True, ".mp3", mp3("house"))
         runtime.close()
 
-    def test_it_hands_over_what_is_raised(self, runtime: WorkerRuntime) -> None:
+    def test_it_returns_what_is_raised(self, runtime: WorkerRuntime) -> None:
         result = runtime.run("audio", "unknown", MediaRequest("audio", "house"), "new-1.mp3")
         assert result.raised is not None
         assert "KeyError" in result.raised.error().message

@@ -234,7 +234,7 @@ class TestProviderCreation:
         with pytest.raises(PluginError, match=r"Boaster.*made nothing for audio/aria"):
             registry_with(Boaster())._create_media_provider("audio", "aria", {})
 
-    def test_a_plugin_that_describes_itself_is_asked_for_nothing_else(self) -> None:
+    def test_a_plugin_that_describes_itself_is_requested_nothing_else(self) -> None:
         # Shop fails with a KeyError when asked for what it does not have.
         registry = registry_with(Shop(), Quiet("audio", "hum", Tone))
         assert isinstance(registry._create_media_provider("audio", "hum", {}), Tone)
@@ -365,7 +365,7 @@ class TestConfigurationExtraction:
         assert "apis.shelf: should be a table" in fault
         assert "sync_generation: should be a table" in fault
 
-    def test_every_fault_is_told_at_once_and_each_once(self) -> None:
+    def test_every_fault_is_reported_at_once_and_each_once(self) -> None:
         with pytest.raises(ConfigError) as caught:
             self.extract(
                 providers={"audio": {"a": {}, "b": {"pipelines": 1}}, "image": {"c": 1}},
@@ -373,7 +373,7 @@ class TestConfigurationExtraction:
             )
         assert len(caught.value.diagnostics) == 4
 
-    def test_a_missing_section_is_told_with_the_nearest_name(self) -> None:
+    def test_a_missing_section_is_reported_with_the_nearest_name(self) -> None:
         fault = self.fault(provider={"audio": {}})
         assert "the section is missing" in fault
         assert "did you mean 'provider'?" in fault
@@ -479,7 +479,7 @@ class TestUnifiedSetup:
         assert list(registry["audio"]) == ["tone"]
         assert [failure.error for failure in registry.failures] == ["SystemExit: no licence"]
 
-    def test_what_was_registered_by_hand_gives_way_to_what_is_configured(self) -> None:
+    def test_what_was_registered_by_the_program_gives_way_to_what_is_configured(self) -> None:
         registry = ProviderRegistry(plugins=[Shop()])
         registry.register_audio_provider("tone", Drawing())
         registry.config = Config({"providers": {"audio": {"tone": {"pipelines": ["words"]}}}})
@@ -653,7 +653,7 @@ class TestBackwardCompatibility:
         registry.register_data_provider("b", Notebook(), {"files": ["words.csv"]})
         assert registry.list_data_providers() == ["a", "b"]
 
-    def test_without_a_config_a_data_provider_is_asked_for_its_files(
+    def test_without_a_config_a_data_provider_is_requested_its_files(
         self, registry: ProviderRegistry
     ) -> None:
         registry.register_data_provider("a", Notebook({"files": ["words.csv"]}))
@@ -709,7 +709,7 @@ class TestBackwardCompatibility:
         assert get_provider_registry() is get_provider_registry()
         assert isinstance(get_provider_registry(), ProviderRegistry)
 
-    def test_a_program_may_hand_over_a_mapping_and_call_the_steps_itself(self) -> None:
+    def test_a_program_may_pass_a_mapping_and_call_the_steps_itself(self) -> None:
         registry = ProviderRegistry(plugins=[Shop()])
         registry.config = {"providers": {"audio": {"tone": EVERYWHERE}}}  # type: ignore[assignment]
         provider = registry._create_media_provider("audio", "tone", {})

@@ -1,4 +1,4 @@
-"""Files of sound and pictures: what they are is told by their content, and they are kept when they are whole."""
+"""The format of sounds and pictures: it is found by their content, and incomplete files are refused."""
 
 from __future__ import annotations
 

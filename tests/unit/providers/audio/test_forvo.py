@@ -171,7 +171,7 @@ class TestWords:
         assert isinstance(failure, NotFoundError)
         assert server.requests == []
 
-    def test_a_word_is_asked_for_in_its_composed_form_with_single_spaces(
+    def test_a_word_is_requested_in_its_composed_form_with_single_spaces(
         self, server: ForvoServer, make: Make, say: Say
     ) -> None:
         result = say(make(), unicodedata.normalize("NFD", "  buenos \n días "), "es")
@@ -491,7 +491,7 @@ class TestErrors:
             ),
         ],
     )
-    def test_each_is_told_from_the_others(
+    def test_each_is_distinguished_from_the_others(
         self,
         server: ForvoServer,
         make: Make,
@@ -558,7 +558,7 @@ class TestErrors:
         assert isinstance(failure, QuotaError)
         assert failure.out_for_run
 
-    def test_a_spent_quota_is_told_with_its_end(self, make: Make, say: Say, server: ForvoServer) -> None:
+    def test_a_spent_quota_is_reported_with_its_end(self, make: Make, say: Say, server: ForvoServer) -> None:
         server.quota = 0
         earliest = next_reset(datetime.now(timezone.utc))
         failure = say(make(), "hola", "es").failure
@@ -611,7 +611,7 @@ class TestErrors:
         assert isinstance(failure, TransientError)
         assert failure.message == "127.0.0.1 did not answer in time (ReadTimeout: timed out)."
 
-    def test_a_server_that_is_not_there_is_told(self, make: Make, say: Say) -> None:
+    def test_a_server_that_is_not_there_is_reported(self, make: Make, say: Say) -> None:
         with ForvoServer() as gone:
             provider = make(base_url=gone.base_url)
         failure = say(provider, "hola", "es").failure
@@ -632,7 +632,7 @@ class TestErrors:
             ({"api_key": None}, "should be text, not the given secret"),
         ],
     )
-    def test_without_a_key_it_is_not_made_and_the_reason_is_told(
+    def test_without_a_key_it_is_not_made_and_the_reason_is_reported(
         self, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], problem: str
     ) -> None:
         monkeypatch.delenv("FORVO_API_KEY", raising=False)
@@ -748,7 +748,7 @@ class TestBuild:
         }
         return {"providers": {"audio": audio, "sync": {"apkg": {"pipelines": ["*"]}}}}
 
-    def test_the_next_provider_is_asked_for_an_unknown_word(
+    def test_the_next_provider_is_requested_an_unknown_word(
         self, config: dict[str, Any], server: ForvoServer, tmp_path: Path
     ) -> None:
         plugin = Plugin()
@@ -851,21 +851,21 @@ class TestSecrecy:
             keyed.fail(fault, times=None)
         result = say(provider, "hola", "es")
         assert result.success == (fault is None)
-        told = [repr(provider), str(provider), repr(result), str(result.error), str(result.failure)]
+        reported = [repr(provider), str(provider), repr(result), str(result.error), str(result.failure)]
         try:
             provider.check_connection()
         except ProviderError as error:
-            told += [str(error), repr(error), repr(error.args)]
-        told += [caplog.text, *(repr(vars(record)) for record in caplog.records)]
+            reported += [str(error), repr(error), repr(error.args)]
+        reported += [caplog.text, *(repr(vars(record)) for record in caplog.records)]
         assert "httpcore" in caplog.text
         for form in self.forms(key):
-            assert not any(form in text for text in told)
+            assert not any(form in text for text in reported)
 
-    def test_nor_in_what_a_registry_tells(self, key: str, caplog: pytest.LogCaptureFixture) -> None:
+    def test_nor_in_what_a_registry_reports(self, key: str, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG)
         settings = {"api_key": key, "country_priorities": [key], "pipelines": ["*"]}
         with ProviderRegistry.from_config({"providers": {"audio": {"forvo": settings}}}) as registry:
             [failure] = registry.failures
-        told = [str(failure), repr(failure), caplog.text]
+        reported = [str(failure), repr(failure), caplog.text]
         for form in self.forms(key):
-            assert not any(form in text for text in told)
+            assert not any(form in text for text in reported)

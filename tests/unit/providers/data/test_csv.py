@@ -82,7 +82,7 @@ class TestColumns:
     def test_other_columns_keep_their_names(self, load):
         assert load("word, My Notes \nHund,barks\n") == [{"word": "Hund", "My Notes": "barks"}]
 
-    def test_the_more_telling_name_wins_and_the_other_is_kept(self, load):
+    def test_the_clearer_name_wins_and_the_other_is_kept(self, load):
         assert load("Kanji,Word\n犬,いぬ\n") == [{"Kanji": "犬", "word": "いぬ"}]
 
     def test_missing_fields_are_empty(self, load):
@@ -220,13 +220,13 @@ class TestFaults:
         with pytest.raises(DataError, match="only contains comments"):
             load("# nothing yet\n", "words.txt")
 
-    def test_a_header_without_word_column_is_told_what_to_write(self, load):
+    def test_a_header_without_word_column_says_what_to_write(self, load):
         with pytest.raises(DataError) as caught:
             load("Wort,Artikel,Thema\n")
         assert caught.value.hint.startswith('Call one of them "word"')
         assert "front" in caught.value.hint
 
-    def test_a_wrong_encoding_is_told_what_to_do(self, load):
+    def test_a_wrong_encoding_says_what_to_do(self, load):
         with pytest.raises(DataError) as caught:
             load("niño".encode("latin-1"))
         assert "UTF-8" in caught.value.hint

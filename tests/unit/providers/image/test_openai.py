@@ -42,7 +42,7 @@ from deckwright_builtins import openai as plugin
 from deckwright_builtins.openai import OpenAI
 
 Make = Callable[..., OpenAI]
-Paint = Callable[..., MediaResult]
+Generate = Callable[..., MediaResult]
 
 PNG = picture("png", 16, 16, (1, 2, 3))
 ENCODED = base64.b64encode(PNG).decode()
@@ -72,13 +72,13 @@ def make(server: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make
 
 
 @pytest.fixture
-def paint(tmp_path: Path) -> Paint:
+def generate(tmp_path: Path) -> Generate:
     """Have a picture painted into a file."""
 
-    def paint(provider: OpenAI, prompt: str = "a red apple", **params: str) -> MediaResult:
+    def generate(provider: OpenAI, prompt: str = "a red apple", **params: str) -> MediaResult:
         return provider.generate_image(prompt, tmp_path / "picture.png", **params)
 
-    return paint
+    return generate
 
 
 def configured(**settings: Any) -> ProviderRegistry:
@@ -93,9 +93,9 @@ def body(server: OpenAIServer, number: int = -1) -> Any:
 
 class TestPicture:
     def test_a_request_is_what_the_service_takes(
-        self, server: OpenAIServer, make: Make, paint: Paint
+        self, server: OpenAIServer, make: Make, generate: Generate
     ) -> None:
-        assert paint(make()).success
+        assert generate(make()).success
         [received] = server.requests
         assert (received.method, received.path) == ("POST", "/v1/images/generations")
         assert received.headers["authorization"] == "Bearer openai-key"
@@ -114,18 +114,18 @@ class TestPicture:
         [("jpeg", ".jpg", b"\xff\xd8"), ("png", ".png", b"\x89PNG"), ("webp", ".webp", b"RIFF")],
     )
     def test_the_file_is_called_for_what_is_in_it(
-        self, make: Make, paint: Paint, format: str, ending: str, start: bytes
+        self, make: Make, generate: Generate, format: str, ending: str, start: bytes
     ) -> None:
-        path = paint(make(output_format=format)).file_path
+        path = generate(make(output_format=format)).file_path
         assert path is not None
         assert path.name == f"picture{ending}"
         assert path.read_bytes().startswith(start)
 
-    def test_another_format_than_was_asked_for_is_called_by_its_own_name(
-        self, server: OpenAIServer, make: Make, paint: Paint
+    def test_another_format_than_was_requested_is_called_by_its_own_name(
+        self, server: OpenAIServer, make: Make, generate: Generate
     ) -> None:
         server.fail(Reply.of_json({"data": [{"b64_json": ENCODED}]}))
-        path = paint(make(output_format="webp")).file_path
+        path = generate(make(output_format="webp")).file_path
         assert path is not None
         assert (path.name, path.read_bytes()) == ("picture.png", PNG)
 
@@ -138,9 +138,9 @@ class TestPicture:
         ],
     )
     def test_compression_is_for_formats_that_lose_something(
-        self, server: OpenAIServer, make: Make, paint: Paint, settings: dict[str, Any], sent: int | None
+        self, server: OpenAIServer, make: Make, generate: Generate, settings: dict[str, Any], sent: int | None
     ) -> None:
-        assert paint(make(**settings)).success
+        assert generate(make(**settings)).success
         assert body(server).get("output_compression") == sent
 
     @pytest.mark.parametrize(
@@ -155,9 +155,9 @@ class TestPicture:
         ],
     )
     def test_a_size_is_one_setting_or_two(
-        self, server: OpenAIServer, make: Make, paint: Paint, settings: dict[str, Any], sent: str
+        self, server: OpenAIServer, make: Make, generate: Generate, settings: dict[str, Any], sent: str
     ) -> None:
-        result = paint(make(**settings))
+        result = generate(make(**settings))
         assert body(server)["size"] == sent
         assert result.metadata["size"] == (sent if sent != "auto" else "1024x1024")
 
@@ -217,21 +217,21 @@ class TestPicture:
 
     @pytest.mark.parametrize("quality", ["low", "medium", "high", "xhigh", "max", "auto"])
     def test_a_quality_is_passed_on(
-        self, server: OpenAIServer, make: Make, paint: Paint, quality: str
+        self, server: OpenAIServer, make: Make, generate: Generate, quality: str
     ) -> None:
         provider = make(quality=quality)
-        assert paint(provider).success
+        assert generate(provider).success
         assert body(server)["quality"] == quality
         assert list(provider.warnings) == []
 
-    def test_a_transparent_background_and_lax_moderation_may_be_asked_for(
-        self, server: OpenAIServer, make: Make, paint: Paint
+    def test_a_transparent_background_and_lax_moderation_may_be_requested(
+        self, server: OpenAIServer, make: Make, generate: Generate
     ) -> None:
-        assert paint(make(output_format="png", background="transparent", moderation="low")).success
+        assert generate(make(output_format="png", background="transparent", moderation="low")).success
         assert body(server).items() >= {"background": "transparent", "moderation": "low"}.items()
 
-    def test_what_is_known_of_the_picture_is_told(self, make: Make, paint: Paint) -> None:
-        metadata = paint(make()).metadata
+    def test_what_is_known_of_the_picture_is_reported(self, make: Make, generate: Generate) -> None:
+        metadata = generate(make()).metadata
         assert metadata.pop("usage")["output_tokens"] == 272
         assert metadata.pop("cost") == pytest.approx((3 * 5 + 272 * 30) / 1e6)
         assert metadata == {
@@ -268,18 +268,18 @@ class TestPrompt:
         self,
         server: OpenAIServer,
         make: Make,
-        paint: Paint,
+        generate: Generate,
         settings: dict[str, Any],
         params: dict[str, str],
         prompt: str,
     ) -> None:
-        result = paint(make(**settings), "perro", **params)
+        result = generate(make(**settings), "perro", **params)
         assert body(server)["prompt"] == result.metadata["prompt"] == prompt
 
     def test_by_default_it_asks_for_a_picture_of_a_card(
-        self, server: OpenAIServer, make: Make, paint: Paint
+        self, server: OpenAIServer, make: Make, generate: Generate
     ) -> None:
-        paint(make(), "犬", language="ja", translation="dog")
+        generate(make(), "犬", language="ja", translation="dog")
         prompt = body(server)["prompt"]
         assert 'the Japanese word "犬" (in other words: "dog")' in prompt
         assert "without any writing" in prompt
@@ -311,7 +311,7 @@ class TestWarnings:
             ("gpt-image-1-mini", date(2027, 1, 1), "the model gpt-image-1-mini was shut down on 2026-12-01"),
         ],
     )
-    def test_a_model_with_an_end_is_told_with_its_day(
+    def test_a_model_with_an_end_is_reported_with_its_day(
         self, today: Callable[[date], None], model: str, day: date, said: str
     ) -> None:
         today(day)
@@ -323,7 +323,7 @@ class TestWarnings:
 
     @pytest.mark.parametrize(("former", "quality"), [("standard", "medium"), ("hd", "high")])
     def test_the_former_name_of_a_quality_is_translated_and_told(
-        self, server: OpenAIServer, paint: Paint, make: Make, former: str, quality: str
+        self, server: OpenAIServer, generate: Generate, make: Make, former: str, quality: str
     ) -> None:
         with configured(api_key=server.key, base_url=server.base_url, quality=former) as registry:
             assert list(map(str, registry.warnings)) == [
@@ -332,49 +332,51 @@ class TestWarnings:
                     f"{quality!r} is used instead."
                 )
             ]
-            assert paint(registry["image"]["openai"]).success
+            assert generate(registry["image"]["openai"]).success
         assert body(server)["quality"] == quality
 
-    def test_an_unknown_setting_is_told(self) -> None:
+    def test_an_unknown_setting_is_reported(self) -> None:
         with configured(api_key="key", qualty="low") as registry:
             [warning] = map(str, registry.warnings)
         assert "qualty: unknown setting, did you mean 'quality'?" in warning
 
     @pytest.mark.parametrize("model", ["gpt-image-2", "gpt-image-3-next", "stable-diffusion:xl"])
     def test_other_models_are_passed_on_without_a_word(
-        self, server: OpenAIServer, make: Make, paint: Paint, model: str
+        self, server: OpenAIServer, make: Make, generate: Generate, model: str
     ) -> None:
         server.models[model] = None
         provider = make(model=model)
         assert list(provider.warnings) == []
-        assert paint(provider).success
+        assert generate(provider).success
         assert body(server)["model"] == model
 
 
 class TestCompatibleServers:
     def test_a_link_in_place_of_the_picture_is_followed_without_the_key(
-        self, server: OpenAIServer, make: Make, paint: Paint
+        self, server: OpenAIServer, make: Make, generate: Generate
     ) -> None:
         server.fail(Reply.of_json({"created": 1, "data": [{"url": f"{server.url}/picture"}]}))
         server.fail(Reply(200, PNG), when=lambda received: received.path == "/picture")
-        result = paint(make())
+        result = generate(make())
         assert result.file_path is not None
         assert result.file_path.read_bytes() == PNG
         assert "authorization" not in server.requests[1].headers
         assert server.key not in repr(server.requests[1])
 
-    def test_a_picture_that_is_gone_is_told(self, server: OpenAIServer, make: Make, paint: Paint) -> None:
+    def test_a_picture_that_is_gone_is_reported(
+        self, server: OpenAIServer, make: Make, generate: Generate
+    ) -> None:
         server.fail(Reply.of_json({"data": [{"url": f"{server.url}/picture"}]}))
         server.fail(HtmlPage("Gone", 410), when=lambda received: received.path == "/picture")
-        failure = paint(make()).failure
+        failure = generate(make()).failure
         assert isinstance(failure, BadMediaError)
         assert failure.message == "127.0.0.1 does not send the file (status 410)."
 
     @pytest.mark.parametrize("slash", ["", "/"])
     def test_the_address_may_end_in_a_slash(
-        self, server: OpenAIServer, make: Make, paint: Paint, slash: str
+        self, server: OpenAIServer, make: Make, generate: Generate, slash: str
     ) -> None:
-        assert paint(make(base_url=server.base_url + slash)).success
+        assert generate(make(base_url=server.base_url + slash)).success
 
     @pytest.mark.parametrize(
         "picture", [{"b64_json": ENCODED, "url": ""}, {"b64_json": ENCODED, "url": None}]
@@ -383,10 +385,15 @@ class TestCompatibleServers:
         "usage", [{}, {"usage": None}, {"usage": []}, {"usage": {"output_tokens": None}}]
     )
     def test_whatever_else_is_missing_a_picture_is_a_picture(
-        self, server: OpenAIServer, make: Make, paint: Paint, picture: dict[str, Any], usage: dict[str, Any]
+        self,
+        server: OpenAIServer,
+        make: Make,
+        generate: Generate,
+        picture: dict[str, Any],
+        usage: dict[str, Any],
     ) -> None:
         server.fail(Reply.of_json({"data": [picture], **usage}))
-        result = paint(make())
+        result = generate(make())
         assert result.success
         assert result.metadata["cost"] is None
         assert result.metadata["size"] == "1024x1024"
@@ -430,18 +437,18 @@ class TestCompatibleServers:
             ),
         ],
     )
-    def test_an_answer_without_a_picture_is_told_and_leaves_no_file(
+    def test_an_answer_without_a_picture_is_reported_and_leaves_no_file(
         self,
         server: OpenAIServer,
         make: Make,
-        paint: Paint,
+        generate: Generate,
         tmp_path: Path,
         answer: Any,
         kind: type[ProviderError],
         message: str,
     ) -> None:
         server.fail(Reply.of_json(answer))
-        result = paint(make())
+        result = generate(make())
         assert type(result.failure) is kind
         assert result.error == result.failure.message == message
         assert list(tmp_path.iterdir()) == []
@@ -581,27 +588,27 @@ class TestErrors:
             ),
         ],
     )
-    def test_each_is_told_from_the_others(
+    def test_each_is_distinguished_from_the_others(
         self,
         server: OpenAIServer,
         make: Make,
-        paint: Paint,
+        generate: Generate,
         fault: Any,
         kind: type[ProviderError],
         message: str,
         hint: str | None,
     ) -> None:
         server.fail(fault)
-        result = paint(make())
+        result = generate(make())
         assert type(result.failure) is kind
         assert result.error == result.failure.message == message
         assert result.failure.hint == hint
 
     def test_unprocessable_is_the_requests_fault(
-        self, server: OpenAIServer, make: Make, paint: Paint
+        self, server: OpenAIServer, make: Make, generate: Generate
     ) -> None:
         server.fail(openai.UNPROCESSABLE)
-        failure = paint(make()).failure
+        failure = generate(make()).failure
         assert type(failure) is InvalidRequestError
         assert failure.message.endswith(
             "This cannot be processed. (unprocessable_entity, request req_failed)"
@@ -616,10 +623,10 @@ class TestErrors:
         ],
     )
     def test_how_long_to_wait_is_as_the_service_says(
-        self, server: OpenAIServer, make: Make, paint: Paint, fault: Reply, seconds: float | None
+        self, server: OpenAIServer, make: Make, generate: Generate, fault: Reply, seconds: float | None
     ) -> None:
         server.fail(fault)
-        failure = paint(make()).failure
+        failure = generate(make()).failure
         assert isinstance(failure, RateLimitedError)
         assert failure.retry_after == seconds
 
@@ -628,10 +635,10 @@ class TestErrors:
         [openai.INSUFFICIENT_QUOTA, openai.INVALID_API_KEY, openai.FORBIDDEN, openai.MODEL_NOT_FOUND],
     )
     def test_these_end_it_for_the_run(
-        self, server: OpenAIServer, make: Make, paint: Paint, fault: Reply
+        self, server: OpenAIServer, make: Make, generate: Generate, fault: Reply
     ) -> None:
         server.fail(fault)
-        failure = paint(make()).failure
+        failure = generate(make()).failure
         assert failure is not None
         assert failure.out_for_run
 
@@ -644,10 +651,10 @@ class TestErrors:
             ({"background": "transparent"}, "Invalid value for 'background'. Transparency needs png or webp"),
         ],
     )
-    def test_what_the_service_does_not_take_is_told_in_its_words(
-        self, server: OpenAIServer, make: Make, paint: Paint, settings: dict[str, Any], said: str
+    def test_what_the_service_does_not_take_is_reported_in_its_words(
+        self, server: OpenAIServer, make: Make, generate: Generate, settings: dict[str, Any], said: str
     ) -> None:
-        result = paint(make(**settings))
+        result = generate(make(**settings))
         assert result.error is not None
         assert said in result.error
         assert server.images_made == 0
@@ -675,16 +682,16 @@ class TestErrors:
         ],
     )
     def test_only_what_may_pass_and_costs_nothing_is_tried_again(
-        self, server: OpenAIServer, make: Make, paint: Paint, fault: Any, requests: int
+        self, server: OpenAIServer, make: Make, generate: Generate, fault: Any, requests: int
     ) -> None:
         server.fail(fault, times=None)
-        assert not paint(make(max_retries=2)).success
+        assert not generate(make(max_retries=2)).success
         assert len(server.requests) == requests
 
-    def test_a_second_try_may_succeed(self, server: OpenAIServer, make: Make, paint: Paint) -> None:
+    def test_a_second_try_may_succeed(self, server: OpenAIServer, make: Make, generate: Generate) -> None:
         server.fail(openai.SERVER_ERROR)
         server.fail(openai.rate_limited(0))
-        assert paint(make(max_retries=2)).success
+        assert generate(make(max_retries=2)).success
         assert server.images_made == 1
 
     @pytest.mark.parametrize(
@@ -699,19 +706,19 @@ class TestErrors:
         ],
     )
     def test_a_picture_whose_reply_was_lost_is_not_paid_twice(
-        self, server: OpenAIServer, make: Make, paint: Paint, fault: Any
+        self, server: OpenAIServer, make: Make, generate: Generate, fault: Any
     ) -> None:
         server.fail(fault)
         timeout = 0.3 if fault == LostReply(Slow(60)) else 30
-        failure = paint(make(max_retries=2, timeout=timeout)).failure
+        failure = generate(make(max_retries=2, timeout=timeout)).failure
         assert isinstance(failure, TransientError)
         assert failure.reply_lost
         assert (server.images_made, len(server.requests)) == (1, 1)
 
-    def test_a_server_that_is_not_there_may_be_asked_again(self, make: Make, paint: Paint) -> None:
+    def test_a_server_that_is_not_there_may_be_asked_again(self, make: Make, generate: Generate) -> None:
         with OpenAIServer() as gone:
             provider = make(base_url=gone.base_url)
-        failure = paint(provider).failure
+        failure = generate(provider).failure
         assert isinstance(failure, TransientError)
         assert not failure.reply_lost
         assert failure.message.startswith("127.0.0.1 cannot be reached (")
@@ -746,7 +753,7 @@ class TestErrors:
             ),
         ],
     )
-    def test_without_a_key_it_is_not_made_and_the_reason_is_told(
+    def test_without_a_key_it_is_not_made_and_the_reason_is_reported(
         self, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], problem: str
     ) -> None:
         monkeypatch.delenv("OPENAI_API_KEY", raising=False)
@@ -762,9 +769,9 @@ class TestMoney:
         [{}, {"quality": "high"}, {"size": "1536x1024", "quality": "medium"}, {"style": "x" * 500}],
     )
     def test_the_cost_is_what_was_charged(
-        self, server: OpenAIServer, make: Make, paint: Paint, settings: dict[str, Any]
+        self, server: OpenAIServer, make: Make, generate: Generate, settings: dict[str, Any]
     ) -> None:
-        cost = paint(make(**settings)).metadata["cost"]
+        cost = generate(make(**settings)).metadata["cost"]
         assert cost == pytest.approx(server.charged)
 
     @pytest.mark.parametrize(
@@ -783,7 +790,12 @@ class TestMoney:
         ],
     )
     def test_prices_may_be_set(
-        self, server: OpenAIServer, make: Make, paint: Paint, settings: dict[str, Any], cost: float | None
+        self,
+        server: OpenAIServer,
+        make: Make,
+        generate: Generate,
+        settings: dict[str, Any],
+        cost: float | None,
     ) -> None:
         usage = {
             "input_tokens": 203,
@@ -791,7 +803,7 @@ class TestMoney:
             "output_tokens": 272,
         }
         server.fail(Reply.of_json({"data": [{"b64_json": ENCODED}], "usage": usage}))
-        found = paint(make(**settings)).metadata["cost"]
+        found = generate(make(**settings)).metadata["cost"]
         assert found == (None if cost is None else pytest.approx(cost / 1e6))
 
     @pytest.mark.parametrize(
@@ -850,7 +862,7 @@ class TestCheckConnection:
             ("picasso", "the key is accepted, but it cannot use a model 'picasso'."),
         ],
     )
-    def test_a_model_that_is_not_there_is_told_with_the_nearest(
+    def test_a_model_that_is_not_there_is_reported_with_the_nearest(
         self, make: Make, model: str, message: str
     ) -> None:
         with pytest.raises(NotFoundError) as caught:
@@ -873,7 +885,7 @@ class TestCheckConnection:
         assert make().check_connection() == "the service answers, but does not list its models"
 
     @pytest.mark.parametrize("answer", [openai.error(404, None, "Invalid URL"), HtmlPage("Not found", 404)])
-    def test_an_address_with_nothing_there_is_told(
+    def test_an_address_with_nothing_there_is_reported(
         self, server: OpenAIServer, make: Make, answer: Any
     ) -> None:
         server.fail(answer)
@@ -920,13 +932,13 @@ class Kept:
     ],
 )
 def test_the_official_client_understands_the_same(
-    server: OpenAIServer, make: Make, paint: Paint, settings: dict[str, Any]
+    server: OpenAIServer, make: Make, generate: Generate, settings: dict[str, Any]
 ) -> None:
     import openai as official  # takes long
 
     kept = Kept()
     server.fail(kept)
-    result = paint(make(**settings))
+    result = generate(make(**settings))
     assert result.file_path is not None
     ours = server.requests[0]
     server.fail(kept.reply)
@@ -980,12 +992,12 @@ class TestSeveral:
             assert self.are_right(list(pool.map(provider.generate_media, self.requests(tmp_path))))
         assert server.images_made == 8
 
-    def test_a_closed_provider_paints_again(self, make: Make, paint: Paint) -> None:
+    def test_a_closed_provider_generates_again(self, make: Make, generate: Generate) -> None:
         provider = make()
-        assert paint(provider).success
+        assert generate(provider).success
         provider.close()
         provider.close()
-        assert paint(provider).success
+        assert generate(provider).success
 
 
 class Echo:
@@ -1024,7 +1036,7 @@ class TestSecrecy:
         self,
         server: OpenAIServer,
         make: Make,
-        paint: Paint,
+        generate: Generate,
         key: str,
         fault: Any,
         caplog: pytest.LogCaptureFixture,
@@ -1034,19 +1046,19 @@ class TestSecrecy:
         provider = make(max_retries=1)
         if fault is not None:
             server.fail(fault, times=None)
-        result = paint(provider)
+        result = generate(provider)
         assert result.success == (fault is None)
-        told = [repr(provider), str(provider), repr(result), str(result.error), str(result.failure)]
+        reported = [repr(provider), str(provider), repr(result), str(result.error), str(result.failure)]
         try:
             provider.check_connection()
         except ProviderError as error:
-            told += [str(error), repr(error), repr(error.args)]
-        told += [caplog.text, *(repr(vars(record)) for record in caplog.records)]
+            reported += [str(error), repr(error), repr(error.args)]
+        reported += [caplog.text, *(repr(vars(record)) for record in caplog.records)]
         assert "httpcore" in caplog.text
         for form in (key, repr(key)[1:-1], Reply.of_json(key).body.decode()[1:-1]):
-            assert not any(form in text for text in told)
+            assert not any(form in text for text in reported)
 
-    def test_nor_in_what_a_registry_tells(self, key: str, caplog: pytest.LogCaptureFixture) -> None:
+    def test_nor_in_what_a_registry_reports(self, key: str, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG)
         with configured(api_key=key, width=key) as registry:
             [failure] = registry.failures

@@ -187,7 +187,7 @@ class TestTable:
                     assert "url(" not in value.replace("url(#", "")
                     assert not name.endswith("href") or value.startswith("#")
 
-    def test_words_written_by_hand_are_unique_for_a_picture(self) -> None:
+    def test_words_handwritten_are_unique_for_a_picture(self) -> None:
         pairs = [(word, emoji) for word, emoji, _ in words_by_hand()]
         assert sorted(pairs) == sorted(set(pairs))
 
@@ -210,7 +210,7 @@ class TestProvider:
         assert "CC BY-SA 4.0" in result.metadata["attribution"]
         assert ET.parse(tmp_path / "a.svg").getroot().get("viewBox")
 
-    def test_the_file_ends_in_svg_whatever_was_asked(self, tmp_path: Path) -> None:
+    def test_the_file_ends_in_svg_whatever_was_requested(self, tmp_path: Path) -> None:
         result = Pictogram().generate_image("dog", tmp_path / "a.png", language="en")
         assert result.file_path == tmp_path / "a.svg"
         assert [path.name for path in tmp_path.iterdir()] == ["a.svg"]

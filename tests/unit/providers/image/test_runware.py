@@ -49,7 +49,7 @@ from deckwright.testing.servers.samples import colour_of, picture
 from deckwright_builtins.runware import Runware
 
 Make = Callable[..., Runware]
-Paint = Callable[..., MediaResult]
+Generate = Callable[..., MediaResult]
 
 CREDITS = "Add credits to the account."
 SETTINGS = "Check `base_url` and `model`."
@@ -79,13 +79,13 @@ def make(server: RunwareServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mak
 
 
 @pytest.fixture
-def paint(tmp_path: Path) -> Paint:
+def generate(tmp_path: Path) -> Generate:
     """Have a picture painted into a file."""
 
-    def paint(provider: Runware, prompt: str = "a red apple", **params: str) -> MediaResult:
+    def generate(provider: Runware, prompt: str = "a red apple", **params: str) -> MediaResult:
         return provider.generate_image(prompt, tmp_path / "picture.png", **params)
 
-    return paint
+    return generate
 
 
 def requests_for(folder: Path, *prompts: str) -> list[MediaRequest]:
@@ -115,8 +115,10 @@ def posts(server: RunwareServer) -> list[list[dict[str, Any]]]:
 
 
 class TestPicture:
-    def test_a_request_is_a_list_of_one_task(self, server: RunwareServer, make: Make, paint: Paint) -> None:
-        result = paint(make())
+    def test_a_request_is_a_list_of_one_task(
+        self, server: RunwareServer, make: Make, generate: Generate
+    ) -> None:
+        result = generate(make())
         assert result.success
         received = server.requests[0]
         assert (received.method, received.path) == ("POST", "/v1")
@@ -137,7 +139,7 @@ class TestPicture:
         }
 
     def test_settings_arrive_under_the_names_of_the_service(
-        self, server: RunwareServer, make: Make, paint: Paint
+        self, server: RunwareServer, make: Make, generate: Generate
     ) -> None:
         provider = make(
             model="runware:100@1",
@@ -152,7 +154,7 @@ class TestPicture:
             output_format="WEBP",
             style="ink",
         )
-        result = paint(provider)
+        result = generate(provider)
         assert result.success
         [[task]] = posts(server)
         assert (
@@ -173,25 +175,25 @@ class TestPicture:
         )
         assert result.metadata["seed"] == 42
 
-    def test_a_seed_of_zero_is_one(self, server: RunwareServer, make: Make, paint: Paint) -> None:
-        assert paint(make(seed=0, guidance_scale=0)).metadata["seed"] == 0
+    def test_a_seed_of_zero_is_one(self, server: RunwareServer, make: Make, generate: Generate) -> None:
+        assert generate(make(seed=0, guidance_scale=0)).metadata["seed"] == 0
         assert posts(server)[0][0]["CFGScale"] == 0
 
     @pytest.mark.parametrize("output_type", ["URL", "base64Data", "dataURI"])
     @pytest.mark.parametrize(("format", "ending"), [("JPG", "jpg"), ("PNG", "png"), ("WEBP", "webp")])
     def test_a_picture_may_come_in_three_ways_and_forms(
-        self, make: Make, paint: Paint, output_type: str, format: str, ending: str
+        self, make: Make, generate: Generate, output_type: str, format: str, ending: str
     ) -> None:
-        path = paint(make(output_type=output_type, output_format=format)).file_path
+        path = generate(make(output_type=output_type, output_format=format)).file_path
         assert path is not None
         assert path.name == f"picture.{ending}"
         kind = "jpeg" if format == "JPG" else ending
         assert path.read_bytes() == picture(kind, 512, 512, colour_of("a red apple 0"))
 
     def test_the_picture_is_fetched_without_the_key(
-        self, server: RunwareServer, make: Make, paint: Paint
+        self, server: RunwareServer, make: Make, generate: Generate
     ) -> None:
-        assert paint(make()).success
+        assert generate(make()).success
         assert [is_download(received) for received in server.requests] == [False, True]
         assert server.downloads_with_key == 0
         assert server.key not in repr(server.requests[1])
@@ -204,18 +206,18 @@ class TestPicture:
             ({}, 0.001357),
         ],
     )
-    def test_the_cost_is_as_the_service_tells_it(
-        self, server: RunwareServer, make: Make, paint: Paint, settings: dict[str, Any], cost: float
+    def test_the_cost_is_as_the_service_reports_it(
+        self, server: RunwareServer, make: Make, generate: Generate, settings: dict[str, Any], cost: float
     ) -> None:
-        metadata = paint(make(**settings, cost_per_image=5)).metadata
+        metadata = generate(make(**settings, cost_per_image=5)).metadata
         assert metadata["cost"] == pytest.approx(cost, abs=1e-6) == server.spent
         assert metadata["model"] == "runware:101@1"
 
     @pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/"])
     def test_the_version_may_be_missing_in_the_address(
-        self, server: RunwareServer, make: Make, paint: Paint, suffix: str
+        self, server: RunwareServer, make: Make, generate: Generate, suffix: str
     ) -> None:
-        assert paint(make(base_url=server.url + suffix)).success
+        assert generate(make(base_url=server.url + suffix)).success
 
     @pytest.mark.parametrize(
         ("written", "base_url"),
@@ -232,13 +234,13 @@ class TestPicture:
         "model", ["civitai:102438@133677", "bfl:2@1", "my-vendor:some_model.v2@1-b", "runware:400@1"]
     )
     def test_every_air_id_is_passed_on(
-        self, server: RunwareServer, make: Make, paint: Paint, model: str
+        self, server: RunwareServer, make: Make, generate: Generate, model: str
     ) -> None:
-        assert paint(make(model=model)).metadata["model"] == model
+        assert generate(make(model=model)).metadata["model"] == model
         assert posts(server)[0][0]["model"] == model
 
-    def test_a_word_goes_into_the_prompt(self, server: RunwareServer, make: Make, paint: Paint) -> None:
-        assert paint(make(prompt="Draw {meaning}."), "perro", language="es", translation="dog").success
+    def test_a_word_goes_into_the_prompt(self, server: RunwareServer, make: Make, generate: Generate) -> None:
+        assert generate(make(prompt="Draw {meaning}."), "perro", language="es", translation="dog").success
         prompt = posts(server)[0][0]["positivePrompt"]
         assert prompt == 'Draw the Spanish word "perro" (in other words: "dog").'
 
@@ -281,19 +283,19 @@ class TestTheServiceChecks:
             ({"model": "flux"}, "model must be source:id@version. (invalidModel; model)"),
         ],
     )
-    def test_what_a_model_does_not_take_is_told_with_its_limits(
-        self, server: RunwareServer, make: Make, paint: Paint, settings: dict[str, Any], message: str
+    def test_what_a_model_does_not_take_is_reported_with_its_limits(
+        self, server: RunwareServer, make: Make, generate: Generate, settings: dict[str, Any], message: str
     ) -> None:
-        result = paint(make(**settings))
+        result = generate(make(**settings))
         assert type(result.failure) is InvalidRequestError
         assert result.error == message
         assert server.spent == 0
 
     @pytest.mark.parametrize("prompt", ["x", "x" * 3001])
     def test_so_it_is_with_the_length_of_a_prompt(
-        self, server: RunwareServer, make: Make, paint: Paint, prompt: str
+        self, server: RunwareServer, make: Make, generate: Generate, prompt: str
     ) -> None:
-        result = paint(make(), prompt)
+        result = generate(make(), prompt)
         assert result.error == (
             "positivePrompt must have 2 to 3000 characters. "
             "(invalidPositivePrompt; positivePrompt; min 2; max 3000)"
@@ -446,11 +448,11 @@ class TestErrors:
             ),
         ],
     )
-    def test_each_is_told_from_the_others(
+    def test_each_is_distinguished_from_the_others(
         self,
         server: RunwareServer,
         make: Make,
-        paint: Paint,
+        generate: Generate,
         tmp_path: Path,
         fault: Any,
         kind: type[ProviderError],
@@ -458,7 +460,7 @@ class TestErrors:
         hint: str | None,
     ) -> None:
         server.fail(fault, when=asks_for_pictures)
-        result = paint(make())
+        result = generate(make())
         assert type(result.failure) is kind
         assert result.error == result.failure.message
         assert result.failure.message.startswith(message)
@@ -466,20 +468,22 @@ class TestErrors:
         assert len(posts(server)) == 1
         assert list(tmp_path.iterdir()) == []
 
-    def test_an_empty_balance_is_told_and_ends_it_for_the_run(self, make: Make, paint: Paint) -> None:
+    def test_an_empty_balance_is_reported_and_ends_it_for_the_run(
+        self, make: Make, generate: Generate
+    ) -> None:
         with RunwareServer(balance=0.002) as server:
             provider = make(base_url=server.base_url)
-            assert paint(provider).success
-            failure = paint(provider).failure
+            assert generate(provider).success
+            failure = generate(provider).failure
         assert isinstance(failure, QuotaError)
         assert failure.out_for_run
         assert failure.message == "The balance does not cover this task. (insufficientCredits)"
 
     def test_how_long_to_wait_is_as_the_service_says(
-        self, server: RunwareServer, make: Make, paint: Paint
+        self, server: RunwareServer, make: Make, generate: Generate
     ) -> None:
         server.fail(attrs.evolve(runware.RATE_LIMITED, headers={"Retry-After": "7"}))
-        failure = paint(make()).failure
+        failure = generate(make()).failure
         assert isinstance(failure, RateLimitedError)
         assert failure.retry_after == 7
 
@@ -501,17 +505,17 @@ class TestErrors:
         ],
     )
     def test_only_what_may_pass_is_tried_again_as_the_same_task(
-        self, server: RunwareServer, make: Make, paint: Paint, fault: Any, requests: int
+        self, server: RunwareServer, make: Make, generate: Generate, fault: Any, requests: int
     ) -> None:
         server.fail(fault, times=None)
-        assert not paint(make(max_retries=2)).success
+        assert not generate(make(max_retries=2)).success
         assert len(posts(server)) == requests
         assert len({task["taskUUID"] for tasks in posts(server) for task in tasks}) == 1
 
-    def test_a_second_try_may_succeed(self, server: RunwareServer, make: Make, paint: Paint) -> None:
+    def test_a_second_try_may_succeed(self, server: RunwareServer, make: Make, generate: Generate) -> None:
         server.fail(runware.SERVER_ERROR)
         server.fail(attrs.evolve(runware.RATE_LIMITED, headers={"Retry-After": "0"}))
-        assert paint(make(max_retries=2)).success
+        assert generate(make(max_retries=2)).success
         assert list(server.charged.values()) == [1]
 
     @pytest.mark.parametrize(
@@ -527,10 +531,10 @@ class TestErrors:
         ],
     )
     def test_what_is_no_picture_is_not_kept(
-        self, server: RunwareServer, make: Make, paint: Paint, tmp_path: Path, answer: Any, message: str
+        self, server: RunwareServer, make: Make, generate: Generate, tmp_path: Path, answer: Any, message: str
     ) -> None:
         server.fail(Told(answer))
-        result = paint(make())
+        result = generate(make())
         assert type(result.failure) is BadMediaError
         assert result.error == message
         assert list(tmp_path.iterdir()) == []
@@ -544,11 +548,11 @@ class TestErrors:
             (Truncated(), TransientError),
         ],
     )
-    def test_a_picture_that_cannot_be_fetched_is_told(
-        self, server: RunwareServer, make: Make, paint: Paint, fault: Any, kind: type[ProviderError]
+    def test_a_picture_that_cannot_be_fetched_is_reported(
+        self, server: RunwareServer, make: Make, generate: Generate, fault: Any, kind: type[ProviderError]
     ) -> None:
         server.fail(fault, when=is_download, times=None)
-        assert type(paint(make()).failure) is kind
+        assert type(generate(make()).failure) is kind
 
     def test_what_could_not_be_fetched_is_paid_for_and_can_be_had_yet(
         self, server: RunwareServer, make: Make, tmp_path: Path
@@ -567,9 +571,11 @@ class TestErrors:
         assert make().generate_media(request).success
         assert server.charged == {ID: 1}
 
-    def test_to_fetch_it_again_costs_nothing(self, server: RunwareServer, make: Make, paint: Paint) -> None:
+    def test_to_fetch_it_again_costs_nothing(
+        self, server: RunwareServer, make: Make, generate: Generate
+    ) -> None:
         server.fail(Truncated(), when=is_download)
-        assert paint(make(max_retries=1)).success
+        assert generate(make(max_retries=1)).success
         assert len(posts(server)) == 1
         assert list(server.charged.values()) == [1]
 
@@ -598,7 +604,7 @@ class TestErrors:
             ({"api_key": "${RUNWARE_API_KEY}"}, "the environment variable RUNWARE_API_KEY is not set."),
         ],
     )
-    def test_without_a_key_it_is_not_made_and_the_reason_is_told(
+    def test_without_a_key_it_is_not_made_and_the_reason_is_reported(
         self, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], problem: str
     ) -> None:
         monkeypatch.delenv("RUNWARE_API_KEY", raising=False)
@@ -629,9 +635,9 @@ class Shuffled:
         self.seed = seed
 
     def apply(self, exchange: Exchange) -> None:
-        told = json.loads(exchange.answer().body)
-        random.Random(self.seed).shuffle(told["data"])
-        exchange.send(Reply.of_json(told))
+        reported = json.loads(exchange.answer().body)
+        random.Random(self.seed).shuffle(reported["data"])
+        exchange.send(Reply.of_json(reported))
 
 
 class PartlyDone:
@@ -685,8 +691,8 @@ class Mixed:
             for task, code in pairs
             if code is not None
         ]
-        told = {"errors": errors, **({"data": data} if data else {})}
-        exchange.send(Reply.of_json(told, self.status, self.headers))
+        reported = {"errors": errors, **({"data": data} if data else {})}
+        exchange.send(Reply.of_json(reported, self.status, self.headers))
 
 
 class TestBatches:
@@ -740,7 +746,7 @@ class TestBatches:
         assert results[1].error is not None
         assert results[1].error.startswith("positivePrompt must have 2 to 3000 characters.")
 
-    def test_when_all_tasks_are_at_fault_each_is_told(
+    def test_when_all_tasks_are_at_fault_each_is_reported(
         self, server: RunwareServer, make: Make, tmp_path: Path
     ) -> None:
         results = make().generate_batch(requests_for(tmp_path, "x", "y" * 3001))
@@ -779,12 +785,12 @@ class TestBatches:
             assert self.are_right(list(pool.map(provider.generate_media, requests)), self.PROMPTS)
         assert set(server.charged.values()) == {1}
 
-    def test_a_closed_provider_paints_again(self, make: Make, paint: Paint) -> None:
+    def test_a_closed_provider_generates_again(self, make: Make, generate: Generate) -> None:
         provider = make()
-        assert paint(provider).success
+        assert generate(provider).success
         provider.close()
         provider.close()
-        assert paint(provider).success
+        assert generate(provider).success
 
 
 class TestLostReplies:
@@ -803,11 +809,11 @@ class TestLostReplies:
     )
     @pytest.mark.parametrize("max_retries", [0, 2])
     @pytest.mark.parametrize("output_type", ["URL", "base64Data"])
-    def test_what_was_paid_for_is_asked_for_and_not_paid_again(
+    def test_what_was_paid_for_is_requested_and_not_paid_again(
         self,
         server: RunwareServer,
         make: Make,
-        paint: Paint,
+        generate: Generate,
         fault: Any,
         max_retries: int,
         output_type: str,
@@ -815,7 +821,7 @@ class TestLostReplies:
         server.fail(fault, when=asks_for_pictures)
         timeout = 0.5 if fault == LostReply(Slow(60)) else 30
         provider = make(max_retries=max_retries, timeout=timeout, output_type=output_type)
-        result = paint(provider)
+        result = generate(provider)
         assert result.success, result.error
         assert result.metadata["cost"] == pytest.approx(server.spent)
         assert len(posts(server)) == 1
@@ -832,17 +838,19 @@ class TestLostReplies:
         assert len(posts(server)) == 1
 
     def test_what_was_lost_before_it_was_done_is_sent_again(
-        self, server: RunwareServer, make: Make, paint: Paint
+        self, server: RunwareServer, make: Make, generate: Generate
     ) -> None:
         server.fail(Dropped(), when=asks_for_pictures)
-        assert paint(make(max_retries=1)).success
+        assert generate(make(max_retries=1)).success
         first, second = posts(server)
         assert first == second
         assert list(server.charged.values()) == [1]
 
-    def test_without_another_try_it_is_told(self, server: RunwareServer, make: Make, paint: Paint) -> None:
+    def test_without_another_try_it_is_reported(
+        self, server: RunwareServer, make: Make, generate: Generate
+    ) -> None:
         server.fail(Dropped(), when=asks_for_pictures)
-        failure = paint(make()).failure
+        failure = generate(make()).failure
         assert isinstance(failure, TransientError)
         assert failure.message.startswith("The connection to 127.0.0.1 was lost (")
         assert len(posts(server)) == 1
@@ -861,12 +869,12 @@ class TestLostReplies:
         assert set(server.charged.values()) == {1}
 
     @pytest.mark.parametrize("fault", [Dropped(), Reply(500), HtmlPage(), runware.UNAVAILABLE])
-    def test_what_cannot_be_asked_for_is_not_risked_again(
-        self, server: RunwareServer, make: Make, paint: Paint, fault: Any
+    def test_what_cannot_be_requested_is_not_risked_again(
+        self, server: RunwareServer, make: Make, generate: Generate, fault: Any
     ) -> None:
         server.fail(runware.LOST_REPLY, when=asks_for_pictures)
         server.fail(fault, times=None, when=lambda received: not asks_for_pictures(received))
-        failure = paint(make(max_retries=1, timeout=0.5)).failure
+        failure = generate(make(max_retries=1, timeout=0.5)).failure
         assert isinstance(failure, TransientError)
         assert failure.reply_lost
         assert "it may have been charged" in failure.message
@@ -875,21 +883,21 @@ class TestLostReplies:
 
     @pytest.mark.parametrize("max_retries", [0, 2])
     def test_what_is_still_under_way_is_waited_for(
-        self, server: RunwareServer, make: Make, paint: Paint, max_retries: int
+        self, server: RunwareServer, make: Make, generate: Generate, max_retries: int
     ) -> None:
         server.fail(runware.LOST_REPLY, when=asks_for_pictures)
         server.fail(Reply.of_json({"data": []}), times=9, when=asks_for_details)
-        assert paint(make(max_retries=max_retries)).success
+        assert generate(make(max_retries=max_retries)).success
         assert len(posts(server)) == 1
         assert list(server.charged.values()) == [1]
 
     @pytest.mark.parametrize("times", [1, 4])
     def test_a_task_may_be_registered_late(
-        self, server: RunwareServer, make: Make, paint: Paint, times: int
+        self, server: RunwareServer, make: Make, generate: Generate, times: int
     ) -> None:
         server.fail(runware.LOST_REPLY, when=asks_for_pictures)
         server.fail(NO_SUCH_TASK, times=times, when=asks_for_details)
-        assert paint(make(max_retries=2)).success
+        assert generate(make(max_retries=2)).success
         assert len(posts(server)) == 1
         assert list(server.charged.values()) == [1]
 
@@ -901,12 +909,12 @@ class TestLostReplies:
             TaskErrors("exceededRateLimit", 200),
         ],
     )
-    def test_what_is_never_told_is_not_sent_again(
-        self, server: RunwareServer, make: Make, paint: Paint, answer: Any
+    def test_what_is_never_reported_is_not_sent_again(
+        self, server: RunwareServer, make: Make, generate: Generate, answer: Any
     ) -> None:
         server.fail(runware.LOST_REPLY, when=asks_for_pictures)
         server.fail(answer, times=None, when=asks_for_details)
-        failure = paint(make(max_retries=2, timeout=0.2)).failure
+        failure = generate(make(max_retries=2, timeout=0.2)).failure
         assert isinstance(failure, TransientError)
         assert failure.reply_lost
         assert failure.message.startswith(
@@ -919,7 +927,7 @@ class TestLostReplies:
         self,
         server: RunwareServer,
         make: Make,
-        paint: Paint,
+        generate: Generate,
         monkeypatch: pytest.MonkeyPatch,
         pause: float,
         sent: int,
@@ -927,7 +935,7 @@ class TestLostReplies:
         provider = make(max_retries=1, timeout=0.2)
         monkeypatch.setattr("deckwright_builtins.runware.tasks._PAUSES", (pause,) * 99)
         server.fail(Dropped(), when=asks_for_pictures)
-        assert paint(provider).success == (sent == 2)
+        assert generate(provider).success == (sent == 2)
         assert len(posts(server)) == sent
 
     def test_what_one_question_recovers_is_kept(
@@ -945,7 +953,7 @@ class TestLostReplies:
         assert [len(tasks) for tasks in asked] == [3, 2]
         assert len(posts(server)) == 1
 
-    def test_a_fault_that_the_service_remembers_is_told(
+    def test_a_fault_that_the_service_remembers_is_reported(
         self, server: RunwareServer, make: Make, tmp_path: Path
     ) -> None:
         server.fail(runware.LOST_REPLY, when=asks_for_pictures)
@@ -954,7 +962,7 @@ class TestLostReplies:
         assert len(posts(server)) == 1
 
     def test_closing_ends_the_wait(
-        self, server: RunwareServer, make: Make, paint: Paint, monkeypatch: pytest.MonkeyPatch
+        self, server: RunwareServer, make: Make, generate: Generate, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         provider = make(max_retries=1)
         monkeypatch.setattr("deckwright_builtins.runware.tasks._PAUSES", (60.0,))
@@ -967,7 +975,7 @@ class TestLostReplies:
         server.fail(runware.LOST_REPLY, when=asks_for_pictures)
         server.fail(Reply.of_json({"data": []}), times=None, when=notes)
         with ThreadPoolExecutor(1) as pool:
-            painted = pool.submit(paint, provider)
+            painted = pool.submit(generate, provider)
             assert asked.wait(10)
             provider.close()
             failure = painted.result(10).failure
@@ -975,10 +983,10 @@ class TestLostReplies:
         assert "it may have been charged" in failure.message
         assert len(posts(server)) == 1
 
-    def test_a_server_that_is_not_there_was_not_paid(self, make: Make, paint: Paint) -> None:
+    def test_a_server_that_is_not_there_was_not_paid(self, make: Make, generate: Generate) -> None:
         with RunwareServer() as gone:
             provider = make(base_url=gone.base_url)
-        failure = paint(provider).failure
+        failure = generate(provider).failure
         assert isinstance(failure, TransientError)
         assert not failure.reply_lost
         assert failure.message.startswith("127.0.0.1 cannot be reached (")
@@ -1027,7 +1035,7 @@ class TestAskedBefore:
 
         return ask
 
-    def test_a_request_is_known_by_its_id(self, server: RunwareServer, make: Make, ask: Paint) -> None:
+    def test_a_request_is_known_by_its_id(self, server: RunwareServer, make: Make, ask: Generate) -> None:
         assert ask(make()).metadata["task"] == ID
         assert ask(make(), id=ID.upper()).metadata["task"] == ID
         assert list(server.charged) == [ID]
@@ -1035,7 +1043,7 @@ class TestAskedBefore:
 
     @pytest.mark.parametrize("id", ["request 7", "1b4e28ba-2fa1-11d2-883f-0016d3cca427"])
     def test_an_id_that_runware_would_not_take_stands_for_one(
-        self, server: RunwareServer, make: Make, ask: Paint, id: str
+        self, server: RunwareServer, make: Make, ask: Generate, id: str
     ) -> None:
         first = ask(make(), id=id)
         assert first.success
@@ -1045,11 +1053,11 @@ class TestAskedBefore:
 
     @pytest.mark.parametrize("when", [long_ago, just_now, lambda: datetime.now() - timedelta(hours=2)])
     @pytest.mark.parametrize("output_type", ["URL", "base64Data"])
-    def test_what_was_painted_is_fetched(
+    def test_what_was_generated_is_fetched(
         self,
         server: RunwareServer,
         make: Make,
-        ask: Paint,
+        ask: Generate,
         when: Callable[[], datetime],
         output_type: str,
     ) -> None:
@@ -1063,14 +1071,14 @@ class TestAskedBefore:
         assert list(server.charged.values()) == [1]
 
     def test_what_never_arrived_is_sent_under_the_same_uuid(
-        self, server: RunwareServer, make: Make, ask: Paint
+        self, server: RunwareServer, make: Make, ask: Generate
     ) -> None:
         assert ask(make(), long_ago()).success
         assert questions(server) == [[ID]]
         assert server.charged == {ID: 1}
 
     def test_what_was_sent_a_moment_ago_may_be_registered_late(
-        self, server: RunwareServer, make: Make, ask: Paint
+        self, server: RunwareServer, make: Make, ask: Generate
     ) -> None:
         assert ask(make()).success
         server.fail(NO_SUCH_TASK, times=4, when=asks_for_details)
@@ -1079,20 +1087,20 @@ class TestAskedBefore:
         assert server.charged == {ID: 1}
 
     def test_when_that_is_denied_to_the_end_it_is_sent(
-        self, server: RunwareServer, make: Make, ask: Paint
+        self, server: RunwareServer, make: Make, ask: Generate
     ) -> None:
         assert ask(make(), just_now()).success
         assert len(questions(server)) == 5
         assert server.charged == {ID: 1}
 
-    def test_what_is_under_way_is_waited_for(self, server: RunwareServer, make: Make, ask: Paint) -> None:
+    def test_what_is_under_way_is_waited_for(self, server: RunwareServer, make: Make, ask: Generate) -> None:
         assert ask(make()).success
         server.fail(Reply.of_json({"data": []}), times=9, when=asks_for_details)
         assert ask(make(timeout=3 * 3600), long_ago()).success
         assert server.charged == {ID: 1}
 
     def test_when_its_time_is_long_over_it_is_asked_about_once(
-        self, server: RunwareServer, make: Make, ask: Paint
+        self, server: RunwareServer, make: Make, ask: Generate
     ) -> None:
         server.fail(Reply.of_json({"data": []}), times=None, when=asks_for_details)
         failure = ask(make(), long_ago()).failure
@@ -1118,7 +1126,7 @@ class TestAskedBefore:
         self,
         server: RunwareServer,
         make: Make,
-        ask: Paint,
+        ask: Generate,
         when: Callable[[], datetime],
         fault: Any,
         hint: str | None,
@@ -1131,7 +1139,7 @@ class TestAskedBefore:
         assert posts(server) == []
 
     def test_what_there_was_no_money_for_is_sent_again(
-        self, server: RunwareServer, make: Make, ask: Paint
+        self, server: RunwareServer, make: Make, ask: Generate
     ) -> None:
         server.balance = 0
         assert isinstance(ask(make()).failure, QuotaError)
@@ -1140,15 +1148,15 @@ class TestAskedBefore:
         assert ask(make(), long_ago()).success
         assert server.charged == {ID: 1}
 
-    def test_what_cannot_be_painted_is_told_and_not_sent_again(
-        self, server: RunwareServer, make: Make, ask: Paint
+    def test_what_cannot_be_generated_is_reported_and_not_sent_again(
+        self, server: RunwareServer, make: Make, ask: Generate
     ) -> None:
         assert not ask(make(), prompt="x").success
         assert type(ask(make(), long_ago(), prompt="x").failure) is InvalidRequestError
         assert len(posts(server)) == 1
 
     def test_without_an_id_there_is_nothing_to_ask_about(
-        self, server: RunwareServer, make: Make, ask: Paint
+        self, server: RunwareServer, make: Make, ask: Generate
     ) -> None:
         assert ask(make(), long_ago(), id="").success
         assert questions(server) == []
@@ -1156,8 +1164,8 @@ class TestAskedBefore:
     @pytest.mark.parametrize(
         "gone", [None, Reply(403), Reply.of_json({"errors": [{"code": "notFound"}]}, 404)]
     )
-    def test_a_link_that_has_expired_is_told(
-        self, server: RunwareServer, make: Make, ask: Paint, gone: Reply | None
+    def test_a_link_that_has_expired_is_reported(
+        self, server: RunwareServer, make: Make, ask: Generate, gone: Reply | None
     ) -> None:
         cost = ask(make()).metadata["cost"]
         server.images.clear()
@@ -1192,7 +1200,7 @@ class TestAskedBefore:
         assert set(server.charged.values()) == {1}
 
     def test_it_is_paid_once_though_the_program_was_killed(
-        self, server: RunwareServer, make: Make, ask: Paint, tmp_path: Path
+        self, server: RunwareServer, make: Make, ask: Generate, tmp_path: Path
     ) -> None:
         server.fail(LostReply(Slow(60)), when=asks_for_pictures)
         code = (
@@ -1219,7 +1227,7 @@ class TestSomeTasksFail:
     """One reply, in which each task fares in its own way."""
 
     @pytest.mark.parametrize("status", [200, 504])
-    def test_one_that_timed_out_is_asked_for(
+    def test_one_that_timed_out_is_requested(
         self, server: RunwareServer, make: Make, tmp_path: Path, status: int
     ) -> None:
         server.fail(Mixed(None, "timeoutProvider", status=status), when=asks_for_pictures)
@@ -1242,10 +1250,10 @@ class TestSomeTasksFail:
         assert sorted(server.charged.values()) == [1, 1]
 
     def test_a_gateway_may_have_lost_what_came_of_a_model(
-        self, server: RunwareServer, make: Make, paint: Paint
+        self, server: RunwareServer, make: Make, generate: Generate
     ) -> None:
         server.fail(LostReply(TaskErrors("providerError", 502)), when=asks_for_pictures)
-        assert paint(make(max_retries=1)).success
+        assert generate(make(max_retries=1)).success
         assert list(server.charged.values()) == [1]
 
     def test_what_is_said_of_no_task_is_about_the_others(
@@ -1286,16 +1294,16 @@ class TestSomeTasksFail:
 class TestMoney:
     @pytest.mark.parametrize("cost", ["much", "0.002", None, True, [], float("nan"), float("inf"), 10**400])
     def test_what_is_no_price_is_none(
-        self, server: RunwareServer, make: Make, paint: Paint, cost: object
+        self, server: RunwareServer, make: Make, generate: Generate, cost: object
     ) -> None:
         image = base64.b64encode(picture("png", 16, 16, (1, 2, 3))).decode()
         server.fail(Told({"imageBase64Data": image, "cost": cost}), times=2)
-        assert paint(make()).metadata["cost"] is None
+        assert generate(make()).metadata["cost"] is None
         with pytest.raises(ProviderError):
             make().fetch_cost_estimate([])
 
     @pytest.mark.parametrize("key", ["imageURL", "imageBase64Data", "imageDataURI"])
-    def test_a_dry_run_that_paints_is_told(self, server: RunwareServer, make: Make, key: str) -> None:
+    def test_a_dry_run_that_generates_is_reported(self, server: RunwareServer, make: Make, key: str) -> None:
         server.fail(Told({"cost": 0.002, key: "something"}))
         with pytest.raises(ProviderError) as caught:
             make().fetch_cost_estimate([MediaRequest("image", "an apple")])
@@ -1319,7 +1327,7 @@ class TestMoney:
         assert server.requests == []
 
     @pytest.mark.parametrize("count", [0, 1, 100])
-    def test_the_service_may_be_asked_for_its_price_and_charges_nothing(
+    def test_the_service_may_be_requested_its_price_and_charges_nothing(
         self, server: RunwareServer, make: Make, tmp_path: Path, count: int
     ) -> None:
         provider = make(steps=28, width=1024, height=1024, cost_per_image=5)
@@ -1343,7 +1351,7 @@ class TestMoney:
             (Dropped(), TransientError, "The connection to 127.0.0.1 was lost "),
         ],
     )
-    def test_when_it_does_not_tell_that_is_raised(
+    def test_when_it_does_not_report_one_that_is_raised(
         self, server: RunwareServer, make: Make, fault: Any, kind: type[ProviderError], message: str
     ) -> None:
         server.fail(fault)
@@ -1368,7 +1376,7 @@ class TestCheckConnection:
             ({"balance": {"amount": 3}}, "the key is accepted; the balance is 3"),
         ],
     )
-    def test_it_takes_what_it_is_told(
+    def test_it_takes_what_it_is_given(
         self, server: RunwareServer, make: Make, facts: dict[str, Any], found: str
     ) -> None:
         server.fail(Told(facts))
@@ -1388,7 +1396,7 @@ class TestCheckConnection:
             make(**settings).check_connection()
         assert caught.value.message.startswith(message)
 
-    def test_a_wrong_path_is_told(self, server: RunwareServer, make: Make) -> None:
+    def test_a_wrong_path_is_reported(self, server: RunwareServer, make: Make) -> None:
         with pytest.raises(InvalidRequestError) as caught:
             make(base_url=f"{server.url}/v2").check_connection()
         assert caught.value.message == (
@@ -1443,24 +1451,24 @@ class TestSecrecy:
         requests = requests_for(tmp_path, "an apple", "a pear")
         results = [provider.generate_media(requests[0]), *provider.generate_batch(requests)]
         assert {result.success for result in results} == {fault is None}
-        told = [repr(provider), str(provider), repr(results)]
-        told += [f"{result.error} {result.failure}" for result in results]
+        reported = [repr(provider), str(provider), repr(results)]
+        reported += [f"{result.error} {result.failure}" for result in results]
         for ask in (provider.check_connection, lambda: provider.fetch_cost_estimate(requests)):
             try:
                 ask()
             except ProviderError as error:
-                told += [str(error), repr(error), repr(error.args)]
-        told += [caplog.text, *(repr(vars(record)) for record in caplog.records)]
+                reported += [str(error), repr(error), repr(error.args)]
+        reported += [caplog.text, *(repr(vars(record)) for record in caplog.records)]
         assert "httpcore" in caplog.text
         for form in (key, repr(key)[1:-1], Reply.of_json(key).body.decode()[1:-1]):
-            assert not any(form in text for text in told)
+            assert not any(form in text for text in reported)
 
 
-def test_pictures_may_come_as_data(server: RunwareServer, make: Make, paint: Paint) -> None:
+def test_pictures_may_come_as_data(server: RunwareServer, make: Make, generate: Generate) -> None:
     image = picture("png", 16, 16, (1, 2, 3))
     encoded = base64.b64encode(image).decode()
     for facts in ({"imageBase64Data": encoded}, {"imageDataURI": f"data:image/png;base64,{encoded}"}):
         server.fail(Told(facts))
-        path = paint(make()).file_path
+        path = generate(make()).file_path
         assert path is not None
         assert (path.suffix, path.read_bytes()) == (".png", image)

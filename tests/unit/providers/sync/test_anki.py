@@ -110,7 +110,7 @@ def start() -> Iterator[Start]:
 
 @pytest.fixture
 def connect() -> Iterator[Connect]:
-    """Makes providers, which do not try again unless told to."""
+    """Makes providers, which do not try again unless configured to."""
     made: list[Anki] = []
 
     def connect(server: AnkiServer, **settings: Any) -> Anki:
@@ -359,7 +359,7 @@ class TestHandingOver:
         assert (after["perro"], after["hola"]) == (before["perro"], before["hola"])
         assert result.metadata["updated"] == 1
 
-    def test_a_changed_translation_is_told_where_nothing_may_be_updated(
+    def test_a_changed_translation_is_reported_where_nothing_may_be_updated(
         self, server: AnkiServer, connect: Connect, deck: Deck
     ) -> None:
         done(connect(server).sync_deck(deck))
@@ -445,7 +445,7 @@ class TestHandingOver:
         done(connect(server).sync_deck(newer))
         assert written(server, since) == []
 
-    def test_what_a_learner_made_of_the_cards_stays_when_told_so(
+    def test_what_a_learner_made_of_the_cards_stays_when_configured(
         self, server: AnkiServer, connect: Connect, deck: Deck
     ) -> None:
         done(connect(server).sync_deck(deck))
@@ -720,7 +720,7 @@ class TestMedia:
         done(connect(adding).sync_deck(deck))
         assert adding.media() == {file.name: file.read_bytes() for file in deck.media}
 
-    def test_a_file_that_anki_does_not_take_is_told_before_any_note_is_added(
+    def test_a_file_that_anki_does_not_take_is_reported_before_any_note_is_added(
         self, adding: AnkiServer, connect: Connect, deck: Deck
     ) -> None:
         adding.refuse("storeMediaFile", "disk full", times=6)
@@ -756,8 +756,8 @@ class TestWhatAnkiDoesNotTake:
         done(connect(adding).sync_deck(deck))
         twice = with_notes(deck, word("vaca", "cow"), *deck.notes, word("<b>gato</b>", "cat"))
         result = connect(adding).sync_deck(twice)
-        told = DUPLICATE if version == NEW else "Anki refused it"
-        assert failure(result) == f"Anki refused some notes.\n<b>gato</b>: {told}"
+        expected = DUPLICATE if version == NEW else "Anki refused it"
+        assert failure(result) == f"Anki refused some notes.\n<b>gato</b>: {expected}"
         assert (result.processed_count, result.metadata["unchanged"]) == (4, 3)
         assert by_word(adding).keys() == {"gato", "perro", "hola", "vaca"}
 
@@ -770,7 +770,7 @@ class TestWhatAnkiDoesNotTake:
         assert by_word(server).keys() == {"gato", "perro", "hola"}
 
     @pytest.mark.parametrize("problem", ["['no']", "no"])
-    def test_where_all_are_refused_for_one_that_one_is_told(
+    def test_where_all_are_refused_for_one_that_one_is_reported(
         self, adding: AnkiServer, connect: Connect, deck: Deck, problem: str
     ) -> None:
         adding.refuse("addNotes", problem)
@@ -779,14 +779,14 @@ class TestWhatAnkiDoesNotTake:
         assert failure(result) == "Anki refused some notes.\ngato: odd"
         assert by_word(adding).keys() == {"perro", "hola"}
 
-    def test_only_the_first_few_of_many_are_told(
+    def test_only_the_first_few_of_many_are_reported(
         self, adding: AnkiServer, connect: Connect, deck: Deck
     ) -> None:
         result = connect(adding).sync_deck(with_notes(deck, *(word("", f"t{n}") for n in range(9))))
         assert failure(result).splitlines()[-2:] == ["t4: its field 'Word' is empty", "..."]
         assert len(result.metadata["refused"]) == 9
 
-    def test_the_older_release_is_not_asked_for_what_it_does_not_have(
+    def test_the_older_release_is_not_requested_what_it_does_not_have(
         self, adding: AnkiServer, connect: Connect, deck: Deck, version: str
     ) -> None:
         done(connect(adding).sync_deck(deck))
@@ -808,7 +808,7 @@ class TestWhatAnkiDoesNotTake:
         assert message == "The note type 'Word' has no field 'Wrod'."
         assert written(server) == []
 
-    def test_a_template_that_anki_refuses_is_told_in_plain_words(
+    def test_a_template_that_anki_refuses_is_reported_in_plain_words(
         self, start: Start, connect: Connect, deck: Deck
     ) -> None:
         server = by("add", start())
@@ -1048,7 +1048,7 @@ class TestTransport:
         provider.close()
         assert outcomes.count(False) >= 5
 
-    def test_one_request_at_a_time_whatever_is_asked_for(
+    def test_one_request_at_a_time_at_any_setting(
         self, start: Start, connect: Connect, deck: Deck, monkeypatch: pytest.MonkeyPatch, way: str
     ) -> None:
         at_once, most = 0, 0
@@ -1112,7 +1112,7 @@ class TestConnection:
             provider.check_connection()
 
     @pytest.mark.parametrize(
-        ("theirs", "ours", "told"),
+        ("theirs", "ours", "expected"),
         [
             (None, "sesame", "or remove it if that is null"),
             ("sesame", None, "AnkiConnect requires a key, but api_key is not set."),
@@ -1120,14 +1120,14 @@ class TestConnection:
         ],
     )
     def test_a_key_that_does_not_fit(
-        self, start: Start, connect: Connect, deck: Deck, theirs: str | None, ours: str | None, told: str
+        self, start: Start, connect: Connect, deck: Deck, theirs: str | None, ours: str | None, expected: str
     ) -> None:
         provider = connect(start(key=theirs), api_key=ours)
         with pytest.raises(AuthenticationError) as raised:
             provider.check_connection()
-        assert told in str(raised.value)
+        assert expected in str(raised.value)
         assert "apiKey" in str(raised.value)
-        assert told in failure(provider.sync_deck(deck))
+        assert expected in failure(provider.sync_deck(deck))
 
     @pytest.mark.parametrize("key", ["", None])
     def test_a_key_that_is_not_set_is_not_sent(self, start: Start, connect: Connect, key: str | None) -> None:
@@ -1182,7 +1182,7 @@ class TestConnection:
         assert written(server) == []
         done(connect(server, profile="Ann").sync_deck(deck))
 
-    def test_a_release_that_does_not_tell_the_profile(
+    def test_a_release_that_does_not_report_the_profile(
         self, start: Start, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.delattr(AnkiConnect, "getActiveProfile")
@@ -1208,7 +1208,7 @@ class TestConnection:
     def test_answers_that_are_not_as_they_should_be(
         self, start: Start, connect: Connect, deck: Deck, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        for action, answer, told in (
+        for action, answer, expected in (
             ("multi", [], "did not answer every call"),
             ("addNotes", [], "did not report which notes it added"),
             ("storeMediaFile", None, "it does not report the name"),
@@ -1217,8 +1217,8 @@ class TestConnection:
             with monkeypatch.context() as changed:
                 changed.setattr(AnkiConnect, action, lambda self, _=answer, **params: _)
                 result = connect(by("add", start())).sync_deck(deck)
-                assert result.success == (not told)
-                assert told in result.error_message
+                assert result.success == (not expected)
+                assert expected in result.error_message
 
     @pytest.mark.parametrize("url", ["127.0.0.1:8765", "", "ftp://x"])
     def test_an_address_that_is_none(self, url: str) -> None:
@@ -1281,7 +1281,7 @@ class TestAnAnkiThatIsStarting:
         failure(connect(server, launch_wait_time=60, api_key="sesame", profile="Bob").sync_deck(deck))
         assert len(server.requests) == 4
 
-    def test_without_being_told_to_nothing_is_waited_for(
+    def test_without_being_configured_nothing_is_waited_for(
         self, start: Start, connect: Connect, deck: Deck, pauses: list[Callable[[], object]]
     ) -> None:
         server = start()
@@ -1299,7 +1299,7 @@ class TestSecrets:
         key = 'open "sesame" qv7z'  # no hexadecimal digits, which addresses and hashes in a log may show by chance
         server = start(key=key)
         provider = connect(server, api_key=key, max_retries=1)
-        told = [
+        expected = [
             str(provider.sync_deck(deck)),
             repr(provider),
             repr(provider._anki),
@@ -1307,11 +1307,11 @@ class TestSecrets:
         ]
 
         server.refuse("modelNamesAndIds", f"KeyError: {key}")
-        told.append(failure(provider.sync_deck(deck)))
+        expected.append(failure(provider.sync_deck(deck)))
         server.refuse("findNotes", f"KeyError: {key}")
         with pytest.raises(ProviderError) as raised:
             provider.list_existing("Word")
-        told.append(repr(raised.value))
+        expected.append(repr(raised.value))
         for fault in (
             HtmlPage(key),
             Reply(500, key.encode()),
@@ -1319,15 +1319,15 @@ class TestSecrets:
             Dropped(),
         ):
             server.fail(fault, times=2)
-            told.append(failure(provider.sync_deck(deck)))
+            expected.append(failure(provider.sync_deck(deck)))
             server.clear_faults()
         server.refuse("updateNoteFields", f"{key}!")
         failed = connect(server, api_key=key, update_existing=True).sync_deck(translated(deck, "tomcat"))
-        told += [failure(failed), str(failed.metadata)]
+        expected += [failure(failed), str(failed.metadata)]
         server.anki.key = "another"
-        told.append(failure(provider.sync_deck(deck)))
+        expected.append(failure(provider.sync_deck(deck)))
 
-        everything = "\n".join([*told, caplog.text])
+        everything = "\n".join([*expected, caplog.text])
         assert "sesame" not in everything
         assert "qv7z" not in everything
         assert "***" in everything
@@ -1498,7 +1498,7 @@ class TestBuilding:
         assert "gato: odd" in str(report.problems[0])
         assert list(tmp_path.iterdir()) == []
 
-    def test_one_of_two_places_that_fails_is_told(self, start: Start, tmp_path: Path) -> None:
+    def test_one_of_two_places_that_fails_is_reported(self, start: Start, tmp_path: Path) -> None:
         server = start()
         server.stop()
         anki = {"url": server.url, "max_retries": 0}
@@ -1508,7 +1508,7 @@ class TestBuilding:
         with pytest.raises(BuildError, match="Start Anki"):
             self.build(tmp_path, WORDS, anki=anki)
 
-    def test_a_package_of_the_deck_by_hand_adds_nothing(
+    def test_a_manually_imported_package_adds_nothing(
         self, start: Start, connect: Connect, deck: Deck, tmp_path: Path, real: RealCollection
     ) -> None:
         server = start(real)

@@ -410,7 +410,7 @@ class TestConnection:
     def test_there_is_none_without_the_folder(self, tmp_path: Path) -> None:
         assert Apkg({"path": str(tmp_path / "nowhere" / "deck.apkg")}).test_connection() is False
 
-    def test_a_folder_that_is_not_there_is_told(self, tmp_path: Path) -> None:
+    def test_a_folder_that_is_not_there_is_reported(self, tmp_path: Path) -> None:
         path = tmp_path / "nowhere" / "deck.apkg"
         with pytest.raises(ProviderError) as caught:
             Apkg({"path": str(path)}).check_connection()

@@ -129,7 +129,7 @@ class TestStatuses:
         assert error is not None
         assert "host answered 400 (Bad Request): first second xxx" in error.message
         assert len(error.message) < 300
-        assert "told so" in str(error_for(long, "told so"))
+        assert "the reason" in str(error_for(long, "the reason"))
 
     def test_a_pause_at_a_503_is_like_one_at_a_429(self) -> None:
         error = error_for(Response(503, {"retry-after": "7"}, b"", "host"))
@@ -235,7 +235,7 @@ class TestLostReplies:
     )
 
     @pytest.mark.parametrize("fault", FAULTS)
-    def test_what_may_have_been_paid_for_is_not_asked_for_again(
+    def test_what_may_have_been_paid_for_is_not_requested_again(
         self, service: Any, birds: Make, fault: Any
     ) -> None:
         service.fail(fault)
@@ -259,14 +259,14 @@ class TestLostReplies:
         assert len(service.requests) == 2
 
     @pytest.mark.parametrize("fault", [Reply(500), Reply(503), Reply(429), TOO_MANY])
-    def test_what_was_refused_is_asked_for_again_in_any_case(
+    def test_what_was_refused_is_requested_again_in_any_case(
         self, service: Any, birds: Make, fault: Any
     ) -> None:
         service.fail(fault)
         birds(max_retries=1).http.request("POST", f"{service.url}/api", idempotent=False)
         assert len(service.requests) == 2
 
-    def test_what_never_got_there_is_asked_for_again_in_any_case(
+    def test_what_never_got_there_is_requested_again_in_any_case(
         self, service: Any, birds: Make, internet: Any
     ) -> None:
         service.stop()
@@ -338,7 +338,7 @@ class TestReplies:
         assert caught.value.reply_lost
 
     @pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "gzip, gzip", "nonsense"])
-    def test_an_encoding_that_was_not_asked_for(self, service: Any, birds: Make, encoding: str) -> None:
+    def test_an_encoding_that_was_not_requested(self, service: Any, birds: Make, encoding: str) -> None:
         with pytest.raises(BadMediaError, match=encoding):
             self.ask(service, birds, Reply(200, b"?", {"Content-Encoding": encoding}))
 
@@ -415,18 +415,18 @@ class TestTogether:
             assert len(set(pool.map(client, range(8)))) == 1
 
     @pytest.mark.parametrize("retries", [0, 1])
-    def test_when_one_is_told_to_wait_all_do(
+    def test_when_one_is_reported_to_wait_all_do(
         self, service: Any, birds: Make, waits: Any, retries: int
     ) -> None:
         http = birds(max_concurrent=8, max_retries=retries).http
         service.fail(Reply(429, headers={"Retry-After-Ms": "300"}))
         url = f"{service.url}/api"
         with ThreadPoolExecutor(8) as pool:
-            told = pool.submit(http.request, "GET", url)
+            expected = pool.submit(http.request, "GET", url)
             if retries:
                 assert waits.begun.wait(LONG)
             else:
-                assert isinstance(told.exception(LONG), RateLimitedError)
+                assert isinstance(expected.exception(LONG), RateLimitedError)
             for other in [pool.submit(http.request, "GET", url) for _ in range(7)]:
                 other.result(LONG)
         first, *rest = service.requests
@@ -460,7 +460,7 @@ class TestTogether:
 
 
 class TestClosing:
-    def test_afterwards_the_provider_connects_anew(self, service: Any, birds: Make) -> None:
+    def test_afterwards_the_provider_connects_again(self, service: Any, birds: Make) -> None:
         provider = birds()
         for _ in range(3):
             provider.http.request("GET", f"{service.url}/api")
@@ -532,7 +532,7 @@ class TestClosing:
 
 class TestMissingPackages:
     @pytest.mark.parametrize("package", ["httpx", "tenacity", "pyrate_limiter"])
-    def test_it_is_told_what_to_install(
+    def test_it_is_reported_what_to_install(
         self, birds: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, package: str
     ) -> None:
         if package != "pyrate_limiter":  # which is imported by those only who need it

@@ -228,7 +228,7 @@ class TestWhatIsNotKept:
             birds().http.download(f"{service.url}/one", folder / "one.png", "image")
         assert not list(folder.iterdir())
 
-    def test_a_service_may_tell_an_error_in_place_of_a_file(
+    def test_a_service_may_report_an_error_in_place_of_a_file(
         self, service: Any, birds: Make, folder: Path, provider_class: Any
     ) -> None:
         class Polite(provider_class):  # type: ignore[misc]
