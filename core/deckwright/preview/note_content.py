@@ -35,7 +35,7 @@ Origins = Callable[[Sequence[str]], Mapping[str, Origin]]
 
 
 @attrs.frozen
-class Missing:
+class MissingPart:
     """Something that a note lacks.
 
     Attributes:

@@ -18,7 +18,7 @@ import attrs
 
 from deckwright.anki.package import Package, PackagedNote, open_package
 from deckwright.errors import DataError
-from deckwright.preview.note_content import PARTS, Missing, Origins, is_empty, media_in, plain
+from deckwright.preview.note_content import PARTS, MissingPart, Origins, is_empty, media_in, plain
 from deckwright.preview.report import Report, read_report
 
 # In the first bytes of every preview, to recognise one.
@@ -178,16 +178,16 @@ def _note(note: PackagedNote, package: Package, report: Report | None) -> dict[s
 
 def _missing(
     fields: Mapping[str, str], media: Iterable[str], package: Package, report: Report | None
-) -> Iterator[Missing]:
+) -> Iterator[MissingPart]:
     if PARTS.keys() <= fields.keys():
         reported = report.missing.get(plain(next(iter(fields.values()))), {}) if report else {}
         for field, (part, _) in PARTS.items():
             if is_empty(fields[field]):
-                yield reported.get(part, Missing(part))
+                yield reported.get(part, MissingPart(part))
     for name in media:
         if name not in package.media:
             reason = "The deck names this file, but the package does not contain it."
-            yield Missing(name, failed=True, reasons={"": reason})
+            yield MissingPart(name, failed=True, reasons={"": reason})
 
 
 def _resource(name: str) -> str:

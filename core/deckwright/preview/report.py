@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 
 from deckwright.errors import DataError
-from deckwright.preview.note_content import PARTS, Missing, one_line
+from deckwright.preview.note_content import PARTS, MissingPart, one_line
 
 
 @attrs.frozen
@@ -24,7 +24,7 @@ class Report:
 
     deck: str
     package: Path
-    missing: Mapping[str, Mapping[str, Missing]]
+    missing: Mapping[str, Mapping[str, MissingPart]]
 
 
 def read_report(path: Path) -> Report:
@@ -34,7 +34,7 @@ def read_report(path: Path) -> Report:
         DataError: It cannot be read, is not a report, or names no package that exists.
     """
     parts = {type: part for part, type in PARTS.values()}
-    missing: dict[str, dict[str, Missing]] = {}
+    missing: dict[str, dict[str, MissingPart]] = {}
     try:
         content = json.loads(path.read_bytes())
         deck, outputs = str(content["deck"]), [str(file) for file in content["outputs"].values() if file]
@@ -42,7 +42,7 @@ def read_report(path: Path) -> Report:
             if part := parts.get(item["type"]):
                 reasons = {str(instance): str(reason) for instance, reason in item["reasons"].items()}
                 by_part = missing.setdefault(one_line(str(item["word"])), {})
-                by_part[part] = Missing(part, bool(item["failed"]), reasons)
+                by_part[part] = MissingPart(part, bool(item["failed"]), reasons)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
     except (LookupError, TypeError, AttributeError, ValueError, RecursionError):
