@@ -38,23 +38,35 @@ def packages(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    ("command", "imported"),
-    [
-        (["--version"], 0),
-        (["--help"], 0),
-        (["build", "--help"], 0),
-        (["plugins", "--help"], 0),
-        (["plugins", "--json"], COUNT),
-    ],
-    ids=str,
-)
-def test_what_needs_no_plugin_imports_none(packages: Path, command: list[str], imported: int) -> None:
+# Runs commands one after the other, as the installed script does.
+RUN_EACH = """
+import sys
+from deckwright.cli import main
+
+for line in sys.argv[1:]:
+    sys.argv = ["deckwright", *line.split()]
+    try:
+        main()
+    except SystemExit as stop:
+        assert not stop.code, line
+"""
+
+
+def imported_by(packages: Path, *commands: str) -> int:
+    """Return how many plugins a new process imports that runs these commands."""
     subprocess.run(
-        [sys.executable, "-m", "deckwright", *command],
+        [sys.executable, "-c", RUN_EACH, *commands],
         cwd=packages,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(packages), *sys.path])},
         check=True,
         capture_output=True,
     )
-    assert len(list(packages.glob("*.trace"))) == imported
+    return len(list(packages.glob("*.trace")))
+
+
+def test_what_needs_no_plugin_imports_none(packages: Path) -> None:
+    assert imported_by(packages, "--version", "--help", "build --help", "plugins --help") == 0
+
+
+def test_who_asks_to_see_them_imports_them_all(packages: Path) -> None:
+    assert imported_by(packages, "plugins --json") == COUNT

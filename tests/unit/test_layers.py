@@ -6,6 +6,7 @@ import ast
 import importlib
 import re
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -39,9 +40,15 @@ def modules(root: Path) -> dict[str, Path]:
 CORE_MODULES = modules(CORE)
 
 
+@cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    """Return all that a file says."""
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
 def imports_of(path: Path) -> Iterator[tuple[str, list[str]]]:
     """Yield each module that a file imports, anywhere in it and for type checkers too, with the names."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             yield from ((alias.name, []) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -89,7 +96,7 @@ def test_the_core_names_no_built_in_plugin() -> None:
         if name.startswith("deckwright.testing"):
             continue
         assert not [module for module, _ in imports_of(path) if module.startswith("deckwright_builtins")]
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes_of(path):
             text = node.value if isinstance(node, ast.Constant) else None
             if isinstance(text, str) and (text in plugins or text.startswith("deckwright_builtins.")):
                 named.append(f"{name}: {text}")
