@@ -1256,7 +1256,7 @@ class TestAnAnkiThatIsStarting:
         self, start: Start, connect: Connect, deck: Deck, pauses: list[Callable[[], object]]
     ) -> None:
         server = start(profile_open=False)
-        provider = connect(server, launch_wait_time=0.05)
+        provider = connect(server, launch_wait_time=0.3)
         assert "Open a profile in Anki" in failure(provider.sync_deck(deck))
         assert len(server.requests) > 2
         server.stop()
