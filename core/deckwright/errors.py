@@ -106,7 +106,7 @@ class UnknownProviderError(DeckwrightError, ValueError):
 
 
 class ProviderConflictError(DeckwrightError, ValueError):
-    """Several plugins answer to one type and name, and nothing says which is meant."""
+    """Several plugins offer one type and name, and nothing chooses one of them."""
 
 
 class PluginError(DeckwrightError):

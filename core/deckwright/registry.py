@@ -121,7 +121,7 @@ class ProviderRegistry(SpecifiedMethods):
         return read_provider_configs(self._config_or_found())
 
     def _setup_media_providers(self) -> None:
-        """Make and register every configured provider, of whatever type."""
+        """Make and register every configured provider, of every type."""
         config = self._config_or_found()
         configs = self._read_sections(config)
         for warning in (*unread_sections(config, configs), *self.plugins.unknown_names()):
@@ -174,10 +174,10 @@ class ProviderRegistry(SpecifiedMethods):
         return configs
 
     def _create_media_provider(self, type: str, name: str, config: Mapping[str, Any]) -> Any:
-        """Have a plugin make one provider from its settings, the registry's own keys left out.
+        """Have a plugin make one provider from its settings, without the registry's own keys.
 
         Raises:
-            ValueError: No plugin knows the type or the name; or whatever the provider itself raises.
+            ValueError: No plugin knows the type or the name, or the provider itself raised it.
         """
         settings = dict(config)
         for key in REGISTRY_KEYS:
@@ -207,7 +207,7 @@ class ProviderRegistry(SpecifiedMethods):
             return self._copies[type]
 
     def get(self, type: str, instance: str) -> Any:
-        """Return one provider, or None when there is none of this type and instance."""
+        """Return the provider of this type and instance, or None."""
         try:
             return self._providers[type][instance]
         except KeyError:
@@ -236,7 +236,7 @@ class ProviderRegistry(SpecifiedMethods):
 
         Raises:
             PluginTimeoutError: It took too long.
-            Exception: Whatever it raises, though it should raise nothing.
+            Exception: The provider raised it, though it should raise nothing.
         """
         provider = self._providers[type][instance]
         generate = self.with_timeout(type, instance, provider.generate_media, factor=GENERATION_TIME_FACTOR)
@@ -327,7 +327,7 @@ class ProviderRegistry(SpecifiedMethods):
         self._copies.clear()
 
     def set_pipeline_assignments(self, type: str, name: str, pipelines: Sequence[str]) -> None:
-        """Say which pipelines may see an instance; `["*"]` for all.
+        """Set the pipelines that may see an instance; `["*"]` for all.
 
         Raises:
             ValueError: `pipelines` is a single text, where a list of them should be.

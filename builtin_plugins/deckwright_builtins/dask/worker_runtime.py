@@ -135,7 +135,7 @@ class SentResult:
 
 
 class WorkerRuntime:
-    """The providers of one engine on one worker. Dask keeps it until the build ends, in whatever way."""
+    """The providers of one engine on one worker. Dask keeps it until the build ends."""
 
     def __init__(self, id: str, setup: Setup) -> None:
         # The build itself reports problems with the configuration; here, only a log could show them.

@@ -61,9 +61,9 @@ def command(
         return
     table = plain_table("type", "provider", "asked", "for", "requests", "each", "in all")
     for found in estimate.providers:
-        asked = "first" if found.position == 0 else "then"
+        turn = "first" if found.position == 0 else "then"
         counts = str(found.items), str(found.requests)
-        table.add_row(found.type, found.instance, asked, *counts, dollars(found.each), dollars(found.total))
+        table.add_row(found.type, found.instance, turn, *counts, dollars(found.each), dollars(found.total))
     console().print(table)
     show(diagnostics)
     if kept := [f"{count} {label}" for label, count in estimate.cached.items() if count]:

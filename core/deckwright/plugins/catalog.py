@@ -56,7 +56,7 @@ class Catalog:
 
     Attributes:
         types: The types of provider, by name.
-        conflicting_types: Types that several plugins add while nothing says which of them is meant.
+        conflicting_types: Types that several plugins add while nothing chooses one of them.
         offers: The providers that are described.
         undescribed: The plugins that make providers and describe none; each may make any.
     """
@@ -89,7 +89,7 @@ class Catalog:
         return found
 
     def conflicts(self) -> list[ProviderConflictError]:
-        """Return an error for each thing that several plugins offer while nothing says which of them is meant."""
+        """Return an error for each thing that several plugins offer while nothing chooses one of them."""
         found = list(self.conflicting_types.values())
         for key, offers in sorted(self.offers.items(), key=itemgetter(0)):
             try:
@@ -102,7 +102,7 @@ class Catalog:
         """Return the offer of the plugin that makes a provider.
 
         Raises:
-            ProviderConflictError: Several plugins offer it, and nothing says which of them is meant.
+            ProviderConflictError: Several plugins offer it, and nothing chooses one of them.
         """
         return offers[0] if len(offers) == 1 else self._settle(f"{key.type} provider {key.name!r}", offers)
 
@@ -151,7 +151,7 @@ class Catalog:
         """Return the claim that counts, of one plugin or several.
 
         Raises:
-            ProviderConflictError: Nothing says which of them is meant.
+            ProviderConflictError: Nothing chooses one of them.
         """
         if len(claims) == 1:
             return claims[0]

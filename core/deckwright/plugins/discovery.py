@@ -68,7 +68,7 @@ def named_module(name: str, *, kind: str = "module") -> Candidate:
 
 
 def in_path(path: Path) -> Iterator[Candidate]:
-    """Yield the plugin in a file, or every one in a folder: its modules and packages, `_` and tests left out."""
+    """Yield the plugin in a file, or every one in a folder: its modules and packages, except tests and `_` names."""
     entries = [path]
     with suppress(OSError):  # one that cannot be read fails when it is loaded
         if path.is_dir() and not (path / "__init__.py").is_file():

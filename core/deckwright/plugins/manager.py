@@ -48,7 +48,7 @@ class Plugins:
         folder: What relative paths in the settings start from.
         time_limit: How many seconds a plugin that is not built in may take for each call, if the settings do not
             say; None for no timeout.
-        secrets: Returns what must not be shown, whatever a plugin says.
+        secrets: Returns what must never be shown.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Plugins:
 
     @property
     def is_strict(self) -> bool:
-        """Whether the settings make an error of whatever is wrong with a plugin."""
+        """Whether the settings make every problem with a plugin an error."""
         return self._settings.strict
 
     @property
@@ -146,7 +146,7 @@ class Plugins:
         return [note for record in self.records for note in record.notes]
 
     def conflicts(self) -> list[Diagnostic]:
-        """Return what several plugins offer while nothing says which of them is meant."""
+        """Return an error for each thing that several plugins offer while nothing chooses one of them."""
         return [diagnostic_of(conflict, "") for conflict in self._catalog.conflicts()]
 
     def all_problems(self) -> list[Diagnostic]:
@@ -200,7 +200,7 @@ class Plugins:
             UnknownProviderError: No plugin answers to the type or the name.
             ProviderConflictError: Several do, and `prefer` names none of them.
             PluginError: What the plugin made is not a provider of that type.
-            Exception: Whatever the provider's own constructor raises.
+            Exception: The constructor of the provider raised it.
         """
         key = ProviderKey(type, name)
         provider = None
@@ -224,7 +224,7 @@ class Plugins:
 
         A plugin that describes nothing may make any provider, also one that others describe. To know, it is asked.
         """
-        trials = [self._try(asked, key, config) for asked in self._catalog.undescribed]
+        trials = [self._try(offer, key, config) for offer in self._catalog.undescribed]
         made = [trial for trial in trials if trial.provider is not None]
         failed = [trial for trial in trials if trial.error is not None]
         offers = [*self._catalog.offers.get(key, ()), *(trial.offer for trial in made)]
@@ -242,8 +242,8 @@ class Plugins:
                     trial.provider.close()
         return maker, provider
 
-    def _try(self, asked: Offer, key: ProviderKey, config: dict[str, Any]) -> _Trial:
-        offer = attrs.evolve(asked, info=ProviderInfo(*key))
+    def _try(self, undescribed: Offer, key: ProviderKey, config: dict[str, Any]) -> _Trial:
+        offer = attrs.evolve(undescribed, info=ProviderInfo(*key))
         try:
             return _Trial(offer, provider=offer.make(type=key.type, name=key.name, config=dict(config)))
         except CATCHABLE as error:  # the provider may belong to another plugin

@@ -73,7 +73,7 @@ class PluginReporter:
     """Adds diagnostics to the records of plugins, with all secrets masked, and logs each of them once.
 
     Args:
-        secrets: Returns what must not be shown, whatever a plugin says.
+        secrets: Returns what must never be shown.
     """
 
     def __init__(self, secrets: Callable[[], Iterable[str]]) -> None:

@@ -32,7 +32,7 @@ def call_with_timeout(timeout: float | None, call: Callable[[], T], doing: str =
 
     Raises:
         PluginTimeoutError: It took too long.
-        BaseException: Whatever the call raises.
+        BaseException: The call raised it.
     """
     if not timeout:
         return call()

@@ -73,7 +73,7 @@ class _LostRequest:
     run: str
     day: str
     cost: float
-    asked_at: float
+    sent_at: float
 
 
 class Ledger:
@@ -119,7 +119,7 @@ class Ledger:
             if lost:
                 # Its cost counts from now on for this run and this day.
                 self._add(lost.run, lost.day, provider.name, settled=-lost.cost)
-                reservation, amount = Reservation(lost.id, sent_before=lost.asked_at), lost.cost
+                reservation, amount = Reservation(lost.id, sent_before=lost.sent_at), lost.cost
             if obstacle := self._obstacle(limits, amount):
                 if lost:
                     self._add(lost.run, lost.day, provider.name, settled=lost.cost)
