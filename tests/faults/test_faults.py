@@ -489,7 +489,7 @@ def test_an_interrupt_finishes_what_is_in_flight_and_the_next_build_goes_on(
     building.send_signal(number)
     done = ended(building)
     assert done.code == 130, done
-    assert "the same command goes on" in done.err
+    assert "Run the same command again" in done.err
     assert len(server.charges) < len(WORDS)
     kept = folder.query("SELECT count(*) FROM media")[0][0]
     assert kept == len(server.charges)

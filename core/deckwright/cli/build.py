@@ -72,7 +72,7 @@ def command(
       1  no deck was made
       2  the words, the configuration or the options are wrong
       3  a deck was made, but a sound, a provider or a plugin failed
-    130  the build was stopped (Ctrl-C); the same command goes on from there
+    130  the build was stopped (Ctrl-C); run the same command again to continue
     """  # noqa: D301
     from deckwright.builder.deck import close_registry, run_plan
     from deckwright.builder.delivery import require_writable
