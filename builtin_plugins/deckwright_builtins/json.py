@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 from datetime import datetime, timezone
@@ -56,22 +55,27 @@ class JsonData(FileDataProvider):
             return None
         content = self._read(self._path(identifier))
         stamp = f"{_stem(identifier)}.{datetime.now(timezone.utc):%Y%m%d-%H%M%S}"
-        for number in itertools.count(1):
-            copy = f"{stamp}.bak" if number == 1 else f"{stamp}-{number}.bak"
-            path = self._path(copy)
-            try:
-                path.touch(exist_ok=False)
-            except FileExistsError:
-                continue
-            except OSError as error:
-                raise file_error(path, "written", error) from error
-            break
+        copy, number = f"{stamp}.bak", 1
+        while not self._reserve(copy):
+            number += 1
+            copy = f"{stamp}-{number}.bak"
         try:
-            self._write(path, content)
+            self._write(self._path(copy), content)
         except DataError:
-            path.unlink(missing_ok=True)  # an empty backup is worse than no backup
+            self._path(copy).unlink(missing_ok=True)  # an empty backup is worse than no backup
             raise
         return copy
+
+    def _reserve(self, identifier: str) -> bool:
+        """Make an empty file; return False if there is one already."""
+        path = self._path(identifier)
+        try:
+            path.touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise file_error(path, "written", error) from error
+        return True
 
     def list_identifiers(self) -> list[str]:
         """Return the identifiers of all files except backups, sorted."""

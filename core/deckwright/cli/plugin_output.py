@@ -6,7 +6,7 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import BinaryIO, TextIO, cast
 
 from deckwright.secrets import redact
 
@@ -62,7 +62,8 @@ def plugin_output() -> Iterator[PluginOutput]:
     """Replace the standard streams by one for what plugins print."""
     stdout, stderr = sys.stdout, sys.stderr
     output = PluginOutput(stderr, stdout)
-    sys.stdout = sys.stderr = io.TextIOWrapper(output, "utf-8", "backslashreplace", write_through=True)
+    binary = cast("BinaryIO", output)  # typeshed asks for more than TextIOWrapper does
+    sys.stdout = sys.stderr = io.TextIOWrapper(binary, "utf-8", "backslashreplace", write_through=True)
     try:
         yield output
     finally:
