@@ -10,6 +10,11 @@ from deckwright import errors
 from deckwright.builder.media import MissingMedium
 from deckwright.errors import NotFoundError, ProviderError
 
+
+class _NoProviderError(ProviderError):
+    """None of the providers of a type could be set up."""
+
+
 _AGAIN = "Run the same command again. It only asks for what is missing."
 # The kinds of failure: what people call it, and what to do where the provider says nothing better.
 _KINDS: dict[type[ProviderError], tuple[str, str]] = {
@@ -28,6 +33,7 @@ _KINDS: dict[type[ProviderError], tuple[str, str]] = {
         "Reword the translation; --retry-failed asks again as it is.",
     ),
     errors.InvalidRequestError: ("request refused", "Check the settings of the provider."),
+    _NoProviderError: ("no provider", "`deckwright doctor` says why."),
     errors.BadMediaError: ("bad file", f"{_AGAIN} If it fails again, report it to its author."),
 }
 _DEFECT = ("fault of the plugin", "Report it to its author, or disable it: [plugins] disable.")
@@ -41,35 +47,27 @@ class Failure:
     label: str  # of what is missing: "sounds", "pictures"
     instance: str  # the provider that failed; empty where there is none
     kind: str  # how it failed, in a word or two
-    words: tuple[str, ...]
+    words: list[str]
     message: str  # for the first of the words
     hint: str
 
 
 def failures_of(missing: Iterable[MissingMedium]) -> list[Failure]:
     """Group those of the missing media that are failures; the most frequent first."""
-    groups: dict[tuple[str, str, str], list[tuple[str, ProviderError | None]]] = {}
+    failures: dict[tuple[str, str, str], Failure] = {}
     for item in missing:
         if not item.failed:
             continue
-        if not item.reasons:
-            groups.setdefault((item.kind.label, "", "no provider"), []).append((item.word.text, None))
         # Where one provider failed, it does not matter that another has nothing.
-        faults = {
-            instance: error
-            for instance, error in item.reasons.items()
-            if not isinstance(error, NotFoundError)
+        serious = {
+            name: error for name, error in item.reasons.items() if not isinstance(error, NotFoundError)
         }
-        for instance, error in (faults or item.reasons).items():
-            group = groups.setdefault((item.kind.label, instance, _kind_of(error)[0]), [])
-            group.append((item.word.text, error))
-    failures = []
-    for (label, instance, kind), items in groups.items():
-        first = items[0][1]
-        message = first.message if first else "None of its providers could be set up."
-        hint = (first.hint or _kind_of(first)[1]) if first else "`deckwright doctor` says why."
-        failures.append(Failure(label, instance, kind, tuple(word for word, _ in items), message, hint))
-    return sorted(failures, key=lambda failure: -len(failure.words))
+        no_provider = {"": _NoProviderError("None of its providers could be set up.")}
+        for instance, error in (serious or item.reasons or no_provider).items():
+            kind, hint = _kind_of(error)
+            failure = Failure(item.kind.label, instance, kind, [], error.message, error.hint or hint)
+            failures.setdefault((failure.label, instance, kind), failure).words.append(item.word.text)
+    return sorted(failures.values(), key=lambda failure: -len(failure.words))
 
 
 def _kind_of(error: ProviderError) -> tuple[str, str]:

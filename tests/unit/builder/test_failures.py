@@ -57,7 +57,7 @@ def test_each_kind_has_a_name_and_a_hint(
         "sounds",
         "voice",
         kind,
-        tuple(WORDS),
+        WORDS,
     )
     assert "x" in failure.message
     assert hint in failure.hint
@@ -66,7 +66,7 @@ def test_each_kind_has_a_name_and_a_hint(
 def test_a_spent_budget_is_a_kind_of_its_own(builder: DeckBuilder) -> None:
     builder.add_voice(price=1.0)
     [failure] = failures_of(builder.build(WORDS, budget=2).missing)
-    assert (failure.kind, failure.words) == ("budget spent", ("tres", "cuatro"))
+    assert (failure.kind, failure.words) == ("budget spent", ["tres", "cuatro"])
     assert "budget of this build, $2.00" in failure.message
     assert failure.hint.startswith("Raise it")
 
@@ -90,9 +90,9 @@ def test_the_most_frequent_is_first_and_of_a_chain_only_who_failed(builder: Deck
     builder.add_artist("b", make=raising(NotFoundError("nothing fits")))
     found = failures_of(builder.build(WORDS).missing)
     assert [(item.label, item.instance, item.kind, item.words) for item in found] == [
-        ("pictures", "a", "bad file", ("tres", "cuatro")),
-        ("sounds", "voice", "nothing found", ("tres",)),
-        ("pictures", "a", "content refused", ("uno",)),
+        ("pictures", "a", "bad file", ["tres", "cuatro"]),
+        ("sounds", "voice", "nothing found", ["tres"]),
+        ("pictures", "a", "content refused", ["uno"]),
     ]
     assert found[0].message == "torn tres"
 
@@ -110,7 +110,7 @@ def test_where_no_provider_could_be_set_up_that_is_the_failure(builder: DeckBuil
     voice.settings["timeout"] = "soon"
     [failure] = failures_of(builder.build(WORDS).missing)
     assert (failure.label, failure.instance, failure.kind) == ("sounds", "", "no provider")
-    assert failure.words == tuple(WORDS)
+    assert failure.words == WORDS
     assert "doctor" in failure.hint
 
 
