@@ -81,14 +81,10 @@ class CsvData(FileDataProvider):
         delimiter = self.settings.delimiter or ("," if path.suffix.lower() == ".csv" else "\t")
         table = _table(data, path)
         # Without quotation marks, a word such as "#1" would be a comment in a .txt file.
-        quote_all = any(record[0].startswith("#") for record in table)
+        needs_quotes = any(record[0].startswith("#") for record in table)
+        quoting: Literal[0, 1] = csv.QUOTE_ALL if needs_quotes else csv.QUOTE_MINIMAL
         text = io.StringIO()
-        csv.writer(
-            text,
-            delimiter=delimiter,
-            lineterminator="\n",
-            quoting=csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL,
-        ).writerows(table)
+        csv.writer(text, delimiter=delimiter, lineterminator="\n", quoting=quoting).writerows(table)
         # A file that can be read must not be replaced by one that is read in another way.
         read_back = _rows(text.getvalue(), path, self.settings.delimiter)
         columns = table[0]

@@ -165,14 +165,8 @@ class Forvo(HttpMediaProvider):
 
     def _items(self, word: str, language: str, limit: int | None = None) -> list[Any]:
         """Return the pronunciations of a word."""
-        pairs = {"word": word}
-        if language:
-            pairs["language"] = language
-        if self.settings.sex:
-            pairs["sex"] = self.settings.sex
-        if limit:
-            pairs["limit"] = str(limit)
-        path = "/".join(f"{name}/{quote(value, safe='')}" for name, value in pairs.items())
+        pairs = {"word": word, "language": language, "sex": self.settings.sex, "limit": limit}
+        path = "/".join(f"{name}/{quote(str(value), safe='')}" for name, value in pairs.items() if value)
         key = quote(self.settings.api_key, safe="")
         if self.settings.plan == "corporate" or "/api2/" in f"{self.base_url}/":
             url = f"{self.base_url}/{key}/word-pronunciations/{path}"

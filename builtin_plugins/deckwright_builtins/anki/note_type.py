@@ -13,11 +13,8 @@ from deckwright_builtins.anki.notes import normalize
 class AnkiNoteType:
     """A note type as it is, or will be, in Anki.
 
-    Attributes:
-        note_type: The note type, with its name in Anki.
-        exists: Whether Anki has it.
-        can_import: Whether a package can bring its notes. It cannot if the note type in Anki is not ours or has other
-            cards, since Anki would make a second one.
+    Its notes can be imported as a package, unless the one in Anki is not ours or has other cards: then Anki would make
+    a second one.
     """
 
     note_type: NoteType

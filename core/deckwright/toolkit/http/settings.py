@@ -12,11 +12,7 @@ from deckwright._version import __version__
 
 
 def is_url(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
-    """Validate a setting that is the address of a service.
-
-    Raises:
-        ValueError: It is not an `http` or `https` URL with a host.
-    """
+    """Validate the address of a service: an `http` or `https` URL with a host."""
     try:
         parts = urlsplit(value)
         is_complete = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -27,12 +23,7 @@ def is_url(instance: object, attribute: attrs.Attribute[str], value: str) -> Non
 
 
 def is_key(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
-    """Validate a setting that is a service's key.
-
-    Raises:
-        ValueError: It is empty, an environment variable that is not written as `${NAME}`, or has characters that a
-            header cannot contain, such as a line break at its end.
-    """
+    """Validate a service's key: not empty, and without characters that a header cannot contain."""
     if not value:
         raise ValueError("it is empty")
     if value.startswith("$"):
