@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import Any, NamedTuple, TypeVar
@@ -66,11 +67,12 @@ class ProviderRegistry(SpecifiedMethods):
 
     Attributes:
         config: What it was made from; None when it was filled by hand.
+        time_limit: As it was given.
     """
 
     def __init__(self, *, plugins: Iterable[object] = (), time_limit: float | None = None) -> None:
         self.config: Config | None = None
-        self._time_limit = time_limit
+        self.time_limit = time_limit
         self._objects = tuple(plugins)
         self._plugins: Plugins | None = None
         self._lock = threading.RLock()
@@ -148,7 +150,7 @@ class ProviderRegistry(SpecifiedMethods):
         settings = config.resolved(written)
         self._warn_of_unknown(type, name, instance, settings)
         provider = self._create_media_provider(type, name, settings)
-        self._assignments[key] = tuple(settings["pipelines"])
+        self.set_pipeline_assignments(type, instance, settings["pipelines"])
         self._register_provider_by_type(type, instance, provider)
         self._made.add(key)
         # A class of the old contract may have no `warnings`.
@@ -247,11 +249,8 @@ class ProviderRegistry(SpecifiedMethods):
     ) -> Callable[..., T]:
         """Return a function of an instance as one that is abandoned when it takes too long.
 
-        Args:
-            type: The type of the instance.
-            instance: The instance. Built-in ones, and those that were registered by hand, have no timeout.
-            call: The function.
-            factor: How many times the usual timeout it may take.
+        It may take `factor` times the usual timeout. Built-in providers, and those that were registered by hand, have
+        no timeout.
         """
         if self._plugins is None:
             return call
@@ -265,20 +264,14 @@ class ProviderRegistry(SpecifiedMethods):
         with self._lock:
             if pipeline not in self._views:
                 types = {**self._providers, **(self._plugins.types if self._plugins else {})}
-                view = {type: self._visible(type, pipeline) for type in types}
-                self._views[pipeline] = MappingProxyType(view)
+                view: dict[str, dict[str, Any]] = {type: {} for type in types}
+                visible = self._visible.get(EVERY_PIPELINE, set()) | self._visible.get(pipeline, set())
+                for type, instance in sorted(visible, key=self._order.__getitem__):
+                    view[type][instance] = self._providers[type][instance]
+                self._views[pipeline] = MappingProxyType(
+                    {type: MappingProxyType(view[type]) for type in view}
+                )
             return self._views[pipeline]
-
-    def _visible(self, type: str, pipeline: str) -> Mapping[str, Any]:
-        seen = {EVERY_PIPELINE, pipeline}
-        providers = self._providers.get(type, {})
-        return MappingProxyType(
-            {
-                instance: provider
-                for instance, provider in providers.items()
-                if not seen.isdisjoint(self._assignments.get(InstanceKey(type, instance), (EVERY_PIPELINE,)))
-            }
-        )
 
     @property
     def failures(self) -> Sequence[ProviderFailure]:
@@ -291,19 +284,12 @@ class ProviderRegistry(SpecifiedMethods):
         return tuple(self._warnings)
 
     @property
-    def time_limit(self) -> float | None:
-        """How many seconds plugins may take where the configuration does not say; None for any."""
-        return self._time_limit
-
-    @property
     def plugins(self) -> Plugins:
         """The plugins; loaded when first asked for."""
         with self._lock:
             if self._plugins is None:
                 config = Config({}) if self.config is None else self._config_or_found()
-                self._plugins = Plugins.from_config(
-                    config, objects=self._objects, time_limit=self._time_limit
-                )
+                self._plugins = Plugins.from_config(config, objects=self._objects, time_limit=self.time_limit)
                 self._forget_views()  # they hold every type, and now there may be more
             return self._plugins
 
@@ -318,7 +304,10 @@ class ProviderRegistry(SpecifiedMethods):
         key = InstanceKey(type, instance)
         with self._lock:
             self._providers.setdefault(type, {})[instance] = provider
-            self._order.setdefault(key)
+            if key not in self._order:
+                self._order[key] = len(self._order)
+                for pipeline in self._pipelines_of(key):
+                    self._visible[pipeline].add(key)
             self._made.discard(key)
             self._forget_views()
 
@@ -334,13 +323,22 @@ class ProviderRegistry(SpecifiedMethods):
         """
         if isinstance(pipelines, str):
             raise RegistrationError(f"The pipelines of {type}/{name} are a list of names, not {pipelines!r}.")
+        key = InstanceKey(type, name)
         with self._lock:
-            self._assignments[InstanceKey(type, name)] = tuple(pipelines)
+            if key in self._order:
+                for pipeline in self._pipelines_of(key):
+                    self._visible[pipeline].discard(key)
+                for pipeline in pipelines:
+                    self._visible[pipeline].add(key)
+            self._assignments[key] = tuple(pipelines)
             self._forget_views()
+
+    def _pipelines_of(self, key: InstanceKey) -> tuple[str, ...]:
+        return self._assignments.get(key, (EVERY_PIPELINE,))
 
     def get_pipeline_assignments(self, type: str, name: str) -> list[str]:
         """Return the pipelines that may see an instance; `["*"]` where none were set."""
-        return list(self._assignments.get(InstanceKey(type, name), (EVERY_PIPELINE,)))
+        return list(self._pipelines_of(InstanceKey(type, name)))
 
     def clear_all(self) -> None:
         """Forget all providers, assignments, file claims and failures. Nothing is closed."""
@@ -350,9 +348,11 @@ class ProviderRegistry(SpecifiedMethods):
             self._written: dict[InstanceKey, dict[str, Any]] = {}
             # Those that a plugin made from the settings; not those that were registered by hand.
             self._made: set[InstanceKey] = set()
-            # In order of registration.
-            self._order: dict[InstanceKey, None] = {}
+            # The position of each in the order of registration.
+            self._order: dict[InstanceKey, int] = {}
             self._assignments: dict[InstanceKey, tuple[str, ...]] = {}
+            # By pipeline, so that a view takes as long as it is large.
+            self._visible: defaultdict[str, set[InstanceKey]] = defaultdict(set)
             # Views are made once, and again after a change.
             self._views: dict[str, Providers] = {}
             self._copies: dict[str, Mapping[str, Any]] = {}
