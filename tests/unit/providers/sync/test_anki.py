@@ -1,6 +1,6 @@
 """Decks in a running Anki, by both releases of its add-on.
 
-The collection is the one in memory, which `tests/unit/testing/test_fake_anki.py` compares with that of the real Anki.
+The collection is the one in memory, which `tests/anki/test_fake_anki.py` compares with that of the real Anki.
 The real one is used where the whole way is tested once, and for what the one in memory cannot do.
 """
 
