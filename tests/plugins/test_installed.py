@@ -95,7 +95,7 @@ class TestThoseThatWork:
         }
         assert others["acme_bells"]["provenance"]["distribution"] == "acme-bells"
         assert others["acme_meanings"]["offers"] == ["meaning/glossary"]
-        assert not any(one["problems"] for one in records)
+        assert not [each for one in records for each in one["diagnostics"] if each["severity"] == "error"]
 
     @pytest.mark.parametrize(
         ("pipeline", "instance", "ending"), [("bells", "low", ".wav"), ("gongs", "gong", ".mp3")]
@@ -151,7 +151,7 @@ class TestThoseThatWork:
         assert maker() == "deckwright_builtins.forvo (built-in)"
         findings = json_of(acme.run("deckwright", "doctor", "forvo.toml", "--json"), code=3)
         [remark] = [one for one in findings if "better_forvo" in one["where"]]
-        assert "the built-in one stays. Say which is meant: " in remark["message"]
+        assert "the built-in one stays. Choose one of them: " in remark["message"]
         assert remark["severity"] == "note"
 
         config.write_text(f'[plugins]\nprefer = ["better_forvo"]\n{providers}', encoding="utf-8")
