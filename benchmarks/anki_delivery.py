@@ -19,12 +19,12 @@ import attrs
 from fake_anki.actions import MEASURED, AnkiConnect
 from fake_anki.collection import AnkiCollection
 from fake_anki.server import AnkiServer
-from measure import Figure, from_times
+from measure import PART, Figure, from_times
 
 from deckwright import CardTemplate, Deck, Note, NoteType
 from deckwright_builtins.anki import Anki
 
-COUNT, SIZE = 500, 20_000
+COUNT, SIZE = 500 // PART, 20_000
 WORD = NoteType(
     1500000000,
     "Word",

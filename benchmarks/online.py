@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
 import tomli
-from measure import Figure, from_times, seconds
+from measure import PART, Figure, from_times, seconds
 
 from deckwright.toolkit.http import HttpProvider, HttpSettings
 
-REQUESTS = 1_000
+REQUESTS = 1_000 // PART
 AT_ONCE = 16
 LATENCY = 0.1
 TRIES = 3

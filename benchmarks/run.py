@@ -1,6 +1,8 @@
 """Run every benchmark and print the table; with `--keep`, also write it to RESULTS.md.
 
 python benchmarks/run.py [--keep]
+
+With the environment variable DECKWRIGHT_BENCH_QUICK, the slow ones do a tenth, which shows that they run.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import online  # noqa: E402
 import registry  # noqa: E402
 import scale  # noqa: E402
 import startup  # noqa: E402
-from measure import Figure  # noqa: E402
+from measure import PART, Figure  # noqa: E402
 
 
 def main() -> None:
@@ -40,7 +42,7 @@ def main() -> None:
             figures.append(figure)
     missed = [figure.what for figure in figures if figure.kept is False]
     print(f"\n{len(missed)} bounds missed" + "".join(f"\n  {what}" for what in missed))
-    if "--keep" in sys.argv:
+    if "--keep" in sys.argv and PART == 1:
         (HERE / "RESULTS.md").write_text(as_markdown(figures), encoding="utf-8")
 
 

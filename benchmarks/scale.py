@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from measure import Figure, from_times
+from measure import PART, Figure, from_times
 
 from deckwright import Progress, build_deck
 from deckwright.testing.servers import ForvoServer, OpenAIServer
@@ -30,12 +30,12 @@ from deckwright.testing.servers.forvo import pronunciation
 LATENCY, AT_ONCE = 0.1, 16
 # Forvo needs a request for a list and one for a file; OpenAI needs one, and finishes first.
 REQUESTS = 2
-ONLINE_WORDS = 2_000
+ONLINE_WORDS = 2_000 // PART
 # Milliseconds of our own time that a sound or picture may take, and the number of words to measure it with.
 OWN_BOUND, OWN_WORDS = 2.0, 2_000
 # How much more memory many words may take than few.
-FEW, MANY, MEMORY_BOUND = 1_000, 50_000, 1.25
-OFFLINE_WORDS = 10_000
+FEW, MANY, MEMORY_BOUND = 1_000, 50_000 // PART, 1.25
+OFFLINE_WORDS = 10_000 // PART
 SYLLABLES = [consonant + vowel for consonant in "bdlmnrst" for vowel in "aeo"]
 
 # A plugin that writes tiny files in almost no time.
