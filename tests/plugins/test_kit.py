@@ -700,7 +700,9 @@ def run_within(pytester: pytest.Pytester) -> pytest.HookRecorder:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
         return pytester.inline_run(
-            "-p", "deckwright.testing.fixtures", "-p", "no:cacheprovider", "-W", "error"
+            "-p", "deckwright.testing.fixtures", "-p", "no:cacheprovider", "-W", "error",
+            # The outer run has imported the fixtures already.
+            "-W", "ignore::pytest.PytestAssertRewriteWarning",
         )  # fmt: skip
 
 
