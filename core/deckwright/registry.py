@@ -249,8 +249,7 @@ class ProviderRegistry(SpecifiedMethods):
     ) -> Callable[..., T]:
         """Return a function of an instance as one that is abandoned when it takes too long.
 
-        It may take `factor` times the usual timeout. Built-in providers, and those that were registered by hand, have
-        no timeout.
+        It may take `factor` times the usual timeout. Built-in providers and those registered by hand have none.
         """
         if self._plugins is None:
             return call
@@ -286,12 +285,15 @@ class ProviderRegistry(SpecifiedMethods):
     @property
     def plugins(self) -> Plugins:
         """The plugins; loaded when first asked for."""
-        with self._lock:
-            if self._plugins is None:
-                config = Config({}) if self.config is None else self._config_or_found()
-                self._plugins = Plugins.from_config(config, objects=self._objects, time_limit=self.time_limit)
-                self._forget_views()  # they hold every type, and now there may be more
-            return self._plugins
+        if self._plugins is None:
+            with self._lock:
+                if self._plugins is None:
+                    config = Config({}) if self.config is None else self._config_or_found()
+                    self._plugins = Plugins.from_config(
+                        config, objects=self._objects, time_limit=self.time_limit
+                    )
+                    self._forget_views()  # they hold every type, and now there may be more
+        return self._plugins
 
     def problems(self) -> list[Diagnostic]:
         """Return everything that does not work: plugins, and configured providers."""

@@ -169,6 +169,8 @@ class Config:
     def _replaced(self, value: Any, key: str) -> Any:
         if isinstance(value, str):
             return value if "${" not in value else self._replaced_text(value, key)
+        if isinstance(value, (int, float)):
+            return value
         if isinstance(value, Mapping):
             return {
                 name: self._replaced(inner, f"{key}.{name}" if key else str(name))

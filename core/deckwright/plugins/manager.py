@@ -71,6 +71,7 @@ class Plugins:
         self._calls = PluginCalls(loaded, timeout, self._reporter)
         self._catalog = Catalog(self._calls, settings.prefer, self._reporter)
         self._makers: dict[ProviderKey, Offer] = {}
+        self._known_settings: dict[ProviderKey, frozenset[str] | None] = {}
 
     @classmethod
     def from_config(
@@ -121,8 +122,12 @@ class Plugins:
 
     def known_settings(self, type: str, name: str) -> frozenset[str] | None:
         """Return the keys that an instance of this provider may have; None when any may be right."""
-        info = self.info(type, name)
-        return setting_names(info.config_class) | REGISTRY_KEYS if info and info.config_class else None
+        key = ProviderKey(type, name)
+        if key not in self._known_settings:
+            info = self.info(type, name)
+            config_class = info.config_class if info else None
+            self._known_settings[key] = setting_names(config_class) | REGISTRY_KEYS if config_class else None
+        return self._known_settings[key]
 
     def owner(self, type: str, name: str) -> PluginRecord | None:
         """Return the plugin that makes this provider, as far as that is known; None otherwise."""
